@@ -1,0 +1,1 @@
+"""The object store: presigned multipart uploads, downloads and verification over S3."""
