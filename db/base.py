@@ -1,0 +1,85 @@
+"""The shape every tenant table shares: keys and foreign keys that begin with the organisation."""
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import DateTime, ForeignKeyConstraint, MetaData, Text, TypeDecorator
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlmodel import Field, SQLModel
+
+from db.ids import uuid7
+
+SCHEMA = "registry"
+
+metadata = MetaData(
+    schema=SCHEMA,
+    naming_convention={
+        "pk": "%(table_name)s_pk",
+        "fk": "%(table_name)s_%(column_0_N_name)s_fk",
+        "uq": "%(table_name)s_%(column_0_N_name)s_key",
+        "ix": "%(table_name)s_%(column_0_N_name)s_ix",
+        "ck": "%(table_name)s_%(constraint_name)s_check",
+    },
+)
+
+
+def utc_now() -> datetime:
+    """Now, in UTC, with microseconds: what the database stores, so that an image equals its row."""
+    return datetime.now(UTC)
+
+
+class Time(DateTime):
+    """A moment; always with its time zone."""
+
+    def __init__(self) -> None:
+        super().__init__(timezone=True)
+
+
+class Name(Text):
+    """Text in code-point order, whatever the locale of the database: cursors and unique names agree everywhere."""
+
+    def __init__(self) -> None:
+        super().__init__(collation="C")
+
+
+class Json(JSONB):
+    """A JSON value; Python's None is the SQL NULL."""
+
+    def __init__(self) -> None:
+        super().__init__(none_as_null=True)
+
+
+def code(enum: type[StrEnum]) -> type[TypeDecorator[Any]]:
+    """The column type for members of `enum`: stored as text, anything else refused; a new member needs no migration."""
+
+    class Code(TypeDecorator[Any]):
+        impl = Text
+        cache_ok = True
+
+        def process_bind_param(self, value: str | None, dialect: Any) -> str | None:
+            return None if value is None else enum(value).value
+
+    return Code
+
+
+class Tenant(SQLModel):
+    """What belongs to one organisation: `org_id` leads every key and every index."""
+
+    metadata = metadata
+
+    org_id: UUID
+
+
+class Row(Tenant):
+    """A tenant row with an id of its own. The name of its class is the name of its kind, everywhere."""
+
+    org_id: UUID = Field(primary_key=True)
+    id: UUID = Field(default_factory=uuid7, primary_key=True)
+    created_at: datetime = Field(default_factory=utc_now, sa_type=Time)
+
+
+def within(column: str, table: str) -> ForeignKeyConstraint:
+    """`column` refers to a row of `table` in the same organisation: it cannot point into another."""
+    return ForeignKeyConstraint(["org_id", column], [f"{SCHEMA}.{table}.org_id", f"{SCHEMA}.{table}.id"])

@@ -1,0 +1,121 @@
+"""The closed sets of values that columns hold. The text of a member is what tables, events and the graph show."""
+
+from enum import StrEnum
+
+
+class PrincipalKind(StrEnum):
+    """Who can act."""
+
+    USER = "USER"
+    SERVICE_ACCOUNT = "SERVICE_ACCOUNT"
+
+
+class Role(StrEnum):
+    """What a principal may do in a scope, least first; each includes those before it."""
+
+    READER = "READER"
+    WRITER = "WRITER"
+    MAINTAINER = "MAINTAINER"
+    PROMOTER = "PROMOTER"
+    ADMIN = "ADMIN"
+    OWNER = "OWNER"
+
+
+class ScopeKind(StrEnum):
+    """Where a role holds."""
+
+    ORGANISATION = "ORGANISATION"
+    TEAM = "TEAM"
+    PROJECT = "PROJECT"
+
+
+class Stage(StrEnum):
+    """Where a version stands in its life."""
+
+    DEVELOPMENT = "DEVELOPMENT"
+    STAGING = "STAGING"
+    PRODUCTION = "PRODUCTION"
+    ARCHIVED = "ARCHIVED"
+
+
+class RunStatus(StrEnum):
+    """How far a run has come."""
+
+    RUNNING = "RUNNING"
+    FINISHED = "FINISHED"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+
+
+class Phase(StrEnum):
+    """On which data a metric was measured."""
+
+    TRAINING = "TRAINING"
+    VALIDATION = "VALIDATION"
+    TEST = "TEST"
+    PRODUCTION = "PRODUCTION"
+
+
+class SpecialValue(StrEnum):
+    """A measured value that is no finite number."""
+
+    NAN = "NAN"
+    POSITIVE_INFINITY = "POSITIVE_INFINITY"
+    NEGATIVE_INFINITY = "NEGATIVE_INFINITY"
+
+
+class LineageKind(StrEnum):
+    """Why one thing is downstream of another."""
+
+    USED = "USED"
+    PRODUCED = "PRODUCED"
+    DERIVED = "DERIVED"
+
+
+class DatasetRole(StrEnum):
+    """What a run did with a dataset version."""
+
+    TRAINING = "TRAINING"
+    VALIDATION = "VALIDATION"
+    TEST = "TEST"
+
+
+class ArtifactKind(StrEnum):
+    """What an artifact is for."""
+
+    MODEL = "MODEL"
+    CHECKPOINT = "CHECKPOINT"
+    LOG = "LOG"
+    METRICS = "METRICS"
+    PLOT = "PLOT"
+    CONFIG = "CONFIG"
+    FEATURE_IMPORTANCE = "FEATURE_IMPORTANCE"
+    CONFUSION_MATRIX = "CONFUSION_MATRIX"
+    OTHER = "OTHER"
+
+
+class ArtifactState(StrEnum):
+    """Whether the bytes of an artifact can be relied on."""
+
+    PENDING = "PENDING"
+    VERIFYING = "VERIFYING"
+    AVAILABLE = "AVAILABLE"
+    QUARANTINED = "QUARANTINED"
+    EXPIRED = "EXPIRED"
+    EXTERNAL = "EXTERNAL"
+
+
+class UploadState(StrEnum):
+    """How far an upload has come."""
+
+    OPEN = "OPEN"
+    COMPLETED = "COMPLETED"
+    ABORTED = "ABORTED"
+    EXPIRED = "EXPIRED"
+
+
+class JobKind(StrEnum):
+    """What a worker is to do."""
+
+    VERIFY_ARTIFACT = "VERIFY_ARTIFACT"
+    EXPIRE_UPLOAD = "EXPIRE_UPLOAD"

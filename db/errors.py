@@ -1,0 +1,57 @@
+"""What can go wrong below the rules, told apart by whether trying again may help."""
+
+import asyncio
+
+import asyncpg
+from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+# Deadlock and serialisation failure: the transaction was rolled back whole and may be run again at once.
+RETRYABLE = ("40001", "40P01")
+# Lock or statement time-out, shutdown, crash, start-up, connection loss, out of resources, read-only after fail-over.
+_UNAVAILABLE = ("55P03", "57014", "57P01", "57P02", "57P03", "57P05", "25006", "25P03", "25P04")
+_UNAVAILABLE_CLASSES = ("08", "53", "58")
+
+
+class DatabaseUnavailable(Exception):
+    """The database does not answer, or not in time. Nothing is known about what was being written."""
+
+
+class PoolExhausted(Exception):
+    """No connection became free in time."""
+
+
+def sqlstate(error: BaseException) -> str | None:
+    """The five-character SQLSTATE behind a database error, if there is one."""
+    cause: BaseException | None = error
+    while cause is not None:
+        state = getattr(cause, "sqlstate", None)
+        if isinstance(state, str):
+            return state
+        cause = getattr(cause, "orig", None) or cause.__cause__
+    return None
+
+
+def constraint(error: IntegrityError) -> str | None:
+    """The name of the constraint that refused a row."""
+    cause: BaseException | None = error
+    while cause is not None:
+        name = getattr(cause, "constraint_name", None)
+        if isinstance(name, str):
+            return name
+        cause = getattr(cause, "orig", None) or cause.__cause__
+    return None
+
+
+def translate(error: Exception) -> Exception:
+    """The error as `DatabaseUnavailable` or `PoolExhausted` where it is one of them, else as it is."""
+    if isinstance(error, PoolTimeout):
+        return PoolExhausted("No database connection became free in time.")
+    if isinstance(error, OSError | asyncio.TimeoutError | InterfaceError | asyncpg.InterfaceError):
+        return DatabaseUnavailable("The database does not answer.")
+    if isinstance(error, DBAPIError) and error.connection_invalidated:
+        return DatabaseUnavailable("The connection to the database was lost.")
+    state = sqlstate(error)
+    if state and (state in _UNAVAILABLE or state[:2] in _UNAVAILABLE_CLASSES):
+        return DatabaseUnavailable("The database does not answer in time.")
+    return error

@@ -1,0 +1,117 @@
+"""Migrations: bring the schema to the newest revision, or tell how far it is."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import ProgrammingError
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
+
+import db.tables  # noqa: F401  # fills the metadata
+from db.base import SCHEMA, metadata
+from db.comparison import COMPARISON
+from db.roles import Roles
+from db.session import Database
+from db.url import asyncpg_dsn
+
+# Any constant will do: all migrating processes of one database must agree on it.
+_LOCK = 7_265_473_001
+
+
+class SchemaBehind(Exception):
+    """The database has another revision than this program."""
+
+
+def head() -> str:
+    """The newest revision that this program knows."""
+    found = ScriptDirectory.from_config(_config()).get_current_head()
+    if found is None:
+        raise RuntimeError("There are no migrations in this installation.")
+    return found
+
+
+async def upgrade(url: str, roles: Roles) -> str:
+    """Apply what is missing, one process at a time, and return the revision reached."""
+    await _run(url, roles, lambda config: command.upgrade(config, "head"))
+    return head()
+
+
+async def downgrade(url: str, roles: Roles, revision: str) -> None:
+    """Go back to `revision` (`base` removes everything, data included)."""
+    await _run(url, roles, lambda config: command.downgrade(config, revision))
+
+
+async def draft(url: str, roles: Roles, message: str) -> None:
+    """Write the migration file for what the tables have and the database lacks; read it before you keep it."""
+    await _run(url, roles, lambda config: command.revision(config, message, autogenerate=True))
+
+
+async def drift(url: str, roles: Roles) -> list[Any]:
+    """What the tables in the code and in the database disagree about; empty when they are the same."""
+    found: list[Any] = []
+
+    def compare(connection: Connection) -> None:
+        context = MigrationContext.configure(connection, opts=COMPARISON)
+        found.extend(compare_metadata(context, metadata))
+
+    await _connected(url, roles, compare)
+    return found
+
+
+async def require_current(database: Database) -> None:
+    """Refuse a database whose schema is not the one this program was written for.
+
+    Raises: SchemaBehind, with the command to run.
+    """
+    try:
+        async with database.as_nobody() as connection:
+            current = (await connection.execute(text(f"select version_num from {SCHEMA}.alembic_version"))).scalar()
+    except ProgrammingError:
+        current = None
+    if current != head():
+        raise SchemaBehind(
+            f"The database is at revision {current or 'none'}, this program needs {head()}."
+            " Run `registry db bootstrap` once and `registry migrate`, then start again."
+        )
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    config.set_main_option("file_template", "%%(year)d_%%(month).2d_%%(day).2d_%%(slug)s")
+    return config
+
+
+async def _run(url: str, roles: Roles, act: Callable[[Config], object]) -> None:
+    def run(connection: Connection) -> None:
+        config = _config()
+        config.attributes.update(connection=connection, roles=roles)
+        act(config)
+
+    await _connected(url, roles, run)
+
+
+async def _connected(url: str, roles: Roles, act: Callable[[Connection], None]) -> None:
+    async def creator() -> asyncpg.Connection:
+        return await asyncpg.connect(asyncpg_dsn(url), timeout=10)
+
+    engine = create_async_engine("postgresql+asyncpg://", async_creator=creator, poolclass=NullPool)
+    try:
+        async with engine.connect() as connection:
+            await connection.execute(text("select pg_advisory_lock(:key)"), {"key": _LOCK})
+            await connection.execute(text(f"set role {roles.owner}"))
+            await connection.execute(text("set lock_timeout = '5s'"))
+            await connection.commit()
+            await connection.run_sync(act)
+            await connection.commit()
+    finally:
+        await engine.dispose()

@@ -1,0 +1,196 @@
+"""Transactions: read-only snapshots for queries, one transaction for a change, a narrow one for workers."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import orjson
+from sqlalchemy import Executable, bindparam, text
+from sqlalchemy import Row as ResultRow
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
+
+from db.errors import translate
+from db.roles import Roles
+from db.url import asyncpg_dsn
+
+CONNECT_TIMEOUT_S = 3
+COMMAND_TIMEOUT_S = 4.5
+POOL_WAIT_S = 3
+
+# Local to the transaction: a setting that outlives it would be seen by the next user of the pooled connection.
+# The time-outs stand here because role defaults do not follow a change of role.
+_BEGIN = text(
+    "select set_config('role', :role, true), set_config('app.org_id', :org_id, true),"
+    " set_config('statement_timeout', '4s', true), set_config('lock_timeout', '2s', true),"
+    " set_config('idle_in_transaction_session_timeout', '10s', true)"
+)
+_APPEND = text("select ev.append(:org_id, :events)").bindparams(bindparam("events", type_=JSONB))
+
+
+@dataclass(frozen=True)
+class Event:
+    """A change to be told. `body` is an object with the version of its shape under `v`."""
+
+    kind: str
+    subject: str
+    actor: str
+    body: Mapping[str, Any]
+
+
+class Change(AsyncSession):
+    """The unit of work of one change: a session that also gathers the events to append when it commits."""
+
+    org_id: UUID
+    events: list[Event]
+
+
+class Snapshot:
+    """One read-only view of the database for a whole query, opened by its first statement.
+
+    Safe for concurrent use by sibling loaders: the lock covers one statement and never an await of anything else.
+    """
+
+    def __init__(self, database: "Database", org_id: UUID) -> None:
+        self._database = database
+        self._org_id = org_id
+        self._lock = asyncio.Lock()
+        self._connection: AsyncConnection | None = None
+        self._failure: Exception | None = None
+
+    async def rows(
+        self, statement: Executable, parameters: Mapping[str, Any] | None = None
+    ) -> Sequence[ResultRow[*tuple[Any, ...]]]:
+        """All rows of a statement.
+
+        Raises the first database error of this snapshot again for every later statement: once a transaction is
+        aborted, what the server says about the following statements is not the reason.
+        """
+        async with self._lock:
+            if self._failure is not None:
+                raise self._failure
+            try:
+                if self._connection is None:
+                    self._connection = await self._database.open_snapshot(self._org_id)
+                return (await self._connection.execute(statement, parameters)).all()
+            except Exception as error:
+                self._failure = translate(error)
+                raise self._failure from error
+
+    async def close(self) -> None:
+        """Give the connection back. Safe to call twice, and before anything was read."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.close()
+
+
+@dataclass(frozen=True)
+class Database:
+    """The pool, and the ways to begin a transaction on it."""
+
+    engine: AsyncEngine
+    roles: Roles
+
+    @classmethod
+    def connect(cls, url: str, roles: Roles, *, pool_size: int = 10) -> "Database":
+        """A pool that opens connections on demand: nothing is reached here."""
+        dsn = asyncpg_dsn(url)
+
+        async def creator() -> asyncpg.Connection:
+            return await asyncpg.connect(dsn, timeout=CONNECT_TIMEOUT_S, command_timeout=COMMAND_TIMEOUT_S)
+
+        engine = create_async_engine(
+            "postgresql+asyncpg://",
+            async_creator=creator,
+            pool_size=pool_size,
+            max_overflow=0,
+            pool_timeout=POOL_WAIT_S,
+            pool_pre_ping=True,
+            pool_use_lifo=True,
+            json_serializer=lambda value: orjson.dumps(value).decode(),
+            json_deserializer=orjson.loads,
+        )
+        return cls(engine, roles)
+
+    async def open_snapshot(self, org_id: UUID) -> AsyncConnection:
+        """A connection inside a REPEATABLE READ READ ONLY transaction; closing it ends the transaction."""
+        connection = self.engine.connect()
+        await connection.start()
+        try:
+            await connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+            await self._begin(connection, self.roles.app, org_id)
+        except BaseException:
+            await connection.close()
+            raise
+        return connection
+
+    @asynccontextmanager
+    async def snapshot(self, org_id: UUID) -> AsyncIterator[Snapshot]:
+        """A snapshot for reads outside a GraphQL operation."""
+        snapshot = Snapshot(self, org_id)
+        try:
+            yield snapshot
+        finally:
+            await snapshot.close()
+
+    @asynccontextmanager
+    async def change(self, org_id: UUID) -> AsyncIterator[Change]:
+        """One transaction: commits at the end with its events appended last, or changes nothing.
+
+        Raises: DatabaseUnavailable, PoolExhausted, and what the body raises.
+        """
+        session = Change(self.engine, expire_on_commit=False)
+        session.org_id, session.events = org_id, []
+        try:
+            async with session:
+                await self._begin(await session.connection(), self.roles.app, org_id)
+                yield session
+                await session.flush()
+                if session.events:
+                    # Last before the commit: from here on every other change of the organisation waits.
+                    await session.execute(
+                        _APPEND, {"org_id": org_id, "events": [vars(event) for event in session.events]}
+                    )
+                await session.commit()
+        except Exception as error:
+            translated = translate(error)
+            if translated is error:
+                raise
+            raise translated from error
+
+    @asynccontextmanager
+    async def as_worker(self) -> AsyncIterator[AsyncConnection]:
+        """One transaction that sees the jobs and feeds of every organisation; commits at the end."""
+        try:
+            async with self.engine.begin() as connection:
+                await self._begin(connection, self.roles.worker, None)
+                yield connection
+        except Exception as error:
+            translated = translate(error)
+            if translated is error:
+                raise
+            raise translated from error
+
+    @asynccontextmanager
+    async def as_nobody(self) -> AsyncIterator[AsyncConnection]:
+        """One transaction of the application role in no organisation: it sees no row, but may ask who a token is."""
+        try:
+            async with self.engine.begin() as connection:
+                await self._begin(connection, self.roles.app, None)
+                yield connection
+        except Exception as error:
+            translated = translate(error)
+            if translated is error:
+                raise
+            raise translated from error
+
+    async def _begin(self, connection: AsyncConnection, role: str, org_id: UUID | None) -> None:
+        await connection.execute(_BEGIN, {"role": role, "org_id": "" if org_id is None else str(org_id)})
+
+    async def close(self) -> None:
+        """Close every connection of the pool."""
+        await self.engine.dispose()

@@ -1,0 +1,354 @@
+"""Tables, one class each, in dependency order: the data of the whole product at a glance."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BigInteger, CheckConstraint, Index, PrimaryKeyConstraint, UniqueConstraint, text
+from sqlmodel import Field
+
+from db.base import Json, Name, Row, Tenant, Time, code, utc_now, within
+from db.codes import (
+    ArtifactKind,
+    ArtifactState,
+    DatasetRole,
+    JobKind,
+    LineageKind,
+    Phase,
+    PrincipalKind,
+    Role,
+    RunStatus,
+    ScopeKind,
+    SpecialValue,
+    Stage,
+    UploadState,
+)
+
+
+class Organisation(Row, table=True):
+    """The tenant. Its id is its `org_id`."""
+
+    __tablename__ = "organisation"
+    __table_args__ = (CheckConstraint("id = org_id", name="is_its_own"),)
+
+    name: str = Field(sa_type=Name, unique=True)
+
+
+class Team(Row, table=True):
+    """People who own projects together."""
+
+    __tablename__ = "team"
+    __table_args__ = (UniqueConstraint("org_id", "name"),)
+
+    name: str = Field(sa_type=Name)
+
+
+class Project(Row, table=True):
+    """Where models, runs and datasets live."""
+
+    __tablename__ = "project"
+    __table_args__ = (within("team_id", "team"), UniqueConstraint("org_id", "team_id", "name"))
+
+    team_id: UUID
+    name: str = Field(sa_type=Name)
+    description: str | None = None
+
+
+class Principal(Row, table=True):
+    """Somebody or something that acts."""
+
+    __tablename__ = "principal"
+    __table_args__ = (UniqueConstraint("org_id", "name"),)
+
+    kind: PrincipalKind = Field(sa_type=code(PrincipalKind))
+    name: str = Field(sa_type=Name)
+
+
+class ApiToken(Row, table=True):
+    """A token of a principal: only the SHA-256 of it is kept."""
+
+    __tablename__ = "api_token"
+    __table_args__ = (within("principal_id", "principal"), Index(None, "org_id", "principal_id", "id"))
+
+    principal_id: UUID
+    name: str = Field(sa_type=Name)
+    token_hash: bytes = Field(unique=True, sa_column_kwargs={"info": {"secret": True}})
+    last_four: str
+    expires_at: datetime = Field(sa_type=Time)
+    revoked_at: datetime | None = Field(default=None, sa_type=Time)
+    last_used_at: datetime | None = Field(default=None, sa_type=Time)
+
+
+class RoleBinding(Row, table=True):
+    """A principal has a role in a scope."""
+
+    __tablename__ = "role_binding"
+    __table_args__ = (
+        within("principal_id", "principal"),
+        UniqueConstraint("org_id", "principal_id", "role", "scope_kind", "scope_id"),
+    )
+
+    principal_id: UUID
+    role: Role = Field(sa_type=code(Role))
+    scope_kind: ScopeKind = Field(sa_type=code(ScopeKind))
+    scope_id: UUID
+
+
+class Model(Row, table=True):
+    """A named line of versions."""
+
+    __tablename__ = "model"
+    __table_args__ = (
+        within("project_id", "project"),
+        within("created_by", "principal"),
+        UniqueConstraint("org_id", "project_id", "name"),
+        Index(None, "org_id", "project_id", "id"),
+    )
+
+    project_id: UUID
+    name: str = Field(sa_type=Name)
+    framework: str
+    description: str | None = None
+    tags: dict[str, str] = Field(default_factory=dict, sa_type=Json)
+    version_count: int = Field(default=0, sa_column_kwargs={"info": {"derived": True}})
+    created_by: UUID
+    updated_at: datetime = Field(default_factory=utc_now, sa_type=Time)
+
+
+class Dataset(Row, table=True):
+    """A named line of dataset versions."""
+
+    __tablename__ = "dataset"
+    __table_args__ = (
+        within("project_id", "project"),
+        within("created_by", "principal"),
+        UniqueConstraint("org_id", "project_id", "name"),
+        Index(None, "org_id", "project_id", "id"),
+    )
+
+    project_id: UUID
+    name: str = Field(sa_type=Name)
+    description: str | None = None
+    created_by: UUID
+
+
+class DatasetVersion(Row, table=True):
+    """The exact data behind a digest."""
+
+    __tablename__ = "dataset_version"
+    __table_args__ = (
+        within("dataset_id", "dataset"),
+        within("created_by", "principal"),
+        UniqueConstraint("org_id", "dataset_id", "digest"),
+        Index(None, "org_id", "dataset_id", "id"),
+    )
+
+    dataset_id: UUID
+    digest: str
+    source: str | None = None
+    row_count: int | None = Field(default=None, sa_type=BigInteger)
+    created_by: UUID
+
+
+class Run(Row, table=True):
+    """One execution that trained or evaluated something."""
+
+    __tablename__ = "run"
+    __table_args__ = (
+        within("project_id", "project"),
+        within("created_by", "principal"),
+        Index(None, "org_id", "project_id", "id"),
+    )
+
+    project_id: UUID
+    name: str = Field(sa_type=Name)
+    status: RunStatus = Field(default=RunStatus.RUNNING, sa_type=code(RunStatus))
+    parameters: dict[str, Any] = Field(default_factory=dict, sa_type=Json)
+    started_at: datetime = Field(default_factory=utc_now, sa_type=Time)
+    ended_at: datetime | None = Field(default=None, sa_type=Time)
+    created_by: UUID
+
+
+class Version(Row, table=True):
+    """One version of a model. `number` is given by the server, without gaps; `label` by the user."""
+
+    __tablename__ = "version"
+    __table_args__ = (
+        within("model_id", "model"),
+        within("run_id", "run"),
+        within("base_version_id", "version"),
+        within("created_by", "principal"),
+        UniqueConstraint("org_id", "model_id", "id"),
+        UniqueConstraint("org_id", "model_id", "number"),
+        UniqueConstraint("org_id", "model_id", "label"),
+        Index(None, "org_id", "run_id", "id"),
+        Index(None, "org_id", "base_version_id", "id"),
+    )
+
+    model_id: UUID
+    number: int
+    label: str = Field(sa_type=Name)
+    description: str | None = None
+    stage: Stage = Field(default=Stage.DEVELOPMENT, sa_type=code(Stage))
+    run_id: UUID | None = None
+    base_version_id: UUID | None = None
+    parameters: dict[str, Any] = Field(default_factory=dict, sa_type=Json)
+    tags: dict[str, str] = Field(default_factory=dict, sa_type=Json)
+    created_by: UUID
+
+
+class MetricPoint(Tenant):
+    """A measured value at a step. `value` is null where `special` tells what it was instead."""
+
+    phase: Phase = Field(sa_type=code(Phase))
+    name: str = Field(sa_type=Name)
+    step: int = Field(sa_type=BigInteger)
+    value: float | None = None
+    special: SpecialValue | None = Field(default=None, sa_type=code(SpecialValue))
+    measured_at: datetime = Field(sa_type=Time)
+
+
+class RunMetric(MetricPoint, table=True):
+    """A metric of a run."""
+
+    __tablename__ = "run_metric"
+    __table_args__ = (
+        PrimaryKeyConstraint("org_id", "run_id", "phase", "name", "step"),
+        within("run_id", "run"),
+        CheckConstraint("(value is null) = (special is not null)", name="value"),
+    )
+
+    run_id: UUID
+
+
+class VersionMetric(MetricPoint, table=True):
+    """A metric of a version."""
+
+    __tablename__ = "version_metric"
+    __table_args__ = (
+        PrimaryKeyConstraint("org_id", "version_id", "phase", "name", "step"),
+        within("version_id", "version"),
+        CheckConstraint("(value is null) = (special is not null)", name="value"),
+    )
+
+    version_id: UUID
+
+
+class LineageEdge(Row, table=True):
+    """One thing is downstream of another, from `valid_from` until `valid_to`."""
+
+    __tablename__ = "lineage_edge"
+    __table_args__ = (
+        Index(
+            "lineage_edge_key", "org_id", "upstream_id", "downstream_id", "kind", "role",
+            unique=True, postgresql_where=text("valid_to is null"), postgresql_nulls_not_distinct=True,
+        ),
+        Index(None, "org_id", "upstream_id"),
+        Index(None, "org_id", "downstream_id"),
+    )  # fmt: skip
+
+    kind: LineageKind = Field(sa_type=code(LineageKind))
+    role: DatasetRole | None = Field(default=None, sa_type=code(DatasetRole))
+    upstream_kind: str
+    upstream_id: UUID
+    downstream_kind: str
+    downstream_id: UUID
+    valid_from: datetime = Field(default_factory=utc_now, sa_type=Time)
+    valid_to: datetime | None = Field(default=None, sa_type=Time)
+
+
+class Blob(Tenant, table=True):
+    """Verified bytes, once in an organisation."""
+
+    __tablename__ = "blob"
+    __table_args__ = (PrimaryKeyConstraint("org_id", "sha256"),)
+
+    sha256: str
+    size_bytes: int = Field(sa_type=BigInteger)
+    bucket: str
+    object_key: str
+    verified_at: datetime = Field(default_factory=utc_now, sa_type=Time)
+
+
+class Artifact(Row, table=True):
+    """A file of a run or of a version. `path` is its logical name, never a place in the store."""
+
+    __tablename__ = "artifact"
+    __table_args__ = (
+        within("run_id", "run"),
+        within("version_id", "version"),
+        within("created_by", "principal"),
+        CheckConstraint("num_nonnulls(run_id, version_id) = 1", name="one_owner"),
+        Index(
+            "artifact_run_path_key", "org_id", "run_id", "folded_path",
+            unique=True, postgresql_where=text("state not in ('QUARANTINED', 'EXPIRED')"),
+        ),
+        Index(
+            "artifact_version_path_key", "org_id", "version_id", "folded_path",
+            unique=True, postgresql_where=text("state not in ('QUARANTINED', 'EXPIRED')"),
+        ),
+        Index(None, "org_id", "run_id", "id"),
+        Index(None, "org_id", "version_id", "id"),
+    )  # fmt: skip
+
+    run_id: UUID | None = None
+    version_id: UUID | None = None
+    kind: ArtifactKind = Field(sa_type=code(ArtifactKind))
+    path: str = Field(sa_type=Name)
+    folded_path: str = Field(sa_type=Name)
+    content_type: str
+    size_bytes: int | None = Field(default=None, sa_type=BigInteger)
+    sha256: str | None = None
+    state: ArtifactState = Field(sa_type=code(ArtifactState))
+    external_uri: str | None = None
+    failure: str | None = None
+    verified_at: datetime | None = Field(default=None, sa_type=Time)
+    created_by: UUID
+
+
+class Upload(Row, table=True):
+    """The multipart upload that brings the bytes of an artifact."""
+
+    __tablename__ = "upload"
+    __table_args__ = (within("artifact_id", "artifact"), UniqueConstraint("org_id", "artifact_id"))
+
+    artifact_id: UUID
+    bucket: str
+    object_key: str
+    store_upload_id: str | None = Field(default=None, sa_column_kwargs={"info": {"secret": True}})
+    part_size_bytes: int = Field(sa_type=BigInteger)
+    part_count: int
+    state: UploadState = Field(default=UploadState.OPEN, sa_type=code(UploadState))
+    expires_at: datetime = Field(sa_type=Time)
+
+
+class Job(Row, table=True):
+    """Work for a worker: due at `run_after`, taken while `lease_until` is in the future."""
+
+    __tablename__ = "job"
+    __table_args__ = (UniqueConstraint("org_id", "kind", "subject_id"), Index(None, "run_after"))
+
+    kind: JobKind = Field(sa_type=code(JobKind))
+    subject_id: UUID
+    run_after: datetime = Field(default_factory=utc_now, sa_type=Time)
+    attempts: int = 0
+    lease_id: UUID | None = None
+    lease_until: datetime | None = Field(default=None, sa_type=Time)
+    last_error: str | None = None
+
+
+class Idempotency(Tenant, table=True):
+    """The outcome of a change, kept under the key its caller chose."""
+
+    __tablename__ = "idempotency"
+    __table_args__ = (
+        PrimaryKeyConstraint("org_id", "principal_id", "key"),
+        within("principal_id", "principal"),
+        Index(None, "created_at"),
+    )
+
+    principal_id: UUID
+    key: str
+    request_hash: bytes
+    outcome_id: UUID
+    created_at: datetime = Field(default_factory=utc_now, sa_type=Time)

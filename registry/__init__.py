@@ -1,0 +1,1 @@
+"""The rules of the registry: plain async functions over a session, called by every door."""

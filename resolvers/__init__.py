@@ -1,0 +1,1 @@
+"""What GraphQL calls: functions from a row and plain arguments to rows and pages."""

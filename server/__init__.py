@@ -1,0 +1,1 @@
+"""Wiring: settings, ASGI application, doors, workers and the command line."""
