@@ -1,1 +1,1 @@
-"""A real Postgres and a real S3 server as child processes over one data folder: what runs when no address is configured."""
+"""A real Postgres and a real S3 server as child processes: what runs when no address is configured."""

@@ -4,7 +4,10 @@ from typing import ClassVar
 
 
 class EmbeddedError(Exception):
-    """Base of all failures of the embedded services. `code` is stable, the message is written for the person at the terminal."""
+    """Base of all failures of the embedded services.
+
+    `code` is stable; the message is written for the person at the terminal.
+    """
 
     code: ClassVar[str] = "EMBEDDED_ERROR"
 

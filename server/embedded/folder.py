@@ -15,7 +15,7 @@ from pathlib import Path
 from server.embedded.errors import DataFolderForeign, DataFolderInUse, ServiceFailed
 from server.embedded.processes import command_line, current_user_is_root, is_running
 
-# Where the database of a root user lives when other users cannot pass through the data folder's parents, as in /root.
+# Where root's database lives when other users cannot pass through the data folder's parents, as in /root.
 OUTSIDE = Path("/var/lib/model-registry")
 # A service whose owner was killed is being stopped by its guardian; a service that lost its guardian too is stopped here.
 LEFTOVER_WAIT_S = 40.0
@@ -24,7 +24,10 @@ LEFTOVER_PATIENCE_S = 3.0
 
 @dataclass(frozen=True)
 class ServiceFolder:
-    """The claimed folder of one service. `lock_fd` goes to every process of the service, so the claim lasts as long as they."""
+    """The claimed folder of one service.
+
+    `lock_fd` goes to every process of the service, so that the claim lasts as long as any of them.
+    """
 
     home: Path
     lock_fd: int
@@ -51,8 +54,8 @@ def claim(
     """Claim the folder of `service` inside `data_dir`, making both when missing; they belong to one start at a time.
 
     With `shared_with` (a user id other than root's) that user must be able to reach the folder: where the parents of
-    `data_dir` do not let it through, the folder is made below `outside`, with a symbolic link in its place. No mode of a
-    folder that was there before is ever changed. Raises DataFolderInUse while another start holds it, and
+    `data_dir` do not let it through, the folder is made below `outside`, with a symbolic link in its place. No mode of
+    a folder that was there before is ever changed. Raises DataFolderInUse while another start holds it, and
     DataFolderForeign when another user made it.
     """
     home = _home(data_dir, service, shared_with, outside)
@@ -97,7 +100,8 @@ def _home(data_dir: Path, service: str, shared_with: int | None, outside: Path) 
     place = data_dir / service
     if place.is_symlink() and not place.exists():
         raise ServiceFailed(
-            f"{place} points at {place.readlink()}, which is gone: restore it, or remove the link to begin with no data."
+            f"{place} points at {place.readlink()}, which is gone:"
+            " restore it, or remove the link to begin with no data."
         )
     if not place.exists():
         if shared_with is None or _lets_others_pass(data_dir):

@@ -1,8 +1,9 @@
 """A small program between the owner and one service, which ends the service in order however the owner ends.
 
-It runs as a script with only the standard library. Its standard input is a socket to the owner: the owner sends one line
-of JSON (`argv`, `env`, `account`, `keep_fds`, `stops`), the guardian answers with one line (`pid` or `error`), and from
-then on the end of that stream means "stop". A closed stream and a killed owner look the same, so there is one way to stop.
+It runs as a script with only the standard library. Its standard input is a socket to the owner: the owner sends one
+line of JSON (`argv`, `env`, `account`, `keep_fds`, `stops`), the guardian answers with one line (`pid` or `error`), and
+from then on the end of that stream means "stop". A closed stream and a killed owner look the same, so there is one way
+to stop.
 """
 
 import contextlib
@@ -43,7 +44,7 @@ def _tied_to_this_process(death_signal: int) -> Callable[[], None] | None:
 
 def _start(plan: dict[str, Any]) -> subprocess.Popen[bytes]:
     uid, gid = plan["account"] or (None, None)
-    return subprocess.Popen(
+    return subprocess.Popen(  # noqa: S603 - to run what its owner sends is what a guardian is for
         plan["argv"],
         env=plan["env"],
         cwd="/",

@@ -1,4 +1,4 @@
-"""Runs a real Postgres over a data folder: made with password authentication, reachable through a private socket only."""
+"""Runs a real Postgres over a data folder, with password authentication and a private socket as the only way in."""
 
 import asyncio
 import contextlib
@@ -67,7 +67,7 @@ class EmbeddedPostgres:
         return self.child.alive()
 
     def wait(self, timeout_s: float | None = None) -> int:
-        """Block until the server has ended and return its exit status; raises TimeoutError after `timeout_s` seconds."""
+        """Block until the server has ended, return its exit status; raises TimeoutError after `timeout_s` seconds."""
         return self.child.wait(timeout_s)
 
 

@@ -1,4 +1,4 @@
-"""Child processes that never outlive their owner: each runs under a guardian that stops it in order when the owner ends."""
+"""Child processes that never outlive their owner: each runs under a guardian, which stops it when the owner ends."""
 
 import contextlib
 import json
@@ -75,7 +75,7 @@ class Child:
         return self._guardian.poll() is None
 
     def wait(self, timeout_s: float | None = None) -> int:
-        """Block until the service has ended and return its exit status; raises TimeoutError after `timeout_s` seconds."""
+        """Block until the service has ended, return its exit status; raises TimeoutError after `timeout_s` seconds."""
         try:
             return self._guardian.wait(timeout_s)
         except subprocess.TimeoutExpired as error:
@@ -108,7 +108,7 @@ def spawn(
     """
     ours, theirs = socket.socketpair()
     with theirs:
-        guardian = subprocess.Popen(
+        guardian = subprocess.Popen(  # noqa: S603 - this interpreter and a file of this package
             [sys.executable, "-I", "-S", str(GUARDIAN), str(os.getpid())],
             stdin=theirs.fileno(),
             stdout=log.descriptor,
@@ -164,8 +164,8 @@ def command_line(pid: int) -> str:
     except OSError:
         if sys.platform == "linux":
             return ""
-    listing = subprocess.run(["ps", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False)
-    return listing.stdout.strip()
+    ps = ["/bin/ps", "-o", "command=", "-p", str(pid)]
+    return subprocess.run(ps, capture_output=True, text=True, check=False).stdout.strip()  # noqa: S603 - fixed program
 
 
 def current_user_is_root() -> bool:

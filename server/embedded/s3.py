@@ -1,8 +1,7 @@
-"""Runs a real S3 server over a data folder: random keys, one stable port on the loopback address, objects as plain files."""
+"""Runs a real S3 server over a data folder: random keys, a stable port on the loopback address, objects as files."""
 
 import contextlib
 import http.client
-import os
 import random
 import re
 import signal
@@ -29,7 +28,7 @@ UNFINISHED_UPLOADS = ".rclone_multipart_upload_*"
 
 @dataclass(frozen=True)
 class EmbeddedS3:
-    """A running object store: plain HTTP on the loopback address, path-style addresses, signature version 4, any region."""
+    """A running object store: plain HTTP on the loopback address, path style, signature version 4, any region."""
 
     endpoint: str
     access_key: str
@@ -46,7 +45,7 @@ class EmbeddedS3:
         return self.child.alive()
 
     def wait(self, timeout_s: float | None = None) -> int:
-        """Block until the server has ended and return its exit status; raises TimeoutError after `timeout_s` seconds."""
+        """Block until the server has ended, return its exit status; raises TimeoutError after `timeout_s` seconds."""
         return self.child.wait(timeout_s)
 
 
@@ -79,6 +78,9 @@ def _prepare_objects(objects: Path, buckets: Sequence[str]) -> None:
         if not BUCKET_NAME.fullmatch(name):
             raise ValueError(f"{name!r} is no bucket name: use 3 to 63 lower-case letters, digits, dots and hyphens.")
         make_folder(objects / name, 0o700)
+    # A server that was killed leaves the beginnings of uploads that nobody can complete any more.
+    for leftover in objects.rglob(UNFINISHED_UPLOADS):
+        leftover.unlink()
 
 
 def _start(folder: ServiceFolder, program: Path, access_key: str, secret_key: str, log: Log) -> tuple[Child, int]:
