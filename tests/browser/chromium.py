@@ -7,7 +7,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -41,6 +41,10 @@ def executable() -> str:
     return found
 
 
+class ProtocolError(Exception):
+    """The browser refused a command: a page that is being left, for one, runs no script."""
+
+
 class Tab:
     """One browser tab. `addresses` are all it requested, workers and sockets included; `complaints` are console errors,
     uncaught exceptions and violations of the page's policy."""
@@ -62,7 +66,8 @@ class Tab:
     async def call(self, method: str, session: str | None = None, **params: Any) -> dict[str, Any]:
         """The result of one protocol command, sent to the tab (once attached) or to a worker's `session`."""
         answer = await asyncio.wait_for(await self._send(method, session, params), PATIENCE_S)
-        assert "error" not in answer, f"{method}: {answer['error']}"
+        if "error" in answer:
+            raise ProtocolError(f"{method}: {answer['error']['message']}")
         result: dict[str, Any] = answer["result"]
         return result
 
@@ -89,9 +94,11 @@ class Tab:
     async def until(self, script: str) -> Any:
         """Waits until the expression is truthy and answers its value."""
         async with asyncio.timeout(PATIENCE_S):
-            while not (value := await self.run(script)):
+            while True:
+                with suppress(ProtocolError):
+                    if value := await self.run(script):
+                        return value
                 await asyncio.sleep(0.05)
-        return value
 
     async def _send(self, method: str, session: str | None, params: dict[str, Any]) -> asyncio.Future[dict[str, Any]]:
         self._calls += 1
