@@ -23,7 +23,7 @@ def attachment(file_name: str) -> str:
     ASCII fallback and the true name as `filename*` (RFC 6266, RFC 5987). At most 255 bytes of UTF-8 remain.
     """
     name = _displayable(file_name)
-    fallback = _UNQUOTABLE.sub("_", unicodedata.normalize("NFKD", name).encode("ascii", "replace").decode())
+    fallback = _UNQUOTABLE.sub("_", _without_accents(name))
     if fallback == name:
         return f'attachment; filename="{name}"'
     return f"attachment; filename=\"{fallback}\"; filename*=UTF-8''{quote(name, safe=_ATTR_CHAR)}"
@@ -46,6 +46,12 @@ def _displayable(file_name: str) -> str:
     # A cut can fall inside a character: the torn rest is dropped.
     bounded = shown.encode()[:LONGEST_NAME_BYTES].decode(errors="ignore")
     return bounded if bounded.strip(".") else DEFAULT_FILE_NAME
+
+
+def _without_accents(name: str) -> str:
+    return "".join(
+        character for character in unicodedata.normalize("NFKD", name) if not unicodedata.combining(character)
+    )
 
 
 def _is_invisible(character: str) -> bool:

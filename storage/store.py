@@ -154,7 +154,7 @@ class ObjectStore:
     def presign_download(
         self, bucket: str, key: str, *, file_name: str, content_type: str | None, expires_s: int
     ) -> str:
-        """The URL to GET the object as an attachment of this name and type, both made safe; lives 1 second to 7 days."""
+        """The URL to GET the object as an attachment of this name and type, both made safe, for 1 second to 7 days."""
         parameters = {
             "response-content-disposition": attachment(file_name),
             "response-content-type": safe_content_type(content_type),
@@ -170,7 +170,7 @@ class ObjectStore:
         await bounded("ensure_bucket", self._make_bucket(bucket), CONTROL_S)
 
     async def check(self, bucket: str) -> None:
-        """Return when the store answers, accepts our credentials and has the bucket; else StoreUnavailable within 2 s."""
+        """Return when the store answers, accepts our keys and has the bucket; else StoreUnavailable within 2 s."""
         if not await bounded("check", self._has_bucket(bucket), CHECK_S):
             raise StoreUnavailable("check", "NoSuchBucket")
 
@@ -193,7 +193,8 @@ class ObjectStore:
     async def _blocks(self, bucket: str, key: str) -> AsyncGenerator[bytes, None]:
         stall_s = self._config.stall_s
         answer = await bounded("hash_object", self._client.get_object(Bucket=bucket, Key=key), stall_s)
-        async with answer["Body"] as body:
+        body = answer["Body"]
+        async with body:
             while block := await bounded("hash_object", read_block(body), stall_s):
                 yield block
 
