@@ -10,6 +10,7 @@ import httpx2
 import pytest
 
 from storage.errors import ObjectMissing, StoreUnavailable
+from storage.hashing import BLOCK_BYTES
 from storage.layout import MIB_BYTES
 from storage.store import ObjectStore
 from tests.storage.s3_server import BUCKET, OwnServer
@@ -72,8 +73,9 @@ async def test_a_store_that_fails_while_it_is_read_is_unavailable(
         async with ObjectStore(replace(server.config, stall_s=1.0)) as store:
             await Uploader(store, http).put_object(key, LARGE)
 
-            async def strike(hashed_bytes: int) -> None:
-                os.kill(server.process_id, blow)
+            async def strike_once(hashed_bytes: int) -> None:
+                if hashed_bytes == BLOCK_BYTES:
+                    os.kill(server.process_id, blow)
 
             with pytest.raises(StoreUnavailable):
-                await store.hash_object(BUCKET, key, on_progress=strike)
+                await store.hash_object(BUCKET, key, on_progress=strike_once)

@@ -1,7 +1,7 @@
 """Part layouts stay within the limits of S3."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from storage.errors import ObjectTooLarge
@@ -11,6 +11,7 @@ MOST_PARTS = 10_000
 SMALLEST_S3_PART_BYTES = 5 * MIB_BYTES
 
 
+@settings(deadline=None)
 @given(st.integers(0, LARGEST_OBJECT_BYTES))
 def test_every_size_has_a_layout_that_s3_accepts(size_bytes: int) -> None:
     part_size_bytes, part_count = part_layout(size_bytes)
@@ -20,6 +21,7 @@ def test_every_size_has_a_layout_that_s3_accepts(size_bytes: int) -> None:
     assert (part_count - 1) * part_size_bytes < max(size_bytes, 1) <= part_count * part_size_bytes
 
 
+@settings(deadline=None)
 @given(st.integers(0, 3 * 1024**4))
 def test_up_to_3_tib_a_thousand_parts_are_enough(size_bytes: int) -> None:
     assert part_layout(size_bytes).part_count <= 1_000

@@ -4,7 +4,7 @@ import re
 from urllib.parse import unquote
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from storage.names import LONGEST_NAME_BYTES, attachment, safe_content_type
@@ -48,6 +48,7 @@ def test_a_download_keeps_its_name_as_far_as_it_is_safe(file_name: str, fallback
     assert parsed(attachment(file_name)) == (fallback.replace("?", "_"), name)
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(), max_size=400))
 def test_no_name_leaves_the_grammar_of_the_header(file_name: str) -> None:
     header = attachment(file_name)

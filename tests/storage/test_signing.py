@@ -8,7 +8,7 @@ import pytest
 from botocore.auth import S3SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from storage.config import StoreConfig
@@ -39,6 +39,7 @@ def signature_of(url: str) -> str:
     return parse_qs(urlsplit(url).query)["X-Amz-Signature"][0]
 
 
+@settings(deadline=None)
 @given(key=PRINTABLE, name=PRINTABLE, expires_s=st.integers(1, 604_800))
 def test_a_download_url_carries_the_signature_of_the_sdk(key: str, name: str, expires_s: int) -> None:
     url = UrlSigner(CONFIG, "models", key, expires_s).get({"response-content-disposition": name})
@@ -46,6 +47,7 @@ def test_a_download_url_carries_the_signature_of_the_sdk(key: str, name: str, ex
     assert signature_of(url) == signature_by_the_sdk("GET", url, {})
 
 
+@settings(deadline=None)
 @given(upload_id=PRINTABLE, number=st.integers(1, 10_000), size_bytes=st.integers(0, 5 * 1024**3))
 def test_a_part_url_carries_the_signature_of_the_sdk(upload_id: str, number: int, size_bytes: int) -> None:
     (url,) = UrlSigner(CONFIG, "models", "org/1/blob/2", 900).put_parts(upload_id, [PlannedPart(number, size_bytes)])

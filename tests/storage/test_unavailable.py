@@ -161,11 +161,20 @@ async def test_cancelling_a_call_is_no_failure_of_the_store() -> None:
             await call
 
 
-async def test_the_profile_of_whoever_starts_the_server_does_not_matter(
-    server: Server, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("AWS_PROFILE", "no-such-profile"),
+        ("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:1"),
+        ("http_proxy", "http://127.0.0.1:1"),
+    ],
+)
+async def test_the_environment_does_not_lead_away_from_a_local_store(
+    server: Server, monkeypatch: pytest.MonkeyPatch, variable: str, value: str
 ) -> None:
-    monkeypatch.setenv("AWS_PROFILE", "no-such-profile")
-    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:1")
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.setenv(variable, value)
 
     async with ObjectStore(server.config) as store:
         await store.check(BUCKET)
