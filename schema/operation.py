@@ -1,0 +1,104 @@
+"""Gives each operation a context of its own, on every transport, and ends it at its deadline."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import structlog
+from strawberry.extensions import SchemaExtension
+from strawberry.types import StreamExecutionResult
+
+from registry.errors import Refusal
+
+log = structlog.get_logger(__name__)
+
+
+class DeadlineExceeded(Refusal):
+    """The operation took longer than it may. What it has committed stays committed."""
+
+    code = "TIMEOUT"
+
+    def __init__(self, deadline_s: float) -> None:
+        super().__init__(f"The operation took longer than {deadline_s:g} s. Ask for less at once, or try again later.")
+
+
+class OperationContext(Protocol):
+    """What resolvers get as `info.context`: loaders and, from the first read on, one database connection."""
+
+    async def close(self) -> None:
+        """Give the connection back and forget what was loaded.
+
+        Safe to call twice. A subscription's context is closed before each event is sent and used again for the next
+        one, so a closed context opens anew when something is read through it.
+        """
+
+
+class Door(Protocol):
+    """What the application knows and the transports do not: who asks, and what a context is made of."""
+
+    async def authenticate(self, authorization: str | None) -> Any:
+        """Return the actor of an `Authorization` header. Raises Unauthenticated or Unavailable."""
+
+    def context(self, actor: Any) -> OperationContext:
+        """Return the context of one operation; cheap, opens nothing."""
+
+
+@dataclass(slots=True)
+class Visit:
+    """Who asks, for as long as a request or a WebSocket lasts. The schema takes it as `context_value`."""
+
+    door: Door
+    actor: Any = None
+
+    def open(self) -> OperationContext:
+        """Return a new context for one operation."""
+        return self.door.context(self.actor)
+
+
+class OperationScope(SchemaExtension):
+    """Replaces a visit by the context of this operation, and closes that whatever happens.
+
+    A context made by somebody else (a test, a worker) is used as it is and left open. Queries, mutations and the start
+    of a subscription have `deadline_s` seconds from the first resolver on; cancelled then, they answer TIMEOUT.
+    """
+
+    def __init__(self, deadline_s: float) -> None:
+        self._deadline_s = deadline_s
+        self._context: OperationContext | None = None
+
+    async def on_operation(self) -> AsyncIterator[None]:
+        """Open the context before parsing, close it after the last result."""
+        if isinstance(self.execution_context.context, Visit):
+            self._context = self.execution_context.context.open()
+            self.execution_context.context = self._context
+        try:
+            yield
+        finally:
+            await self._close()
+
+    async def on_execute(self) -> AsyncIterator[None]:
+        """Run to the deadline. Raises DeadlineExceeded."""
+        limit = asyncio.timeout(self._deadline_s)
+        try:
+            async with limit:
+                yield
+        except TimeoutError:
+            if limit.expired():
+                raise DeadlineExceeded(self._deadline_s) from None
+            raise
+
+    async def on_stream_result(self, result: StreamExecutionResult) -> AsyncIterator[None]:
+        """Close the context before each event is sent."""
+        # A slow reader must not hold a connection.
+        await self._close()
+        yield
+
+    async def _close(self) -> None:
+        if self._context is None:
+            return
+        try:
+            await self._context.close()
+        except Exception:
+            # The answer is complete by now; failing it would hide what was committed.
+            log.exception("operation.close_failed")

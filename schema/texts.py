@@ -1,0 +1,31 @@
+"""Decides which JSON values may come through the door: no text a database cannot hold, no bottomless nesting."""
+
+MAX_JSON_DEPTH = 64
+"""Lists and objects inside each other; the deepest input of the graph needs a tenth of it."""
+
+BAD_TEXT = "A text holds a NUL character or half of a surrogate pair. Remove it: neither can be stored."
+TOO_NESTED = f"The variables nest more than {MAX_JSON_DEPTH} levels. Flatten them."
+
+
+def is_bad_text(text: str) -> bool:
+    """Tell whether a text holds a NUL or an unpaired surrogate, which PostgreSQL and JSON refuse."""
+    if "\x00" in text:
+        return True
+    return not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def fault_of(value: object) -> str | None:
+    """Return a sentence about the first thing that makes a JSON value unacceptable, or None. Looks at keys too."""
+    waiting: list[tuple[object, int]] = [(value, 0)]
+    while waiting:
+        item, depth = waiting.pop()
+        if isinstance(item, str):
+            if is_bad_text(item):
+                return BAD_TEXT
+        elif depth > MAX_JSON_DEPTH:
+            return TOO_NESTED
+        elif isinstance(item, dict):
+            waiting.extend((part, depth + 1) for pair in item.items() for part in pair)
+        elif isinstance(item, list):
+            waiting.extend((part, depth + 1) for part in item)
+    return None
