@@ -8,7 +8,7 @@ from typing import Final
 
 from starlette.datastructures import Headers
 from starlette.requests import Request
-from starlette.responses import FileResponse, HTMLResponse, PlainTextResponse, Response
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
@@ -114,13 +114,9 @@ class _Assets(StaticFiles):
     ) -> Response:
         """The file, or the `.gz` beside it where the request accepts gzip; each has an etag of its own."""
         packed = Path(f"{os.fspath(full_path)}.gz")
-        response: Response
         if "gzip" in Headers(scope=scope).get("accept-encoding", "") and packed.is_file():
             response = super().file_response(packed, packed.stat(), scope, status_code)
-            if isinstance(response, FileResponse):
-                plain = FileResponse(full_path)
-                response.headers["Content-Type"] = plain.headers["Content-Type"]
-                response.headers["Content-Encoding"] = "gzip"
+            response.headers["Content-Encoding"] = "gzip"
         else:
             response = super().file_response(full_path, stat_result, scope, status_code)
         response.headers.update(_ASSET_HEADERS)
