@@ -57,7 +57,7 @@ def installed_postgres() -> PostgresPrograms:
 
 
 def copied_postgres(folder: Path) -> PostgresPrograms:
-    """The programs below `folder`, copied there once per version of the wheel (about 35 MB), readable by every user."""
+    """The programs below `folder`, copied there once per version of the wheel (about 23 MB), readable by every user."""
     site = _package_folder(POSTGRES_PACKAGE, "DATABASE_URL").parent
     _programs_in(site)
     copy = folder / importlib.metadata.version(POSTGRES_PACKAGE)

@@ -17,7 +17,7 @@ from server.embedded.processes import command_line, current_user_is_root, is_run
 
 # Where root's database lives when other users cannot pass through the data folder's parents, as in /root.
 OUTSIDE = Path("/var/lib/model-registry")
-# A service whose owner was killed is being stopped by its guardian; a service that lost its guardian too is stopped here.
+# After a killed owner its guardian stops the service; one that lost its guardian too is stopped by the next start.
 LEFTOVER_WAIT_S = 40.0
 LEFTOVER_PATIENCE_S = 3.0
 
@@ -133,9 +133,11 @@ def _lock(lock_fd: int, home: Path) -> None:
     while not _try_lock(lock_fd):
         owner, service = _read_record(lock_fd)
         waited_s = time.monotonic() - started
-        if (owner and is_running(owner)) or waited_s > LEFTOVER_WAIT_S:
+        holder = owner if owner and is_running(owner) else None
+        if holder or waited_s > LEFTOVER_WAIT_S:
             raise DataFolderInUse(
-                f"{home} is in use by process {owner or service}: stop that one first, or choose another data folder."
+                f"{home} is in use by process {holder or service or '(unknown)'}:"
+                " stop that one first, or choose another data folder."
             )
         if service and waited_s > LEFTOVER_PATIENCE_S and str(home) in command_line(service):
             with contextlib.suppress(ProcessLookupError):

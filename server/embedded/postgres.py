@@ -76,8 +76,8 @@ def start_postgres(data_dir: Path, *, fsync: bool = True, outside: Path = OUTSID
     """Run Postgres over `data_dir`/postgres for the length of a `with` block; the data stays.
 
     The first start makes the database files and a random superuser password, kept beside them. The server ends with
-    this process, however that ends, and with the block. With `fsync=False` a crash of the machine may destroy the data:
-    for tests only. Blocks for up to 60 s, also inside an event loop.
+    this process, however that ends, and with the block. With `fsync=False` a killed server loses its last transactions
+    and a crash of the machine may destroy the data: for tests only. Blocks for up to 60 s, also inside an event loop.
 
     Root may not run Postgres: as root it runs as the user `nobody` from a copy of the programs, and where that user
     cannot pass through the parents of `data_dir` the files are kept below `outside`, with a link in their place.
