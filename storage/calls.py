@@ -7,7 +7,6 @@ from typing import TypeVar
 
 from aiohttp import ClientError as HttpError
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
-from botocore.parsers import ResponseParserError
 
 from storage.errors import ObjectMissing, PartsRefused, StoreError, StoreRefused, StoreUnavailable, UploadGone
 
@@ -36,8 +35,6 @@ async def bounded(operation: str, call: Awaitable[T], within_s: float) -> T:
         failure = _from_answer(operation, error)
     except TimeoutError:
         failure = StoreUnavailable(operation, "no answer in time")
-    except ResponseParserError:
-        failure = StoreUnavailable(operation, "not an S3 answer")
     except (BotoCoreError, HttpError, OSError) as error:
         failure = StoreUnavailable(operation, type(error).__name__)
     # Raised outside of the handlers: their exceptions carry the URL, which a log would show as the cause.

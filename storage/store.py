@@ -30,8 +30,9 @@ CONTROL_S = 4.0
 COMPLETE_S = 8.0
 """Joining many parts is work for some stores; it still ends before the deadline of the request that waits for it."""
 CHECK_S = 2.0
+CONNECTIONS = 20
+"""How many calls may be under way at once; further ones wait, within their bound."""
 _CONNECT_S = 1.5
-_CONNECTIONS = 20
 _NOT_FOUND_STATUS = 404
 _HOME_REGION = "us-east-1"
 """The one region S3 does not accept as a location constraint."""
@@ -246,6 +247,6 @@ def _client_config(config: StoreConfig) -> AioConfig:
         # The socket's own limit only has to outlast the longest call; `bounded` ends each of them.
         read_timeout=config.stall_s,
         retries={"total_max_attempts": 2, "mode": "standard"},
-        max_pool_connections=_CONNECTIONS,
+        max_pool_connections=CONNECTIONS,
         proxies={} if config.is_local else None,
     )

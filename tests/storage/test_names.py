@@ -59,6 +59,10 @@ def test_no_name_leaves_the_grammar_of_the_header(file_name: str) -> None:
     assert "/" not in name
 
 
+def test_a_long_name_is_cut_between_characters() -> None:
+    assert parsed(attachment("a" + "é" * 200)) == ("a" + "e" * 127, "a" + "é" * 127)
+
+
 @pytest.mark.parametrize(
     ("written", "safe"),
     [

@@ -42,7 +42,7 @@ def signature_of(url: str) -> str:
 @settings(deadline=None)
 @given(key=PRINTABLE, name=PRINTABLE, expires_s=st.integers(1, 604_800))
 def test_a_download_url_carries_the_signature_of_the_sdk(key: str, name: str, expires_s: int) -> None:
-    url = UrlSigner(CONFIG, "models", key, expires_s).get({"response-content-disposition": name})
+    url = UrlSigner(CONFIG, "models", key, expires_s).get({"versionId": name, "response-content-type": name})
 
     assert signature_of(url) == signature_by_the_sdk("GET", url, {})
 

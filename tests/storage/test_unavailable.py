@@ -1,12 +1,13 @@
 """A store that is away, silent, broken or locked answers as StoreUnavailable within its bound, and tells no secret."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import socket
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 
 import pytest
@@ -68,8 +69,18 @@ def free_endpoint() -> Iterator[str]:
         yield f"http://127.0.0.1:{held.getsockname()[1]}"
 
 
+Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
 @asynccontextmanager
-async def answering(answer: bytes | None) -> AsyncIterator[str]:
+async def serving(serve: Serve) -> AsyncIterator[str]:
+    """A server of our own making, for what no healthy store does."""
+    listener = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with listener:
+        yield f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
+
+
+def answering(answer: bytes | None) -> AbstractAsyncContextManager[str]:
     """A server that gives every request the same answer, or none at all."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -80,9 +91,7 @@ async def answering(answer: bytes | None) -> AsyncIterator[str]:
             writer.write(answer)
         writer.close()
 
-    listener = await asyncio.start_server(serve, "127.0.0.1", 0)
-    async with listener:
-        yield f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
+    return serving(serve)
 
 
 def response(status: str, body: bytes) -> bytes:
@@ -128,6 +137,22 @@ async def test_a_page_that_is_no_s3_answer_is_no_store() -> None:
     ):
         with pytest.raises(StoreUnavailable):
             await store.start_upload(BUCKET, KEY, None)
+
+
+async def test_an_object_that_only_drips_is_not_waited_for() -> None:
+    async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
+        with contextlib.suppress(ConnectionError):
+            while not reader.at_eof():
+                writer.write(b".")
+                await writer.drain()
+                await asyncio.sleep(0.05)
+        writer.close()
+
+    async with serving(drip) as endpoint, ObjectStore(replace(config_of(endpoint), stall_s=0.5)) as store:
+        async with asyncio.timeout(PATIENCE_S):
+            with pytest.raises(StoreUnavailable):
+                await store.hash_object(BUCKET, KEY)
 
 
 async def test_a_stopped_store_is_unavailable_and_well_again_when_it_runs(own_server: OwnServer) -> None:
