@@ -70,6 +70,16 @@ async def test_a_subscription_delivers_over_the_web_socket(tab: Tab, served: Ser
     assert served.url.replace("http", "ws") + "/graphql" in tab.addresses
 
 
+async def test_a_broken_stream_is_told_where_the_answer_stands(tab: Tab, served: Served) -> None:
+    await tab.open(link(served, token=served.token, query="subscription Own { tick }"))
+    await tab.until(shows("subscription Own", EDITOR))
+
+    await tab.run("WebSocket.prototype.send = function () { this.close(4500, 'cut off') }, null")
+    await tab.run(RUN)
+
+    await tab.until(shows("The stream ended: cut off (4500).", ANSWER))
+
+
 async def test_a_link_opens_its_query_ready_to_run(tab: Tab, served: Served) -> None:
     query = "query FromLink($name: String!) { greeting(name: $name) }"
     await tab.open(link(served, token=served.token, query=query, variables='{"name": "a + b"}'))
@@ -130,6 +140,20 @@ async def test_a_refused_token_is_forgotten_with_a_reason(tab: Tab, served: Serv
     refusals = [note for note in tab.complaints if "401" in note]
     assert refusals
     tab.complaints = [note for note in tab.complaints if note not in refusals]
+
+
+async def test_a_token_refused_by_the_web_socket_is_forgotten_too(tab: Tab, served: Served) -> None:
+    await tab.open(link(served, token=served.token, query="subscription Own { tick }"))
+    await tab.until(shows("subscription Own", EDITOR))
+
+    await tab.run("WebSocket.prototype.real_send = WebSocket.prototype.send, null")
+    await tab.run(
+        "WebSocket.prototype.send = function (text) { this.real_send(text.replace('mrgp_', 'mrgp_x')) }, null"
+    )
+    await tab.run(RUN)
+
+    assert "did not accept the token" in await tab.until(TOKEN_BOX)
+    assert await tab.run(STORED_TOKEN) is None
 
 
 async def test_the_policy_stops_foreign_requests_and_scripts_in_the_page(tab: Tab, served: Served) -> None:

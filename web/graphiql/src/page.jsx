@@ -15,6 +15,11 @@ import { TokenBox } from "./token-box.jsx";
 
 const REFUSED = "The server did not accept the token: it may be mistyped, expired or revoked.";
 
+// Monaco rejects what it has not finished when an editor closes: no failure, and nobody is there to catch it.
+addEventListener("unhandledrejection", (event) => {
+  if (event.reason?.name === "Canceled") event.preventDefault();
+});
+
 /** Draws the page into `root`, opening the query of `link` ({query, variables} or null). */
 export function render(root, link) {
   createRoot(root).render(<Page link={link} />);
