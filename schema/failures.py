@@ -1,6 +1,7 @@
 """Decides what a client learns of an error: a stable code always, the message of an expected one, an id of a bug."""
 
 import re
+import traceback
 from typing import Any
 from uuid import uuid4
 
@@ -61,8 +62,13 @@ def log_unexpected(cause: BaseException, *, path: list[str | int] | None = None)
     The GraphQL error itself stays out of the log: its text quotes the document, literals included.
     """
     error_id = str(structlog.contextvars.get_contextvars().get("request_id") or uuid4().hex)
-    log.error("graphql.failed", error_id=error_id, path=path, exc_info=cause)
+    log.error("graphql.failed", error_id=error_id, path=path, exception=traceback_of(cause))
     return error_id
+
+
+def traceback_of(cause: BaseException) -> str:
+    """Return the traceback without local variables, however logging is set up: those hold variables and tokens."""
+    return "".join(traceback.format_exception(cause))
 
 
 def _root_cause(error: GraphQLError) -> BaseException:

@@ -10,6 +10,7 @@ from strawberry.extensions import SchemaExtension
 from strawberry.types import StreamExecutionResult
 
 from registry.errors import Refusal
+from schema.failures import traceback_of
 
 log = structlog.get_logger(__name__)
 
@@ -99,6 +100,6 @@ class OperationScope(SchemaExtension):
             return
         try:
             await self._context.close()
-        except Exception:
+        except Exception as error:
             # The answer is complete by now; failing it would hide what was committed.
-            log.exception("operation.close_failed")
+            log.error("operation.close_failed", exception=traceback_of(error))

@@ -20,7 +20,7 @@ from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
 from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import BaseGraphQLTransportWSHandler
 
 from registry.errors import Unauthenticated, Unavailable
-from schema.failures import MaskingSchema
+from schema.failures import MaskingSchema, traceback_of
 from schema.operation import Door, Visit
 from schema.texts import fault_of
 
@@ -164,8 +164,8 @@ class SocketHandler(BaseGraphQLTransportWSHandler[SocketVisit, None]):
             except Unavailable:
                 # Nobody can be told apart now; the next check follows, and no operation gets far without a database.
                 log.warning("socket.recheck_unavailable")
-            except Exception:
-                log.exception("socket.recheck_failed")
+            except Exception as error:
+                log.error("socket.recheck_failed", exception=traceback_of(error))
                 await self._end(INTERNAL_ERROR, "Internal error")
 
     async def _retire(self) -> None:

@@ -1,0 +1,387 @@
+"""The HTTP side of the GraphQL endpoint, over real sockets."""
+
+import asyncio
+import gzip
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx2
+import pytest
+import structlog
+from structlog.testing import capture_logs
+
+from server.graphql_http import DoorSettings
+from tests.server.door_stub import AUTHORIZED, SECRET, Served, make_schema, served
+
+GRAPHQL_JSON = "application/graphql-response+json"
+APOLLO_STREAM = 'multipart/mixed;boundary="graphql";subscriptionSpec=1.0,application/json'
+
+
+@pytest.fixture(scope="module")
+async def endpoint() -> AsyncIterator[Served]:
+    async with served() as running:
+        yield running
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[httpx2.AsyncClient]:
+    async with httpx2.AsyncClient(headers={**AUTHORIZED, "accept": GRAPHQL_JSON}, timeout=20) as http:
+        yield http
+
+
+async def post(http: httpx2.AsyncClient, server: Served, query: str, **fields: Any) -> httpx2.Response:
+    return await http.post(server.url, json={"query": query, **fields})
+
+
+def code_of(response: httpx2.Response) -> str:
+    return str(response.json()["errors"][0]["extensions"]["code"])
+
+
+# --- answers ------------------------------------------------------------------------------------------------------
+
+
+async def test_a_query_is_answered_in_the_type_the_client_prefers(endpoint: Served, client: httpx2.AsyncClient) -> None:
+    for accept, answered in (
+        (GRAPHQL_JSON, GRAPHQL_JSON),
+        ("application/json", "application/json"),
+        ("*/*", "application/json"),
+        ("application/*;q=0.5", "application/json"),
+        (f"application/json;q=0.9, {GRAPHQL_JSON}", GRAPHQL_JSON),
+        (f"application/json, {GRAPHQL_JSON};q=0.5", "application/json"),
+        (f"{GRAPHQL_JSON}, application/json, text/event-stream, multipart/mixed", GRAPHQL_JSON),
+    ):
+        response = await client.post(endpoint.url, json={"query": "{ hello }"}, headers={"accept": accept})
+        assert response.status_code == 200
+        assert response.headers["content-type"] == f"{answered}; charset=utf-8"
+        assert response.headers["vary"] == "Accept"
+        assert response.json()["data"] == {"hello": "hello world"}
+
+
+@pytest.mark.parametrize("accept", ["text/html", "application/jsonx", "application/json;q=0", "application/json;q=x"])
+async def test_a_client_that_reads_no_json_gets_406(endpoint: Served, client: httpx2.AsyncClient, accept: str) -> None:
+    response = await client.post(endpoint.url, json={"query": "{ hello }"}, headers={"accept": accept})
+    assert (response.status_code, code_of(response)) == (406, "NOT_ACCEPTABLE")
+
+
+@pytest.mark.parametrize(
+    ("query", "variables", "code"),
+    [
+        ("{ hello", {}, "GRAPHQL_PARSE_FAILED"),
+        ("{ nope }", {}, "GRAPHQL_VALIDATION_FAILED"),
+        ("query ($n: Int) { models(first: $n) { nodes { id } } }", {"n": "x"}, "BAD_USER_INPUT"),
+        ("query A { hello } query B { hello }", {}, "OPERATION_NAME_REQUIRED"),
+        ("fragment A on Query { hello }", {}, "OPERATION_NOT_FOUND"),
+        ("{ models(first: 101) { nodes { id } } }", {}, "PAGE_TOO_LARGE"),
+    ],
+)
+async def test_what_was_never_run_has_no_data_and_400_or_200_by_type(
+    endpoint: Served, client: httpx2.AsyncClient, query: str, variables: dict[str, Any], code: str
+) -> None:
+    for accept, status in ((GRAPHQL_JSON, 400), ("application/json", 200)):
+        sent = {"query": query, "variables": variables}
+        response = await client.post(endpoint.url, json=sent, headers={"accept": accept})
+        assert (response.status_code, code_of(response)) == (status, code)
+        assert "data" not in response.json()
+
+
+async def test_an_unknown_operation_name_is_a_request_error(endpoint: Served, client: httpx2.AsyncClient) -> None:
+    response = await post(client, endpoint, "query A { hello }", operationName="B" * 9_000)
+    assert (response.status_code, code_of(response)) == (400, "OPERATION_NOT_FOUND")
+    assert len(response.content) < 1_000
+
+
+async def test_expected_failures_keep_their_code_and_message(endpoint: Served, client: httpx2.AsyncClient) -> None:
+    response = await post(client, endpoint, "{ forbidden badCursor invalid { id } hello }")
+    assert response.status_code == 200
+    assert response.json()["data"]["hello"] == "hello world"
+    told = [(e["path"], e["message"], e["extensions"]) for e in response.json()["errors"]]
+    assert told == [
+        (["forbidden"], "You may see this model but not its tokens.", {"code": "FORBIDDEN"}),
+        (["badCursor"], "The cursor is not one of ours.", {"code": "BAD_USER_INPUT"}),
+        (["invalid"], "The name is empty.", {"code": "INVALID_VALUE", "inputPath": ["input", "name"]}),
+    ]
+
+
+async def test_a_bug_is_masked_and_found_in_the_log_by_its_id(endpoint: Served, client: httpx2.AsyncClient) -> None:
+    with capture_logs() as entries:
+        response = await post(client, endpoint, "query ($t: String!) { boom hello(name: $t) }", variables={"t": "tok"})
+    [error] = response.json()["errors"]
+    assert error["message"] == "Internal error"
+    assert error["extensions"]["code"] == "INTERNAL"
+    assert SECRET not in response.text
+    [entry] = [e for e in entries if e["event"] == "graphql.failed"]
+    assert entry["error_id"] == error["extensions"]["errorId"]
+    assert "in boom" in entry["exception"]
+    assert "tok" not in json.dumps(entry).replace("token", "")
+
+
+async def test_the_error_id_is_the_id_of_the_request_where_one_is_known() -> None:
+    with structlog.contextvars.bound_contextvars(request_id="r-1"):
+        result = await make_schema().execute("{ boom }")
+    assert [(e.extensions or {})["errorId"] for e in result.errors or ()] == ["r-1"]
+
+
+async def test_a_value_that_does_not_fit_its_type_is_a_bug_and_stays_inside(
+    endpoint: Served, client: httpx2.AsyncClient
+) -> None:
+    response = await post(client, endpoint, "{ liedAbout }")
+    assert code_of(response) == "INTERNAL"
+    assert SECRET not in response.text
+
+
+async def test_each_request_has_a_context_of_its_own_that_is_closed(client: httpx2.AsyncClient) -> None:
+    async with served() as server:
+        for query in ("{ me }", "{ boom }", "{ nope }", "{ hello", "subscription { ticks }"):
+            await post(client, server, query)
+        assert len(server.door.contexts) == 5
+        assert all(context.closed for context in server.door.contexts)
+
+
+async def test_an_operation_ends_at_its_deadline() -> None:
+    async with served(make_schema(deadline_s=0.05)) as server, httpx2.AsyncClient(headers=AUTHORIZED) as http:
+        response = await http.post(
+            server.url, json={"query": "{ slow(seconds: 60) }"}, headers={"accept": GRAPHQL_JSON}
+        )
+        assert (response.status_code, code_of(response)) == (503, "TIMEOUT")
+        assert server.door.contexts[0].closed
+
+
+# --- who asks -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("authorization", [None, "Bearer nonsense", "Basic Zm9vOmJhcg=="])
+async def test_nobody_known_gets_401(endpoint: Served, authorization: str | None) -> None:
+    headers = {"authorization": authorization} if authorization else {}
+    async with httpx2.AsyncClient(headers=headers) as http:
+        response = await http.post(endpoint.url, json={"query": "{ hello }"})
+    assert (response.status_code, code_of(response)) == (401, "UNAUTHENTICATED")
+    assert response.headers["www-authenticate"] == "Bearer"
+
+
+async def test_a_dead_database_while_authenticating_is_503(client: httpx2.AsyncClient) -> None:
+    async with served() as server:
+        server.door.down = True
+        response = await post(client, server, "{ hello }")
+    assert (response.status_code, code_of(response)) == (503, "UNAVAILABLE")
+
+
+async def test_a_bug_while_authenticating_is_masked(endpoint: Served) -> None:
+    async with httpx2.AsyncClient(headers={"authorization": "Bearer broken-token"}) as http:
+        response = await http.post(endpoint.url, json={"query": "{ hello }"})
+    assert (response.status_code, code_of(response)) == (500, "INTERNAL")
+    assert SECRET not in response.text
+
+
+# --- what is let in -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"null",
+        b"42",
+        b'"x"',
+        b"[]",
+        b'[{"query": "{ hello }"}]',
+        b"{",
+        b"{}",
+        b'{"query": null}',
+        b'{"query": ""}',
+        b'{"query": 7}',
+        b'{"query": {"a": 1}}',
+        b'{"query": "{ hello }", "variables": []}',
+        b'{"query": "{ hello }", "variables": "{}"}',
+        b'{"query": "{ hello }", "operationName": 1}',
+        b'{"query": "{ hello }", "extensions": 1}',
+        b'{"query": "{ hello }", "variables": {"a": NaN}}',
+        b'{"query": "{ hello }", "operationName": "\\ud800"}',
+        b'{"query": "\xff"}',
+        b"[" * 20_000 + b"]" * 20_000,
+        gzip.compress(b'{"query": "{ hello }"}'),
+    ],
+    ids=lambda body: repr(body[:40]),
+)
+async def test_a_malformed_body_is_400(endpoint: Served, client: httpx2.AsyncClient, body: bytes) -> None:
+    for accept in (GRAPHQL_JSON, "application/json"):
+        headers = {"content-type": "application/json", "accept": accept}
+        response = await client.post(endpoint.url, content=body, headers=headers)
+        assert (response.status_code, code_of(response)) == (400, "BAD_REQUEST")
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        {"query": "{ hello }", "variables": {"a": ["x", {"b": "a\x00"}]}},
+        {"query": "{ hello }", "variables": {"a\x00": 1}},
+        {"query": "{ hello } # \x00"},
+        {"query": "{ hello }", "variables": {"a": json.loads("[" * 70 + "]" * 70)}},
+    ],
+)
+async def test_what_cannot_be_stored_is_refused_at_the_door(
+    endpoint: Served, client: httpx2.AsyncClient, sent: dict[str, Any]
+) -> None:
+    response = await client.post(endpoint.url, json=sent, headers={"accept": "application/json"})
+    assert (response.status_code, code_of(response)) == (400, "BAD_USER_INPUT")
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data; boundary=x",
+        "application/jsonx",
+        "application/json; charset=latin-1",
+    ],
+)
+async def test_a_body_that_is_not_called_json_is_415(
+    endpoint: Served, client: httpx2.AsyncClient, content_type: str
+) -> None:
+    response = await client.post(
+        endpoint.url, content=b'{"query": "{ hello }"}', headers={"content-type": content_type}
+    )
+    assert (response.status_code, code_of(response)) == (415, "UNSUPPORTED_MEDIA_TYPE")
+
+
+async def answer_to(server: Served, rest: str) -> bytes:
+    """Send the start of a POST byte by byte as given; return all that comes until the server hangs up."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", httpx2.URL(server.url).port)
+    head = f"POST /graphql HTTP/1.1\r\nHost: x\r\nAuthorization: {AUTHORIZED['authorization']}\r\n"
+    writer.write(f"{head}Content-Type: application/json\r\n{rest}".encode())
+    answer = await reader.read()
+    writer.close()
+    return answer
+
+
+async def test_a_large_body_is_refused_by_its_announcement(endpoint: Served) -> None:
+    answer = await answer_to(endpoint, "Content-Length: 99999999\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    assert b"BODY_TOO_LARGE" in answer
+
+
+async def test_a_large_body_without_announcement_is_refused_once_it_is_too_long() -> None:
+    async with served(settings=DoorSettings(max_body_bytes=2_048)) as server:
+        answer = await answer_to(server, "Transfer-Encoding: chunked\r\n\r\n1000\r\n" + " " * 0x1000 + "\r\n")
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    assert b"BODY_TOO_LARGE" in answer
+
+
+async def test_queries_may_be_sent_by_get_but_mutations_may_not(endpoint: Served, client: httpx2.AsyncClient) -> None:
+    query = {"query": "query ($n: String!) { hello(name: $n) }", "variables": '{"n": "you"}', "operationName": ""}
+    assert (await client.get(endpoint.url, params=query)).json()["data"] == {"hello": "hello you"}
+    response = await client.get(endpoint.url, params={"query": 'mutation { rename(name: "x") { id } }'})
+    assert (response.status_code, code_of(response)) == (405, "METHOD_NOT_ALLOWED")
+    assert response.headers["allow"] == "POST"
+
+
+@pytest.mark.parametrize("params", [{}, {"query": ""}, {"query": "{ hello }", "variables": "{"}, {"variables": "{}"}])
+async def test_a_malformed_get_is_400(endpoint: Served, client: httpx2.AsyncClient, params: dict[str, str]) -> None:
+    response = await client.get(endpoint.url, params=params, headers={"accept": "*/*"})
+    assert (response.status_code, code_of(response)) == (400, "BAD_REQUEST")
+
+
+@pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE", "OPTIONS"])
+async def test_other_methods_are_405(endpoint: Served, client: httpx2.AsyncClient, method: str) -> None:
+    response = await client.request(method, endpoint.url)
+    assert (response.status_code, code_of(response)) == (405, "METHOD_NOT_ALLOWED")
+    assert response.headers["allow"] == "GET, POST"
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+async def test_a_page_of_another_site_cannot_send_a_request_without_preflight(
+    endpoint: Served, client: httpx2.AsyncClient, site: str
+) -> None:
+    params, headers = {"query": "{ hello }"}, {"sec-fetch-site": site}
+    response = await client.get(endpoint.url, params=params, headers=headers)
+    assert (response.status_code, code_of(response)) == (403, "CROSS_SITE_REQUEST")
+    preflighted = {**headers, "graphql-require-preflight": "1"}
+    assert (await client.get(endpoint.url, params=params, headers=preflighted)).status_code == 200
+    assert (await client.post(endpoint.url, json=params, headers=headers)).status_code == 200
+    own_page = {"sec-fetch-site": "same-origin"}
+    assert (await client.get(endpoint.url, params=params, headers=own_page)).status_code == 200
+
+
+# --- streams ------------------------------------------------------------------------------------------------------
+
+
+async def test_a_subscription_by_plain_post_names_what_to_use(endpoint: Served, client: httpx2.AsyncClient) -> None:
+    response = await post(client, endpoint, "subscription { ticks }")
+    assert (response.status_code, code_of(response)) == (400, "SUBSCRIPTION_NEEDS_A_STREAM")
+    assert "text/event-stream" in response.json()["errors"][0]["message"]
+
+
+async def test_a_subscription_streams_as_server_sent_events(endpoint: Served, client: httpx2.AsyncClient) -> None:
+    for accept in ("text/event-stream", f"{GRAPHQL_JSON}, application/json, text/event-stream"):
+        response = await client.post(
+            endpoint.url, json={"query": "subscription { ticks(to: 2) }"}, headers={"accept": accept}
+        )
+        assert response.headers["content-type"].startswith("text/event-stream")
+        assert response.text == (
+            'event: next\r\ndata: {"data":{"ticks":0}}\r\n\r\n'
+            'event: next\r\ndata: {"data":{"ticks":1}}\r\n\r\n'
+            "event: complete\r\ndata: \r\n\r\n"
+        )
+
+
+async def test_a_subscription_streams_as_apollo_multipart(endpoint: Served, client: httpx2.AsyncClient) -> None:
+    response = await client.post(
+        endpoint.url, json={"query": "subscription { ticks(to: 2) }"}, headers={"accept": APOLLO_STREAM}
+    )
+    assert response.headers["content-type"].startswith("multipart/mixed;boundary=graphql")
+    assert '{"payload":{"data":{"ticks":1}}}' in response.text
+    assert response.text.endswith("--graphql--\r\n")
+
+
+async def test_queries_of_clients_that_also_read_streams_are_answered_as_json(
+    endpoint: Served, client: httpx2.AsyncClient
+) -> None:
+    response = await client.post(endpoint.url, json={"query": "{ hello }"}, headers={"accept": APOLLO_STREAM})
+    assert response.headers["content-type"] == "application/json; charset=utf-8"
+
+
+async def test_a_stream_masks_the_bug_that_ends_it(endpoint: Served, client: httpx2.AsyncClient) -> None:
+    headers = {"accept": "text/event-stream"}
+    response = await client.post(endpoint.url, json={"query": "subscription { breaks }"}, headers=headers)
+    assert '"code":"INTERNAL"' in response.text
+    assert SECRET not in response.text
+
+
+async def test_a_refused_operation_is_told_in_its_stream(endpoint: Served, client: httpx2.AsyncClient) -> None:
+    headers = {"accept": "text/event-stream"}
+    for query, code in (("subscription { nope }", "GRAPHQL_VALIDATION_FAILED"), ("{ hello", "GRAPHQL_PARSE_FAILED")):
+        response = await client.post(endpoint.url, json={"query": query}, headers=headers)
+        assert f'"code":"{code}"' in response.text
+        assert '"data"' not in response.text
+
+
+async def test_streams_end_without_completion_when_the_server_leaves(client: httpx2.AsyncClient) -> None:
+    for accept, last in (("text/event-stream", "event: complete"), (APOLLO_STREAM, "--graphql--")):
+        async with served() as server:
+            sent = {"query": "subscription { waits }"}
+            async with client.stream("POST", server.url, json=sent, headers={"accept": accept}) as response:
+                received = ""
+                async for chunk in response.aiter_text():
+                    received += chunk
+                    if "listening" in received:
+                        server.endpoint.shutdown.set()
+            assert last not in received
+            assert not server.door.contexts[-1].waiting
+            assert server.door.contexts[-1].closed
+            refused = await client.post(server.url, json=sent, headers={"accept": accept})
+            assert refused.status_code == 503
+
+
+async def test_a_stream_whose_reader_has_gone_is_closed(client: httpx2.AsyncClient) -> None:
+    async with served() as server:
+        headers = {"accept": "text/event-stream"}
+        sent = {"query": "subscription { waits }"}
+        async with client.stream("POST", server.url, json=sent, headers=headers) as response:
+            async for chunk in response.aiter_text():
+                if "listening" in chunk:
+                    break
+            assert server.door.contexts[-1].waiting
+        async with asyncio.timeout(10):
+            while server.door.contexts[-1].waiting:
+                await asyncio.sleep(0.01)
