@@ -165,6 +165,18 @@ async def test_a_stopped_store_is_unavailable_and_well_again_when_it_runs(own_se
             await store.check(BUCKET)
 
 
+async def test_a_restarted_store_is_used_again_without_a_failure(own_server: OwnServer) -> None:
+    async with contextlib.AsyncExitStack() as stack:
+        with own_server() as server:
+            store = await stack.enter_async_context(ObjectStore(server.config))
+            await store.check(BUCKET)
+        with pytest.raises(StoreUnavailable):
+            await store.check(BUCKET)
+        with own_server() as again:
+            assert again.config.endpoint == server.config.endpoint
+            await store.check(BUCKET)
+
+
 async def test_wrong_keys_are_not_accepted(server: Server) -> None:
     async with ObjectStore(config_of(server.config.endpoint)) as store:
         assert_nothing_leaks(await assert_all_unavailable(store), server.config.endpoint)
