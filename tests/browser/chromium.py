@@ -46,8 +46,11 @@ class ProtocolError(Exception):
 
 
 class Tab:
-    """One browser tab. `addresses` are all it requested, workers and sockets included; `complaints` are console errors,
-    uncaught exceptions and violations of the page's policy."""
+    """One browser tab and what it did.
+
+    `addresses` are all it requested, workers and sockets included, but not data: addresses; `complaints` are console
+    errors, uncaught exceptions and violations of the page's policy, as JSON text.
+    """
 
     def __init__(self, connection: ClientConnection) -> None:
         self.addresses: list[str] = []
@@ -133,7 +136,7 @@ class Tab:
             case "Target.attachedToTarget" if about["sessionId"] not in self._sessions:
                 # The answers come through this very loop, so they are not awaited here.
                 for method in ("Network.enable", "Runtime.enable", "Log.enable", "Runtime.runIfWaitingForDebugger"):
-                    (await self._send(method, about["sessionId"], {})).add_done_callback(lambda _: None)
+                    await self._send(method, about["sessionId"], {})
 
 
 @asynccontextmanager
