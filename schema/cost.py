@@ -164,7 +164,7 @@ class Meter:
         given = {argument.name.value: argument.value for argument in node.arguments or ()}
         paged = [name for name in PAGE_ARGUMENTS if name in field.args]
         if paged:
-            sizes = [size for name in paged if (size := self._page_size(field.args[name], given.get(name))) is not None]
+            sizes = [size for name in paged if (size := self._page_size(name, field.args[name], given)) is not None]
             return max(sizes, default=self._max_page_size)
         if "ids" in field.args:
             ids = self._value(given.get("ids"))
@@ -173,8 +173,8 @@ class Meter:
         rows = definition.metadata.get("rows") if definition is not None else None
         return rows if isinstance(rows, int) else 1
 
-    def _page_size(self, argument: GraphQLArgument, given: ValueNode | None) -> int | None:
-        value = self._value(given)
+    def _page_size(self, name: str, argument: GraphQLArgument, given: Mapping[str, ValueNode]) -> int | None:
+        value = self._value(given.get(name))
         if value is Undefined:
             value = self._default(argument)
         if value is None or value is Undefined:
@@ -184,14 +184,14 @@ class Meter:
             value = int(value)
         if not isinstance(value, int) or isinstance(value, bool) or abs(value) > _MAX_INT:
             return self._max_page_size
-        return self._within_page(value, "first or last")
+        return self._within_page(value, name)
 
-    def _within_page(self, size: int, what: str) -> int:
+    def _within_page(self, size: int, argument: str) -> int:
         if 0 <= size <= self._max_page_size:
             return size
         raise too_much(
             "PAGE_TOO_LARGE",
-            f"`{what}` asks for {size} rows. Ask for 0 to {self._max_page_size} and page through them.",
+            f"`{argument}` asks for {size} rows. Ask for 0 to {self._max_page_size} and page through them.",
         )
 
     def _default(self, argument: GraphQLArgument) -> object:

@@ -125,8 +125,11 @@ def check_site(headers: Headers) -> None:
 
 
 async def read_request(request: Request, max_body_bytes: int = MAX_BODY_BYTES) -> GraphQLRequest:
-    """Return the operation of a GET or POST. Raises 400, 413 or 415."""
-    fields = _query_fields(request) if request.method == "GET" else await _body_fields(request, max_body_bytes)
+    """Return the operation of a GET or POST. Raises 400, 413, 414 or 415."""
+    if request.method == "GET":
+        fields = _query_fields(request, max_body_bytes)
+    else:
+        fields = await _body_fields(request, max_body_bytes)
     query, name = fields.get("query"), fields.get("operationName")
     if not isinstance(query, str) or not query:
         raise _malformed("`query` is missing. Send the GraphQL document in it, as a text.")
@@ -138,7 +141,9 @@ async def read_request(request: Request, max_body_bytes: int = MAX_BODY_BYTES) -
     return GraphQLRequest(query, variables, name, extensions)
 
 
-def _query_fields(request: Request) -> dict[str, Any]:
+def _query_fields(request: Request, max_bytes: int) -> dict[str, Any]:
+    if len(request.scope["query_string"]) > max_bytes:
+        raise RequestRefused(414, "URI_TOO_LONG", f"The query string is longer than {max_bytes} bytes. Use POST.")
     fields: dict[str, Any] = dict(request.query_params)
     for name in ("variables", "extensions"):
         if fields.get(name):

@@ -20,9 +20,9 @@ from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
 from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import BaseGraphQLTransportWSHandler
 
 from registry.errors import Unauthenticated, Unavailable
+from schema.cost import too_much
 from schema.failures import MaskingSchema, traceback_of
 from schema.operation import Door, Visit
-from schema.texts import fault_of
 
 log = structlog.get_logger(__name__)
 
@@ -122,25 +122,18 @@ class SocketHandler(BaseGraphQLTransportWSHandler[SocketVisit, None]):
             await self._end(TRY_AGAIN_LATER, unavailable.message)
 
     async def handle_subscribe(self, message: Any) -> None:
-        """Start an operation, unless its values cannot be stored or too many run."""
-        if self.connection_acknowledged and message["id"] not in self.operations:
-            if fault := fault_of(message["payload"]):
-                await self._refuse(message["id"], "BAD_USER_INPUT", fault)
-                return
-            if len(self.operations) >= self.view.settings.max_subscriptions:
-                limit = f"{self.view.settings.max_subscriptions} operations run on this connection. Complete one first."
-                await self._refuse(message["id"], "TOO_MANY_SUBSCRIPTIONS", limit)
-                return
-        await super().handle_subscribe(message)
+        """Start an operation, unless too many run. Strawberry's own limit answers without a code."""
+        limit = self.view.settings.max_subscriptions
+        if message["id"] in self.operations or len(self.operations) < limit:
+            await super().handle_subscribe(message)
+            return
+        error = too_much("TOO_MANY_SUBSCRIPTIONS", f"{limit} operations run on this connection. Complete one first.")
+        await self.send_message({"id": message["id"], "type": "error", "payload": [error.formatted]})
 
     @staticmethod
     def _get_pre_execution_close_reason(error: GraphQLError) -> str | None:
         # The protocol answers a bad document with an `error` message; Strawberry would end all other operations too.
         return None
-
-    async def _refuse(self, operation_id: str, code: str, message: str) -> None:
-        error = GraphQLError(message, extensions={"code": code})
-        await self.send_message({"id": operation_id, "type": "error", "payload": [error.formatted]})
 
     async def _ping(self) -> None:
         settings = self.view.settings
