@@ -21,6 +21,7 @@ from typing import Any
 # A process forked from the owner may hold a copy of the stream, so the parent's id is looked at as well.
 OWNER_CHECK_S = 1.0
 PR_SET_PDEATHSIG = 1
+END_SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
 
 
 def _tied_to_this_process(death_signal: int) -> Callable[[], None] | None:
@@ -61,13 +62,13 @@ def _start(plan: dict[str, Any]) -> subprocess.Popen[bytes]:
 def _wait_for_an_end(
     service: subprocess.Popen[bytes], owner: socket.socket, owner_pid: int, wake: socket.socket
 ) -> None:
-    """Return when the service has ended, the owner has closed the stream or died, or SIGTERM came."""
+    """Return when the service has ended, the owner has closed the stream or died, or a signal asks for it."""
     with selectors.DefaultSelector() as selector:
         selector.register(owner, selectors.EVENT_READ)
         selector.register(wake, selectors.EVENT_READ)
         while service.poll() is None and os.getppid() == owner_pid:
             ready = {key.fileobj for key, _ in selector.select(OWNER_CHECK_S)}
-            if owner in ready or (wake in ready and signal.SIGTERM in wake.recv(64)):
+            if owner in ready or (wake in ready and END_SIGNALS & set(wake.recv(64))):
                 return
 
 
@@ -80,13 +81,11 @@ def _stop(service: subprocess.Popen[bytes], stops: list[tuple[int, float]]) -> i
 
 
 def _listen_for_signals() -> socket.socket:
-    """Ctrl-C and a closed terminal are the owner's affair; SIGTERM and the end of the service wake the loop."""
+    """Make the signals that mean "stop", and the end of the service, wake the loop."""
     read_end, write_end = socket.socketpair()
     write_end.setblocking(False)
     signal.set_wakeup_fd(write_end.detach())
-    for number in (signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
-    for number in (signal.SIGTERM, signal.SIGCHLD):
+    for number in (*END_SIGNALS, signal.SIGCHLD):
         signal.signal(number, lambda *_: None)
     return read_end
 

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -83,6 +84,6 @@ def start_owner() -> Iterator[StartOwner]:
 
     yield start
     for owner in started:
-        owner.process.kill()
+        owner.process.send_signal(signal.SIGINT)
         owner.process.communicate()
         owner.wait_until_nothing_is_left()

@@ -93,6 +93,14 @@ def test_a_folder_is_free_after_a_failure_inside(data_dir: Path) -> None:
         pass
 
 
+def test_a_start_right_after_an_end_waits_for_what_is_still_ending(data_dir: Path) -> None:
+    with claim(data_dir, "s3") as folder:
+        ending = subprocess.Popen(["/bin/sleep", "1"], pass_fds=[folder.lock_fd])
+    with claim(data_dir, "s3"):
+        assert ending.poll() == 0 or not exists(ending.pid)
+    ending.wait()
+
+
 def test_the_two_services_have_folders_of_their_own(data_dir: Path) -> None:
     with claim(data_dir, "s3"), claim(data_dir, "postgres"):
         pass

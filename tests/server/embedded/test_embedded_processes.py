@@ -17,6 +17,15 @@ from server.embedded.processes import Child, Log, StopStep, is_running, minimal_
 TERMINATE = StopStep(signal.SIGTERM, 0.3)
 KILL = StopStep(signal.SIGKILL, 5.0)
 DEAF = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(600)"
+TIDY = """
+import pathlib, signal, sys, time
+def tidy(*_):
+    pathlib.Path(sys.argv[1]).touch()
+    sys.exit(5)
+signal.signal(signal.SIGTERM, tidy)
+print("tidy", flush=True)
+time.sleep(600)
+"""
 
 Run = Callable[[Sequence[str]], Child]
 
@@ -106,6 +115,17 @@ def test_a_child_ends_when_its_guardian_is_killed(run: Run) -> None:
     os.kill(child.guardian_pid, signal.SIGKILL)
     eventually(lambda: not is_running(child.pid))
     assert not child.alive()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_guardian_that_is_asked_to_end_stops_its_child_in_order(
+    run: Run, log: Log, tmp_path: Path, number: signal.Signals
+) -> None:
+    child = run([sys.executable, "-c", TIDY, str(tmp_path / "tidied")])
+    eventually(lambda: "tidy" in log.last_lines())
+    os.kill(child.guardian_pid, number)
+    assert child.wait(20) == 5
+    assert (tmp_path / "tidied").exists()
 
 
 def test_a_child_stands_outside_the_process_group_of_its_owner(run: Run) -> None:

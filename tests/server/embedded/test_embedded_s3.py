@@ -2,11 +2,12 @@
 
 import os
 import signal
-import socket
 import stat
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING
 
 import aioboto3
@@ -142,10 +143,13 @@ async def test_objects_keys_and_port_survive_a_restart(data_dir: Path) -> None:
 async def test_a_port_taken_meanwhile_is_replaced(data_dir: Path) -> None:
     with start_s3(data_dir) as first:
         port = int(first.endpoint.rsplit(":", 1)[1])
-    with socket.create_server(("127.0.0.1", port)), start_s3(data_dir, buckets=[BUCKET]) as second:
-        assert second.endpoint != first.endpoint
-        async with client_of(second) as client:
-            await upload(client, "org/blob", [b"x"])
+    with ThreadingHTTPServer(("127.0.0.1", port), BaseHTTPRequestHandler) as other:
+        Thread(target=other.serve_forever, daemon=True).start()
+        with start_s3(data_dir, buckets=[BUCKET]) as second:
+            assert second.endpoint != first.endpoint
+            async with client_of(second) as client:
+                await upload(client, "org/blob", [b"x"])
+        other.shutdown()
 
 
 async def test_a_killed_server_is_noticed_and_the_next_start_has_the_data(data_dir: Path) -> None:
