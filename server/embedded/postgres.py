@@ -236,7 +236,8 @@ def _wait_until_ready(child: Child, dsn: str) -> None:
 
 async def _answers(dsn: str) -> bool:
     try:
-        connection = await asyncpg.connect(dsn, timeout=5)
+        # Said outright, as variables of the user's would otherwise ask for certificates or for a replica.
+        connection = await asyncpg.connect(dsn, timeout=5, ssl=False, target_session_attrs="any")
     except asyncpg.InvalidPasswordError as error:
         raise ServiceFailed(
             "The database does not accept the password kept beside it:"

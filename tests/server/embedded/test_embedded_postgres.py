@@ -156,6 +156,14 @@ async def test_a_folder_of_a_killed_process_in_tmp_is_removed_by_the_next_start(
         assert not left_behind.exists()
 
 
+def test_settings_of_the_user_have_no_effect(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = {"PGSSLMODE": "verify-full", "PGTARGETSESSIONATTRS": "read-only", "PGHOST": "nowhere", "PGDATA": "/none"}
+    for name, setting in settings.items():
+        monkeypatch.setenv(name, setting)
+    with start_postgres(data_dir, fsync=False) as postgres:
+        assert postgres.alive()
+
+
 async def test_a_second_start_over_one_folder_is_refused_and_harms_nothing(data_dir: Path, start_owner: Any) -> None:
     with start_postgres(data_dir, fsync=False) as postgres:
         await write_a_row(postgres)
