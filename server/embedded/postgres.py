@@ -14,6 +14,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import asyncpg
+from asyncpg.connect_utils import SessionAttribute
 
 from server.embedded.binaries import POSTGRES_MAJOR, PostgresPrograms, copied_postgres, installed_postgres
 from server.embedded.errors import EmbeddedUnavailable, ServiceFailed
@@ -237,7 +238,7 @@ def _wait_until_ready(child: Child, dsn: str) -> None:
 async def _answers(dsn: str) -> bool:
     try:
         # Said outright, as variables of the user's would otherwise ask for certificates or for a replica.
-        connection = await asyncpg.connect(dsn, timeout=5, ssl=False, target_session_attrs="any")
+        connection = await asyncpg.connect(dsn, timeout=5, ssl=False, target_session_attrs=SessionAttribute.any)
     except asyncpg.InvalidPasswordError as error:
         raise ServiceFailed(
             "The database does not accept the password kept beside it:"
