@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import DateTime, ForeignKeyConstraint, MetaData, Text, TypeDecorator
+from sqlalchemy import Column, DateTime, ForeignKeyConstraint, MetaData, Text, TypeDecorator
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
@@ -83,3 +83,8 @@ class Row(Tenant):
 def within(column: str, table: str) -> ForeignKeyConstraint:
     """`column` refers to a row of `table` in the same organisation: it cannot point into another."""
     return ForeignKeyConstraint(["org_id", column], [f"{SCHEMA}.{table}.org_id", f"{SCHEMA}.{table}.id"])
+
+
+def columns(table: type[Tenant]) -> list[Column[Any]]:
+    """The columns of a table, in order. Reads select these; whole entities are for changes."""
+    return list(metadata.tables[f"{SCHEMA}.{table.__tablename__}"].columns)

@@ -101,7 +101,7 @@ class ArtifactState(StrEnum):
     VERIFYING = "VERIFYING"
     AVAILABLE = "AVAILABLE"
     QUARANTINED = "QUARANTINED"
-    EXPIRED = "EXPIRED"
+    ABANDONED = "ABANDONED"
     EXTERNAL = "EXTERNAL"
 
 
@@ -118,4 +118,4 @@ class JobKind(StrEnum):
     """What a worker is to do."""
 
     VERIFY_ARTIFACT = "VERIFY_ARTIFACT"
-    EXPIRE_UPLOAD = "EXPIRE_UPLOAD"
+    CLEAR_UPLOAD = "CLEAR_UPLOAD"

@@ -49,6 +49,10 @@ class Change(AsyncSession):
     events: list[Event]
 
 
+class SnapshotClosed(Exception):
+    """Somebody still read after the end of an operation, such as a batch whose operation was cancelled."""
+
+
 class Snapshot:
     """One read-only view of the database for a whole query, opened by its first statement.
 
@@ -82,10 +86,15 @@ class Snapshot:
                 raise self._failure from error
 
     async def close(self) -> None:
-        """Give the connection back. Safe to call twice, and before anything was read."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            await connection.close()
+        """Give the connection back once the statement under way has ended; there is no reading afterwards.
+
+        Safe to call twice, and before anything was read.
+        """
+        self._failure = self._failure or SnapshotClosed("This snapshot was closed.")
+        async with self._lock:
+            connection, self._connection = self._connection, None
+            if connection is not None:
+                await connection.close()
 
 
 @dataclass(frozen=True)
@@ -116,6 +125,10 @@ class Database:
         )
         return cls(engine, roles)
 
+    def new_snapshot(self, org_id: UUID) -> Snapshot:
+        """A snapshot that opens with its first statement; whoever makes it closes it."""
+        return Snapshot(self, org_id)
+
     async def open_snapshot(self, org_id: UUID) -> AsyncConnection:
         """A connection inside a REPEATABLE READ READ ONLY transaction; closing it ends the transaction."""
         connection = self.engine.connect()
@@ -127,15 +140,6 @@ class Database:
             await connection.close()
             raise
         return connection
-
-    @asynccontextmanager
-    async def snapshot(self, org_id: UUID) -> AsyncIterator[Snapshot]:
-        """A snapshot for reads outside a GraphQL operation."""
-        snapshot = Snapshot(self, org_id)
-        try:
-            yield snapshot
-        finally:
-            await snapshot.close()
 
     @asynccontextmanager
     async def change(self, org_id: UUID) -> AsyncIterator[Change]:

@@ -281,11 +281,11 @@ class Artifact(Row, table=True):
         CheckConstraint("num_nonnulls(run_id, version_id) = 1", name="one_owner"),
         Index(
             "artifact_run_path_key", "org_id", "run_id", "folded_path",
-            unique=True, postgresql_where=text("state not in ('QUARANTINED', 'EXPIRED')"),
+            unique=True, postgresql_where=text("state not in ('QUARANTINED', 'ABANDONED')"),
         ),
         Index(
             "artifact_version_path_key", "org_id", "version_id", "folded_path",
-            unique=True, postgresql_where=text("state not in ('QUARANTINED', 'EXPIRED')"),
+            unique=True, postgresql_where=text("state not in ('QUARANTINED', 'ABANDONED')"),
         ),
         Index(None, "org_id", "run_id", "id"),
         Index(None, "org_id", "version_id", "id"),
@@ -350,5 +350,5 @@ class Idempotency(Tenant, table=True):
     principal_id: UUID
     key: str
     request_hash: bytes
-    outcome_id: UUID
+    outcome_id: UUID | None = None
     created_at: datetime = Field(default_factory=utc_now, sa_type=Time)

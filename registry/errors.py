@@ -20,7 +20,6 @@ A failure names the input it is about: `path` holds the names from the input's r
 """
 
 from collections.abc import Sequence
-from uuid import UUID
 
 
 class RegistryError(Exception):
@@ -83,8 +82,8 @@ class NotFound(Failure):
 
     code = "NOT_FOUND"
 
-    def __init__(self, kind: str, key: UUID | str, path: Sequence[str] = ()) -> None:
-        super().__init__(f"There is no {kind} {key}.", path)
+    def __init__(self, kind: str, path: Sequence[str] = ()) -> None:
+        super().__init__(f"There is no {kind} with this id, or none that you may see.", path)
 
 
 class NameTaken(Failure):

@@ -252,7 +252,7 @@ class Repetitions:
         for root in self._roots():
             waiting: list[tuple[list[SelectionSetNode], frozenset[str]]] = [([root], frozenset())]
             while waiting:
-                below = self._level(*waiting.pop(), max_visits=max_selections)
+                below = self._level(*waiting.pop())
                 if self.visits > max_selections or self.pairs > max_pairs:
                     return True
                 waiting.extend(below)
@@ -269,14 +269,14 @@ class Repetitions:
                 yield fragment.selection_set
 
     def _level(
-        self, merged: list[SelectionSetNode], opened: frozenset[str], *, max_visits: int
+        self, merged: list[SelectionSetNode], opened: frozenset[str]
     ) -> list[tuple[list[SelectionSetNode], frozenset[str]]]:
         """Collect the fields of selection sets that merge into one; return what merges one level below."""
         seen: dict[str, int] = {}
         below: dict[str, list[SelectionSetNode]] = {}
         spread = set(opened)
         queue = list(merged)
-        while queue and self.visits <= max_visits:
+        while queue:
             for selection in queue.pop().selections:
                 self.visits += 1
                 if isinstance(selection, FieldNode):

@@ -144,7 +144,7 @@ def upgrade() -> None:
         sa.Column("principal_id", sa.Uuid(), nullable=False),
         sa.Column("key", sa.Text(), nullable=False),
         sa.Column("request_hash", sa.LargeBinary(), nullable=False),
-        sa.Column("outcome_id", sa.Uuid(), nullable=False),
+        sa.Column("outcome_id", sa.Uuid(), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(
             ["org_id", "principal_id"],
@@ -433,7 +433,7 @@ def upgrade() -> None:
         ["org_id", "run_id", "folded_path"],
         unique=True,
         schema="registry",
-        postgresql_where=sa.text("state not in ('QUARANTINED', 'EXPIRED')"),
+        postgresql_where=sa.text("state not in ('QUARANTINED', 'ABANDONED')"),
     )
     op.create_index(
         "artifact_version_path_key",
@@ -441,7 +441,7 @@ def upgrade() -> None:
         ["org_id", "version_id", "folded_path"],
         unique=True,
         schema="registry",
-        postgresql_where=sa.text("state not in ('QUARANTINED', 'EXPIRED')"),
+        postgresql_where=sa.text("state not in ('QUARANTINED', 'ABANDONED')"),
     )
     op.create_table(
         "version_metric",
@@ -493,13 +493,13 @@ def downgrade() -> None:
         "artifact_version_path_key",
         table_name="artifact",
         schema="registry",
-        postgresql_where=sa.text("state not in ('QUARANTINED', 'EXPIRED')"),
+        postgresql_where=sa.text("state not in ('QUARANTINED', 'ABANDONED')"),
     )
     op.drop_index(
         "artifact_run_path_key",
         table_name="artifact",
         schema="registry",
-        postgresql_where=sa.text("state not in ('QUARANTINED', 'EXPIRED')"),
+        postgresql_where=sa.text("state not in ('QUARANTINED', 'ABANDONED')"),
     )
     op.drop_index(op.f("artifact_org_id_version_id_id_ix"), table_name="artifact", schema="registry")
     op.drop_index(op.f("artifact_org_id_run_id_id_ix"), table_name="artifact", schema="registry")

@@ -29,7 +29,7 @@ PRIVILEGES = {
     "artifact": (READ, ADD, CHANGE),
     "upload": (READ, ADD, CHANGE),
     "job": (READ, ADD, CHANGE, REMOVE),
-    "idempotency": (READ, ADD),
+    "idempotency": (READ, ADD, CHANGE),
 }
 
 # Runs as the owner: the caller cannot know the organisation before it knows the token.

@@ -1,0 +1,128 @@
+"""What every change is made of: find a row, add one, alter one, and record each as an event of the same transaction."""
+
+import hashlib
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, TypeVar
+from uuid import UUID
+
+import orjson
+from sqlalchemy import inspect, select
+from sqlalchemy.exc import IntegrityError
+from sqlmodel import col
+
+from db.base import Row
+from db.errors import constraint
+from db.session import Change, Event
+from registry.access import Actor
+from registry.errors import Failure, NotFound
+
+MAX_IMAGE_BYTES = 32 * 1024
+EVENT_SHAPE = 1
+
+AnyRow = TypeVar("AnyRow", bound=Row)
+
+
+async def find(change: Change, table: type[AnyRow], id: UUID, path: str, *, lock: bool = False) -> AnyRow:
+    """The row with this id in the organisation of the change; `path` is the input that named it.
+
+    `lock` keeps others from changing the row until the end of the transaction.
+
+    Raises: NotFound.
+    """
+    statement = select(table).where(col(table.org_id) == change.org_id, col(table.id) == id)
+    if lock:
+        # Not FOR UPDATE: rows that merely refer to this one need not wait.
+        statement = statement.with_for_update(key_share=True).execution_options(populate_existing=True)
+    row = (await change.execute(statement)).scalar_one_or_none()
+    if row is None:
+        raise NotFound(table.__name__, (path,))
+    return row
+
+
+async def add(change: Change, actor: Actor, row: AnyRow, taken: Mapping[str, Failure] | None = None) -> AnyRow:
+    """Insert a row and record that it was created.
+
+    `taken` maps the names of unique constraints to the failure that tells the caller what is in use.
+    """
+    change.add(row)
+    await flush(change, taken)
+    record(change, actor, row, "created", None, _image(row))
+    return row
+
+
+async def alter(
+    change: Change,
+    actor: Actor,
+    row: AnyRow,
+    values: Mapping[str, Any],
+    *,
+    verb: str = "updated",
+    taken: Mapping[str, Failure] | None = None,
+) -> AnyRow:
+    """Set columns of a row and record what they were before and are now. Nothing happens where nothing differs."""
+    before = {name: getattr(row, name) for name, value in values.items() if getattr(row, name) != value}
+    if not before:
+        return row
+    for name in before:
+        setattr(row, name, values[name])
+    await flush(change, taken)
+    shown = [name for name in before if name in _shown(row)]
+    earlier, later = ({name: before[name] for name in shown}, {name: getattr(row, name) for name in shown})
+    record(change, actor, row, verb, earlier, later)
+    return row
+
+
+async def flush(change: Change, taken: Mapping[str, Failure] | None = None) -> None:
+    """Send pending rows; a broken unique constraint named in `taken` becomes its failure."""
+    try:
+        await change.flush()
+    except IntegrityError as error:
+        failure = (taken or {}).get(constraint(error) or "")
+        if failure is None:
+            raise
+        raise failure from None
+
+
+def record(
+    change: Change,
+    actor: Actor,
+    row: Row,
+    verb: str,
+    before: Mapping[str, Any] | None,
+    after: Mapping[str, Any] | None,
+) -> None:
+    """Add an event to the change: what the named columns were before and are after."""
+    kind = type(row).__name__
+    body = {"v": EVENT_SHAPE, "before": _fitting(before), "after": _fitting(after)}
+    change.events.append(Event(f"{_snake(kind)}.{verb}", f"{kind}:{row.id}", actor.signature, body))
+
+
+def _shown(row: Row) -> list[str]:
+    """The columns that images hold: neither secrets nor what follows from other rows."""
+    columns = inspect(type(row)).columns
+    return [column.name for column in columns if not column.info.keys() & {"secret", "derived"}]
+
+
+def _image(row: Row) -> dict[str, Any]:
+    return {name: getattr(row, name) for name in _shown(row)}
+
+
+def _fitting(image: Mapping[str, Any] | None) -> Any:
+    """The image in JSON's types; one over 32 KiB as its digest and the names of its columns."""
+    if image is None:
+        return None
+    encoded = orjson.dumps(image, default=_plain, option=orjson.OPT_SORT_KEYS)
+    if len(encoded) > MAX_IMAGE_BYTES:
+        return {"sha256": hashlib.sha256(encoded).hexdigest(), "columns": sorted(image)}
+    return orjson.loads(encoded)
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return str(value)
+
+
+def _snake(kind: str) -> str:
+    return "".join(f"_{c.lower()}" if c.isupper() and place else c.lower() for place, c in enumerate(kind))

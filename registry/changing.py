@@ -1,0 +1,109 @@
+"""Running one change: its transaction, its idempotency key, and another try where the database asks for one."""
+
+import hashlib
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+import orjson
+import stamina
+from sqlalchemy import select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlmodel import col
+
+from db.base import Row
+from db.errors import RETRYABLE, sqlstate
+from db.session import Change, Database
+from db.tables import Idempotency
+from registry import inputs
+from registry.access import Actor
+from registry.errors import IdempotencyKeyReused
+
+MAX_KEY = 255
+_ATTEMPTS = 4
+
+Rule = Callable[..., Awaitable[Row]]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The row a change was about, and whether the change had been made before under the same key."""
+
+    id: UUID
+    replayed: bool
+
+
+async def run(
+    database: Database,
+    actor: Actor,
+    name: str,
+    rule: Rule,
+    values: Mapping[str, Any],
+    key: str | None = None,
+    supplied: Mapping[str, Any] | None = None,
+) -> Outcome:
+    """Run `rule(change, actor, **values, **supplied)` in one transaction.
+
+    `values` are the caller's and part of what a key stands for; what the server supplies is not.
+
+    Under a key the change happens once: whoever calls again, even at the same moment, gets the first outcome. A failed
+    change leaves nothing, not even its key. A deadlock or serialisation failure starts the whole transaction again.
+
+    Raises: IdempotencyKeyReused, and what the rule and the database raise.
+    """
+    async for attempt in stamina.retry_context(
+        on=lambda error: sqlstate(error) in RETRYABLE, attempts=_ATTEMPTS, wait_initial=0.02, wait_max=0.5
+    ):
+        with attempt:
+            async with database.change(actor.org_id) as change:
+                bound = partial(rule, change, actor, **values, **(supplied or {}))
+                return await _once(change, actor, bound, key, _hash(name, values))
+    raise AssertionError("stamina either returns or raises")
+
+
+async def _once(
+    change: Change, actor: Actor, bound: Callable[[], Awaitable[Row]], key: str | None, request_hash: bytes
+) -> Outcome:
+    if key is None:
+        return Outcome((await bound()).id, replayed=False)
+    key = inputs.name(key, ("idempotencyKey",), max_length=MAX_KEY)
+    known = await _claim(change, actor, key, request_hash)
+    if known is not None:
+        return Outcome(known, replayed=True)
+    row = await bound()
+    await change.execute(update(Idempotency).where(*_own(change, actor, key)).values(outcome_id=row.id))
+    return Outcome(row.id, replayed=False)
+
+
+async def _claim(change: Change, actor: Actor, key: str, request_hash: bytes) -> UUID | None:
+    """Take the key, waiting for whoever holds it; the id of the outcome when it was used before."""
+    taken = await change.execute(
+        insert(Idempotency)
+        .values(org_id=change.org_id, principal_id=actor.principal_id, key=key, request_hash=request_hash)
+        .on_conflict_do_nothing()
+        .returning(col(Idempotency.key))
+    )
+    if taken.one_or_none() is not None:
+        return None
+    columns = select(col(Idempotency.request_hash), col(Idempotency.outcome_id))
+    first = (await change.execute(columns.where(*_own(change, actor, key)))).one()
+    if first.request_hash != request_hash:
+        raise IdempotencyKeyReused
+    outcome: UUID = first.outcome_id
+    return outcome
+
+
+def _own(change: Change, actor: Actor, key: str) -> tuple[Any, ...]:
+    return (
+        col(Idempotency.org_id) == change.org_id,
+        col(Idempotency.principal_id) == actor.principal_id,
+        col(Idempotency.key) == key,
+    )
+
+
+def _hash(name: str, values: Mapping[str, Any]) -> bytes:
+    """SHA-256 over the name of the change and all its values, whatever their order."""
+    canonical = orjson.dumps([name, values], option=orjson.OPT_SORT_KEYS, default=str)
+    return hashlib.sha256(canonical).digest()

@@ -1,0 +1,174 @@
+"""What callers give to the rules: markers for their documentation, small value objects, and the checks of text.
+
+A rule declares each value it takes as `Annotated[type, Doc("…")]`; a reference to another thing is `Annotated[UUID,
+Of("Model"), …]`. Every door builds its own input shape from that one declaration.
+"""
+
+import math
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from typing import Annotated, Final, NewType
+from uuid import UUID
+
+from typing_extensions import Doc
+
+from db.codes import DatasetRole, Phase, SpecialValue
+from registry.errors import InvalidValue
+
+MAX_NAME = 200
+MAX_LABEL = 100
+MAX_TEXT = 10_000
+MAX_TAGS = 100
+MAX_TAG_KEY = 100
+MAX_TAG_VALUE = 1_000
+MAX_PARAMETERS = 1_000
+MAX_PARAMETER_TEXT = 6_000
+MAX_METRICS = 1_000
+MAX_STEP = 2**63 - 1
+MAX_URI = 2_000
+
+ParameterValue = NewType("ParameterValue", object)
+"""Text, a finite number, true or false."""
+
+BigInt = NewType("BigInt", int)
+"""A whole number of up to 64 bits."""
+
+
+@dataclass(frozen=True)
+class Of:
+    """Marks an id: the kind of thing it is the id of."""
+
+    kind: str
+
+
+class Keep(Enum):
+    """The value of an argument that was not given, where null means something else."""
+
+    KEEP = "KEEP"
+
+
+KEEP: Final = Keep.KEEP
+
+TeamId = Annotated[UUID, Of("Team")]
+ProjectId = Annotated[UUID, Of("Project")]
+ModelId = Annotated[UUID, Of("Model")]
+VersionId = Annotated[UUID, Of("Version")]
+RunId = Annotated[UUID, Of("Run")]
+DatasetId = Annotated[UUID, Of("Dataset")]
+DatasetVersionId = Annotated[UUID, Of("DatasetVersion")]
+ArtifactId = Annotated[UUID, Of("Artifact")]
+
+
+@dataclass(frozen=True)
+class Tag:
+    """A key with a value, set by people."""
+
+    key: Annotated[str, Doc(f"Unique among the tags of a thing; 1 to {MAX_TAG_KEY} characters.")]
+    value: Annotated[str, Doc(f"At most {MAX_TAG_VALUE} characters; may be empty.")] = ""
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A setting of a run or a version."""
+
+    name: Annotated[str, Doc(f"Unique among the parameters of a thing; 1 to {MAX_NAME} characters.")]
+    value: Annotated[
+        ParameterValue, Doc(f"Text of at most {MAX_PARAMETER_TEXT} characters, a finite number or a boolean.")
+    ]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A measured value at a step. Logging the same phase, name and step again replaces it."""
+
+    name: Annotated[str, Doc(f"What was measured, such as `accuracy`; 1 to {MAX_NAME} characters.")]
+    phase: Annotated[Phase, Doc("On which data.")]
+    value: Annotated[float | None, Doc("The value. Give either this or `special`.")] = None
+    special: Annotated[SpecialValue | None, Doc("What was measured instead of a finite number.")] = None
+    step: Annotated[BigInt, Doc("Position in the history, from 0; the latest step is the current value.")] = BigInt(0)
+    measured_at: Annotated[datetime | None, Doc("When it was measured; now if absent.")] = None
+
+
+@dataclass(frozen=True)
+class RunInput:
+    """A dataset version that a run read."""
+
+    dataset_version_id: Annotated[DatasetVersionId, Doc("The data.")]
+    role: Annotated[DatasetRole, Doc("What the run did with it.")] = DatasetRole.TRAINING
+
+
+# Marks that change the order in which other characters are shown: two names could look the same or lie.
+_BIDI = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_INVISIBLE = frozenset({"Cf", "Mn", "Me", "Zs", "Zl", "Zp"})
+
+
+def name(value: str, path: Sequence[str] = ("name",), *, max_length: int = MAX_NAME) -> str:
+    """A name as it is stored: Unicode normal form C, without white space around it.
+
+    Raises: InvalidValue when empty, invisible, too long (in code points), or with control or direction characters.
+    """
+    text = unicodedata.normalize("NFC", value).strip()
+    if not text or all(unicodedata.category(character) in _INVISIBLE for character in text):
+        raise InvalidValue("This must hold at least one visible character.", path)
+    if len(text) > max_length:
+        raise InvalidValue(f"This has {len(text)} characters; at most {max_length} are allowed.", path)
+    if _BIDI.search(text) or any(unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") for c in text):
+        raise InvalidValue("This holds control, line-break or text-direction characters. Remove them.", path)
+    return text
+
+
+def text(value: str | None, path: Sequence[str], *, max_length: int = MAX_TEXT) -> str | None:
+    """Free text in normal form C, or None. Line breaks and tabs may stand in it, other control characters may not.
+
+    Raises: InvalidValue.
+    """
+    if value is None:
+        return None
+    normal = unicodedata.normalize("NFC", value)
+    if len(normal) > max_length:
+        raise InvalidValue(f"This has {len(normal)} characters; at most {max_length} are allowed.", path)
+    if any(unicodedata.category(c) in ("Cc", "Cs") and c not in "\n\r\t" for c in normal):
+        raise InvalidValue("This holds control characters other than line breaks and tabs. Remove them.", path)
+    return normal
+
+
+def tags(values: Sequence[Tag], path: Sequence[str] = ("tags",)) -> dict[str, str]:
+    """Tags by key. Raises: InvalidValue when too many, twice the same key, or with text that is not allowed."""
+    if len(values) > MAX_TAGS:
+        raise InvalidValue(f"{len(values)} tags are more than the {MAX_TAGS} that one thing may have.", path)
+    found: dict[str, str] = {}
+    for place, tag in enumerate(values):
+        here = (*path, str(place))
+        key = name(tag.key, (*here, "key"), max_length=MAX_TAG_KEY)
+        if key in found:
+            raise InvalidValue(f"The key {key!r} stands here twice.", (*here, "key"))
+        found[key] = text(tag.value, (*here, "value"), max_length=MAX_TAG_VALUE) or ""
+    return found
+
+
+def parameters(values: Sequence[Parameter], path: Sequence[str] = ("parameters",)) -> dict[str, object]:
+    """Parameters by name. Raises: InvalidValue when too many, twice the same name, or not text, finite or boolean."""
+    if len(values) > MAX_PARAMETERS:
+        raise InvalidValue(f"{len(values)} parameters are more than {MAX_PARAMETERS}.", path)
+    found: dict[str, object] = {}
+    for place, parameter in enumerate(values):
+        here = (*path, str(place))
+        key = name(parameter.name, (*here, "name"))
+        if key in found:
+            raise InvalidValue(f"The name {key!r} stands here twice.", (*here, "name"))
+        found[key] = _parameter_value(parameter.value, (*here, "value"))
+    return found
+
+
+def _parameter_value(value: object, path: Sequence[str]) -> object:
+    if isinstance(value, str):
+        return text(value, path, max_length=MAX_PARAMETER_TEXT)
+    if isinstance(value, bool) or (isinstance(value, int) and abs(value) <= MAX_STEP):
+        return value
+    if isinstance(value, float) and math.isfinite(value):
+        return value
+    raise InvalidValue("A parameter is text, a finite number or a boolean.", path)

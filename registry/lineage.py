@@ -1,0 +1,151 @@
+"""Lineage: typed edges from what was used to what came of it, and walks along them.
+
+    DatasetVersion ──USED──▶ Run ──PRODUCED──▶ Version ──DERIVED──▶ Version
+
+An edge is written in the transaction that makes it true and ends by `valid_to`, never by deletion.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ARRAY, Integer, Select, Uuid, and_, any_, bindparam, or_, select
+from sqlmodel import col
+
+from db.base import Row, columns
+from db.codes import DatasetRole, LineageKind
+from db.session import Change, Snapshot
+from db.tables import LineageEdge
+from registry.access import Actor
+from registry.changes import add
+
+MAX_DEPTH = 20
+MAX_NODES = 10_000
+DEADLINE_S = 2.0
+
+
+class Direction(StrEnum):
+    """Which way to walk."""
+
+    UPSTREAM = "UPSTREAM"
+    DOWNSTREAM = "DOWNSTREAM"
+
+
+@dataclass(frozen=True)
+class Step:
+    """A node reached by a walk, `depth` edges away from where it began."""
+
+    kind: str
+    id: UUID
+    depth: int
+
+
+@dataclass
+class Walk:
+    """What a walk found: nodes nearest first, the edges between them, and whether a limit cut it short."""
+
+    steps: list[Step] = field(default_factory=list)
+    edges: list[Any] = field(default_factory=list)
+    truncated: bool = False
+
+
+async def link(
+    change: Change, actor: Actor, kind: LineageKind, upstream: Row, downstream: Row, role: DatasetRole | None = None
+) -> None:
+    """Write that `downstream` came from `upstream`. Both must be of the organisation of the change."""
+    edge = LineageEdge(
+        org_id=change.org_id,
+        kind=kind,
+        role=role,
+        upstream_kind=type(upstream).__name__,
+        upstream_id=upstream.id,
+        downstream_kind=type(downstream).__name__,
+        downstream_id=downstream.id,
+    )
+    await add(change, actor, edge)
+
+
+async def walk(
+    snapshot: Snapshot,
+    org_id: UUID,
+    starts: Sequence[UUID],
+    direction: Direction,
+    *,
+    depth: int,
+    as_of: datetime | None = None,
+    max_nodes: int = MAX_NODES,
+) -> Mapping[UUID, Walk]:
+    """Follow edges from many starts at once, level by level: one statement a level, however many starts there are.
+
+    Each start gets its own walk, which reaches a node once, by the shortest way, and so ends on cycles too. All walks
+    together stop at `depth` levels (at most MAX_DEPTH), `max_nodes` nodes or after DEADLINE_S seconds; a walk that had
+    more to see is marked as truncated. `as_of` takes the edges that were valid at that time.
+    """
+    walks = {start: Walk() for start in starts}
+    seen = {start: {start} for start in walks}
+    # Node by node, which walks have just arrived there.
+    frontier: dict[UUID, set[UUID]] = {start: {start} for start in walks}
+    budget, ends = max_nodes, time.monotonic() + DEADLINE_S
+    statement = _level(direction, as_of)
+    for level in range(1, min(depth, MAX_DEPTH) + 1):
+        if not frontier:
+            break
+        if not budget or time.monotonic() > ends:
+            _cut(walks, frontier)
+            break
+        edges = await snapshot.rows(statement, {"org_id": org_id, "nodes": list(frontier), "most": budget + 1})
+        reached: dict[UUID, set[UUID]] = {}
+        for edge in edges[:budget]:
+            kind, near, far = _ends(edge, direction)
+            for start in frontier[near]:
+                walks[start].edges.append(edge)
+                if far not in seen[start]:
+                    seen[start].add(far)
+                    walks[start].steps.append(Step(kind, far, level))
+                    reached.setdefault(far, set()).add(start)
+        if len(edges) > budget:
+            _cut(walks, frontier)
+            break
+        budget -= len(edges)
+        frontier = reached
+    return walks
+
+
+def _cut(walks: Mapping[UUID, Walk], frontier: Mapping[UUID, set[UUID]]) -> None:
+    """Mark the walks that still had somewhere to go."""
+    for start in set().union(*frontier.values()):
+        walks[start].truncated = True
+
+
+def _ends(edge: Any, direction: Direction) -> tuple[str, UUID, UUID]:
+    """Of an edge: the kind of its far end, its near end and its far end, seen in the direction of the walk."""
+    if direction is Direction.UPSTREAM:
+        return edge.upstream_kind, edge.downstream_id, edge.upstream_id
+    return edge.downstream_kind, edge.upstream_id, edge.downstream_id
+
+
+def _level(direction: Direction, as_of: datetime | None) -> Select[*tuple[Any, ...]]:
+    """All edges that lead on from `:nodes`, at most `:most`, oldest first."""
+    near = LineageEdge.downstream_id if direction is Direction.UPSTREAM else LineageEdge.upstream_id
+    valid = (
+        col(LineageEdge.valid_to).is_(None)
+        if as_of is None
+        else and_(
+            col(LineageEdge.valid_from) <= as_of,
+            or_(col(LineageEdge.valid_to).is_(None), col(LineageEdge.valid_to) > as_of),
+        )
+    )
+    return (
+        select(*columns(LineageEdge))
+        .where(
+            col(LineageEdge.org_id) == bindparam("org_id"),
+            col(near) == any_(bindparam("nodes", type_=ARRAY(Uuid))),
+            valid,
+        )
+        .order_by(col(LineageEdge.id))
+        .limit(bindparam("most", type_=Integer))
+    )

@@ -1,0 +1,84 @@
+"""Models: named lines of versions."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+from typing_extensions import Doc
+
+from db.base import utc_now
+from db.session import Change
+from db.tables import Model, Project
+from registry import inputs
+from registry.access import Action, Actor, require
+from registry.changes import add, alter, find
+from registry.errors import InvalidValue, NameTaken
+from registry.inputs import KEEP, Keep
+
+NAME_KEY = "model_org_id_project_id_name_key"
+
+
+async def create(
+    change: Change,
+    actor: Actor,
+    *,
+    project_id: Annotated[inputs.ProjectId, Doc("Where it lives.")],
+    name: Annotated[str, Doc(f"Unique in the project; 1 to {inputs.MAX_NAME} characters.")],
+    framework: Annotated[str, Doc("What it is made with: one of `supportedFrameworks`.")],
+    description: Annotated[str | None, Doc("What it is for, in Markdown.")] = None,
+    tags: Annotated[Sequence[inputs.Tag], Doc(f"At most {inputs.MAX_TAGS}.")] = (),
+    supported_frameworks: Sequence[str],
+) -> Model:
+    """A new model, without versions.
+
+    Raises: Forbidden, NotFound, InvalidValue, NameTaken.
+    """
+    project = await find(change, Project, project_id, "project")
+    require(actor, Action.WRITE, project)
+    row = Model(
+        org_id=change.org_id,
+        project_id=project.id,
+        name=inputs.name(name),
+        framework=_framework(framework, supported_frameworks),
+        description=inputs.text(description, ("description",)),
+        tags=inputs.tags(tags),
+        created_by=actor.principal_id,
+    )
+    return await add(change, actor, row, {NAME_KEY: NameTaken("model", row.name, "project")})
+
+
+async def update(
+    change: Change,
+    actor: Actor,
+    *,
+    model_id: Annotated[inputs.ModelId, Doc("Which one.")],
+    name: Annotated[str | Keep, Doc("A new name.")] = KEEP,
+    description: Annotated[str | Keep | None, Doc("A new description; null removes it.")] = KEEP,
+    tags: Annotated[Sequence[inputs.Tag] | Keep, Doc("All tags it is to have; others are removed.")] = KEEP,
+) -> Model:
+    """Change what people say about a model. What is not given stays.
+
+    Raises: Forbidden, NotFound, InvalidValue, NameTaken.
+    """
+    model = await find(change, Model, model_id, "model", lock=True)
+    require(actor, Action.WRITE, model)
+    values: dict[str, Any] = {}
+    if name is not KEEP:
+        values["name"] = inputs.name(name)
+    if description is not KEEP:
+        values["description"] = inputs.text(description, ("description",))
+    if tags is not KEEP:
+        values["tags"] = inputs.tags(tags)
+    if all(getattr(model, column) == value for column, value in values.items()):
+        return model
+    taken = {NAME_KEY: NameTaken("model", str(values.get("name")), "project")}
+    return await alter(change, actor, model, values | {"updated_at": utc_now()}, taken=taken)
+
+
+def _framework(value: str, supported: Sequence[str]) -> str:
+    """The framework in its listed spelling, found without regard to case."""
+    by_folded = {known.casefold(): known for known in supported}
+    found = by_folded.get(value.strip().casefold())
+    if found is None:
+        listed = ", ".join(supported)
+        raise InvalidValue(f"This server takes models made with: {listed}.", ("framework",))
+    return found

@@ -1,0 +1,101 @@
+"""Organisations, teams, projects and principals: the scopes everything lives in, and who acts there."""
+
+from typing import Annotated
+from uuid import UUID
+
+from sqlalchemy import select, text
+from sqlmodel import col
+from typing_extensions import Doc
+
+from db.codes import PrincipalKind, Role, ScopeKind
+from db.ids import uuid7
+from db.session import Change, Database
+from db.tables import Organisation, Principal, Project, RoleBinding, Team
+from registry import inputs
+from registry.access import Action, Actor, Grant, require
+from registry.changes import add, find
+from registry.errors import NameTaken
+
+SYSTEM_ID = UUID(int=0)
+
+
+def system(org_id: UUID) -> Actor:
+    """The operator at the command line, acting as owner of one organisation."""
+    grant = Grant(Role.OWNER, ScopeKind.ORGANISATION, org_id)
+    return Actor(org_id, SYSTEM_ID, PrincipalKind.SERVICE_ACCOUNT, "system", (grant,))
+
+
+async def found(database: Database, name: str) -> Organisation:
+    """A new organisation with its event stream. Only operators do this; it has no members yet.
+
+    Raises: InvalidValue, NameTaken.
+    """
+    org_id = uuid7()
+    async with database.change(org_id) as change:
+        await change.execute(text("select ev.open_stream(:org_id)"), {"org_id": org_id})
+        row = Organisation(org_id=org_id, id=org_id, name=inputs.name(name))
+        taken = {"organisation_name_key": NameTaken("organisation", row.name, "installation")}
+        return await add(change, system(org_id), row, taken)
+
+
+async def id_by_name(database: Database, name: str) -> UUID | None:
+    """The id of an organisation, for operators."""
+    async with database.as_worker() as connection:
+        statement = select(col(Organisation.id)).where(col(Organisation.name) == name)
+        return (await connection.execute(statement)).scalar_one_or_none()
+
+
+async def add_principal(change: Change, actor: Actor, *, name: str, kind: PrincipalKind, role: Role) -> Principal:
+    """A new principal with a role in the whole organisation.
+
+    Raises: Forbidden, InvalidValue, NameTaken.
+    """
+    require(actor, Action.ADMINISTER)
+    row = Principal(org_id=change.org_id, kind=kind, name=inputs.name(name))
+    taken = NameTaken("principal", row.name, "organisation")
+    await add(change, actor, row, {"principal_org_id_name_key": taken})
+    binding = RoleBinding(
+        org_id=change.org_id,
+        principal_id=row.id,
+        role=role,
+        scope_kind=ScopeKind.ORGANISATION,
+        scope_id=change.org_id,
+    )
+    await add(change, actor, binding)
+    return row
+
+
+async def create_team(
+    change: Change, actor: Actor, *, name: Annotated[str, Doc("Unique in the organisation.")]
+) -> Team:
+    """A new team.
+
+    Raises: Forbidden, InvalidValue, NameTaken.
+    """
+    require(actor, Action.ORGANISE)
+    row = Team(org_id=change.org_id, name=inputs.name(name))
+    return await add(change, actor, row, {"team_org_id_name_key": NameTaken("team", row.name, "organisation")})
+
+
+async def create_project(
+    change: Change,
+    actor: Actor,
+    *,
+    team_id: Annotated[inputs.TeamId, Doc("The team that owns it.")],
+    name: Annotated[str, Doc("Unique in the team.")],
+    description: Annotated[str | None, Doc("What it is about.")] = None,
+) -> Project:
+    """A new project of a team.
+
+    Raises: Forbidden, NotFound, InvalidValue, NameTaken.
+    """
+    team = await find(change, Team, team_id, "team")
+    require(actor, Action.ORGANISE, team)
+    row = Project(
+        org_id=change.org_id,
+        team_id=team.id,
+        name=inputs.name(name),
+        description=inputs.text(description, ("description",)),
+    )
+    taken = NameTaken("project", row.name, "team")
+    return await add(change, actor, row, {"project_org_id_team_id_name_key": taken})

@@ -1,0 +1,141 @@
+"""What workers do with artifacts: read uploaded bytes back and hash them, and clear away uploads that never came."""
+
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+from sqlmodel import col
+
+from db.base import utc_now
+from db.codes import ArtifactState, JobKind, UploadState
+from db.session import Change, Database
+from db.tables import Artifact, Blob, Job, Upload
+from registry import jobs, uploads
+from registry.changes import alter, find
+from registry.jobs import Lease
+from registry.organisations import system
+from storage.errors import ObjectMissing
+from storage.hashing import HashedObject
+from storage.store import ObjectStore
+
+_RENEW_EVERY_S = jobs.LEASE.total_seconds() / 3
+
+
+@dataclass
+class _Heartbeat:
+    """Renews a lease while a long read goes on."""
+
+    database: Database
+    lease: Lease
+    last: float
+
+    async def __call__(self, size_bytes: int) -> None:
+        if time.monotonic() - self.last > _RENEW_EVERY_S:
+            await jobs.renew(self.database, self.lease)
+            self.last = time.monotonic()
+
+
+async def verify(database: Database, store: ObjectStore, lease: Lease) -> None:
+    """Decide whether the bytes of an artifact are what was announced: AVAILABLE, or QUARANTINED with the reason.
+
+    Bytes that the organisation has under another object are kept once: the second object is removed. Quarantined bytes
+    stay in the store, for whoever looks into the matter.
+
+    Raises: LeaseLost, StoreUnavailable, DatabaseUnavailable; nothing was decided then.
+    """
+    actor = system(lease.org_id)
+    async with database.change(lease.org_id) as change:
+        artifact = await find(change, Artifact, lease.subject_id, "artifact")
+        statement = select(Upload).where(
+            col(Upload.org_id) == lease.org_id, col(Upload.artifact_id) == lease.subject_id
+        )
+        upload = (await change.execute(statement)).scalar_one()
+    try:
+        heartbeat = _Heartbeat(database, lease, time.monotonic())
+        found = await store.hash_object(upload.bucket, upload.object_key, on_progress=heartbeat)
+        fault = _fault(artifact, found)
+    except ObjectMissing:
+        fault = "The store has no object for this upload."
+    async with database.change(lease.org_id) as change:
+        await jobs.finish(change, lease)
+        artifact = await find(change, Artifact, artifact.id, "artifact", lock=True)
+        if artifact.state != ArtifactState.VERIFYING:
+            return
+        if fault is not None:
+            quarantined = {"state": ArtifactState.QUARANTINED, "failure": fault}
+            await alter(change, actor, artifact, quarantined, verb="quarantined")
+            return
+        if not await _shelve(change, artifact, upload):
+            # The organisation has these bytes under another object: this one can go.
+            change.add(Job(org_id=lease.org_id, kind=JobKind.CLEAR_UPLOAD, subject_id=upload.id))
+        available = {"state": ArtifactState.AVAILABLE, "verified_at": utc_now()}
+        await alter(change, actor, artifact, available, verb="verified")
+
+
+async def clear(database: Database, store: ObjectStore, lease: Lease) -> None:
+    """End an upload that nobody completed in time, and remove from the store what no artifact needs.
+
+    An open upload is first marked as expired; its bytes are removed a minute later, when no completion that was under
+    way can still put an object there.
+
+    Raises: LeaseLost, StoreUnavailable, DatabaseUnavailable; everything can be repeated.
+    """
+    async with database.change(lease.org_id) as change:
+        upload = await find(change, Upload, lease.subject_id, "upload")
+        artifact = await find(change, Artifact, upload.artifact_id, "artifact", lock=True)
+        await change.refresh(upload)
+        if upload.state == UploadState.OPEN:
+            await uploads.give_up(change, system(lease.org_id), artifact, upload, UploadState.EXPIRED)
+            await jobs.finish(change, lease)
+            change.add(
+                Job(
+                    org_id=lease.org_id,
+                    kind=JobKind.CLEAR_UPLOAD,
+                    subject_id=upload.id,
+                    run_after=utc_now() + uploads.SETTLING,
+                )
+            )
+            return
+        blob = await change.get(Blob, (lease.org_id, artifact.sha256))
+    if upload.store_upload_id is not None:
+        await store.abort(upload.bucket, upload.object_key, upload.store_upload_id)
+    if upload.state != UploadState.COMPLETED or (blob is not None and blob.object_key != upload.object_key):
+        await store.delete(upload.bucket, upload.object_key)
+    async with database.change(lease.org_id) as change:
+        await jobs.finish(change, lease)
+
+
+HANDLERS: Final[Mapping[JobKind, Callable[[Database, ObjectStore, Lease], Awaitable[None]]]] = {
+    JobKind.VERIFY_ARTIFACT: verify,
+    JobKind.CLEAR_UPLOAD: clear,
+}
+
+
+def _fault(artifact: Artifact, found: HashedObject) -> str | None:
+    """Why the stored bytes are not the announced ones; None when they are."""
+    if found.size_bytes != artifact.size_bytes:
+        return f"The upload has {found.size_bytes} bytes and not the announced {artifact.size_bytes}."
+    if found.sha256 != artifact.sha256:
+        return f"The upload hashes to {found.sha256} and not to the announced digest."
+    return None
+
+
+async def _shelve(change: Change, artifact: Artifact, upload: Upload) -> bool:
+    """Make the uploaded object the bytes behind its digest, unless the organisation has some; whether it became so."""
+    inserted = await change.execute(
+        insert(Blob)
+        .values(
+            org_id=change.org_id,
+            sha256=artifact.sha256,
+            size_bytes=artifact.size_bytes,
+            bucket=upload.bucket,
+            object_key=upload.object_key,
+            verified_at=utc_now(),
+        )
+        .on_conflict_do_nothing()
+        .returning(col(Blob.sha256))
+    )
+    return inserted.one_or_none() is not None

@@ -1,0 +1,44 @@
+"""What one operation may touch: the services of the process, who is asking, one snapshot and its loaders."""
+
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from strawberry import Info as StrawberryInfo
+
+from db.session import Database
+from registry.access import Actor
+from registry.artifacts import Shelves
+from resolvers.loading import Loaders
+from storage.store import ObjectStore
+
+
+@dataclass(frozen=True)
+class Services:
+    """What a process has one of."""
+
+    database: Database
+    store: ObjectStore
+    shelves: Shelves
+    frameworks: tuple[str, ...]
+    version: str
+
+
+class Operation:
+    """The context of one GraphQL operation: made when it begins, closed when it ends, never shared with another."""
+
+    def __init__(self, services: Services, actor: Actor) -> None:
+        self.services = services
+        self.actor = actor
+        self._begin()
+
+    def _begin(self) -> None:
+        self.snapshot = self.services.database.new_snapshot(self.actor.org_id)
+        self.loaders = Loaders(self.snapshot, self.actor.org_id)
+
+    async def close(self) -> None:
+        """Give the connection back and forget what was read: whatever is read next is read anew. Safe to call twice."""
+        await self.snapshot.close()
+        self._begin()
+
+
+Info: TypeAlias = StrawberryInfo[Operation, Any]

@@ -1,0 +1,168 @@
+"""Batching: a handful of loader shapes that cover every edge of the graph, each one statement for all parents."""
+
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Coroutine, Hashable, Sequence
+from datetime import datetime
+from functools import partial
+from typing import Any, TypeAlias
+from uuid import UUID
+
+from aiodataloader import DataLoader
+from sqlalchemy import ARRAY, ColumnElement, Select, Uuid, any_, bindparam, func, literal, select, true, tuple_
+from sqlalchemy.dialects.postgresql import distinct_on
+
+from db.base import Row, Tenant, columns
+from db.session import Snapshot
+from registry import lineage
+from resolvers.paging import Order, Page, PageArgs, decode_cursor
+from resolvers.records import record_of
+
+Batch: TypeAlias = Callable[[list[Any]], Coroutine[Any, Any, list[Any]]]
+Statement: TypeAlias = Select[*tuple[Any, ...]]
+
+
+class Loaders:
+    """The loaders of one operation, made on first use. They read one snapshot and die with it."""
+
+    def __init__(self, snapshot: Snapshot, org_id: UUID) -> None:
+        self._snapshot = snapshot
+        self._org_id = org_id
+        self._made: dict[Hashable, DataLoader[Any, Any]] = {}
+
+    def row(self, table: type[Tenant], column: str = "id") -> DataLoader[Any, Any]:
+        """The row whose `column`, unique in the organisation, has the key; None where there is none."""
+
+        async def batch(keys: list[Any]) -> list[Any]:
+            found = {getattr(row, column): row for row in await self._records(table, _by_key(table, column), keys)}
+            return [found.get(key) for key in keys]
+
+        return self._loader(("row", table, column), batch)
+
+    def page(self, table: type[Row], parent: str, order: Order, args: PageArgs) -> DataLoader[UUID, Page[Any]]:
+        """One window of the children of each key, where `parent` is their column that holds it."""
+
+        async def batch(keys: list[UUID]) -> list[Page[Any]]:
+            children = defaultdict(list)
+            for row in await self._records(table, _children(table, parent, order, args), keys):
+                children[getattr(row, parent)].append(row)
+            count = self.count(table, parent)
+            return [_window(children[key], order, args, partial(count.load, key)) for key in keys]
+
+        return self._loader(("page", table, parent, order, args), batch)
+
+    def bounded(self, table: type[Row], parent: str, order: Order, limit: int) -> DataLoader[UUID, list[Any]]:
+        """The first `limit` children of each key, as a plain list."""
+
+        async def batch(keys: list[UUID]) -> list[list[Any]]:
+            statement = _children(table, parent, order, PageArgs(limit - 1))
+            return self._grouped(await self._records(table, statement, keys), parent, keys)
+
+        return self._loader(("bounded", table, parent, order, limit), batch)
+
+    def latest(self, table: type[Tenant], parent: str, limit: int) -> DataLoader[UUID, list[Any]]:
+        """The last point of each metric of each key, by phase and name."""
+
+        async def batch(keys: list[UUID]) -> list[list[Any]]:
+            return self._grouped(await self._records(table, _latest(table, parent, limit), keys), parent, keys)
+
+        return self._loader(("latest", table, parent, limit), batch)
+
+    def count(self, table: type[Row], parent: str) -> DataLoader[UUID, int]:
+        """How many children each key has."""
+
+        async def batch(keys: list[UUID]) -> list[int]:
+            rows = await self._snapshot.rows(_counts(table, parent), {"org_id": self._org_id, "keys": keys})
+            found = {row[0]: row[1] for row in rows}
+            return [found.get(key, 0) for key in keys]
+
+        return self._loader(("count", table, parent), batch)
+
+    def walk(self, direction: lineage.Direction, depth: int, as_of: datetime | None) -> DataLoader[UUID, lineage.Walk]:
+        """The lineage of each key: one statement a level for all of them."""
+
+        async def batch(keys: list[UUID]) -> list[lineage.Walk]:
+            walks = await lineage.walk(self._snapshot, self._org_id, keys, direction, depth=depth, as_of=as_of)
+            return [walks[key] for key in keys]
+
+        return self._loader(("walk", direction, depth, as_of), batch)
+
+    async def _records(self, table: type[Tenant], statement: Statement, keys: Sequence[Any]) -> list[Any]:
+        make = record_of(table)._make
+        return [make(row) for row in await self._snapshot.rows(statement, {"org_id": self._org_id, "keys": keys})]
+
+    @staticmethod
+    def _grouped(rows: Sequence[Any], parent: str, keys: Sequence[UUID]) -> list[list[Any]]:
+        children = defaultdict(list)
+        for row in rows:
+            children[getattr(row, parent)].append(row)
+        return [children[key] for key in keys]
+
+    def _loader(
+        self, key: Hashable, batch: Callable[[list[Any]], Coroutine[Any, Any, list[Any]]]
+    ) -> DataLoader[Any, Any]:
+        loader = self._made.get(key)
+        if loader is None:
+            loader = self._made[key] = DataLoader(batch)
+        return loader
+
+
+def _column(table: type[Tenant], name: str) -> ColumnElement[Any]:
+    return next(column for column in columns(table) if column.name == name)
+
+
+def _own(table: type[Tenant]) -> ColumnElement[bool]:
+    """Every statement names the organisation itself; row-level security is the net under it."""
+    return _column(table, "org_id") == bindparam("org_id")
+
+
+def _by_key(table: type[Tenant], column: str) -> Statement:
+    key = _column(table, column)
+    return select(*columns(table)).where(_own(table), key == any_(bindparam("keys", type_=ARRAY(key.type))))
+
+
+def _children(table: type[Tenant], parent: str, order: Order, args: PageArgs) -> Statement:
+    """For each of `:keys` its children in order, one more than the page holds, to know whether there is more."""
+    descending = order.descending != args.backward
+    places = [_column(table, name) for name in order.columns]
+    keys = func.unnest(bindparam("keys", type_=ARRAY(Uuid))).table_valued("key", name="parent").render_derived()
+    children = select(*columns(table)).where(_own(table), _column(table, parent) == keys.c.key)
+    if args.cursor is not None:
+        here = tuple_(*[
+            literal(value, place.type)
+            for value, place in zip(decode_cursor(args.cursor, table, order), places, strict=True)
+        ])  # fmt: skip
+        children = children.where(tuple_(*places) < here if descending else tuple_(*places) > here)
+    ordered = children.order_by(*[place.desc() if descending else place.asc() for place in places])
+    return _for_each(keys, ordered.limit(args.size + 1).lateral("child"))
+
+
+def _latest(table: type[Tenant], parent: str, limit: int) -> Statement:
+    keys = func.unnest(bindparam("keys", type_=ARRAY(Uuid))).table_valued("key", name="parent").render_derived()
+    phase, name, step = (_column(table, column) for column in ("phase", "name", "step"))
+    points = (
+        select(*columns(table))
+        .ext(distinct_on(phase, name))
+        .where(_own(table), _column(table, parent) == keys.c.key)
+        .order_by(phase, name, step.desc())
+        .limit(limit)
+    )
+    return _for_each(keys, points.lateral("child"))
+
+
+def _for_each(keys: Any, children: Any) -> Statement:
+    return select(*children.c).select_from(keys.join(children, true()))
+
+
+def _counts(table: type[Tenant], parent: str) -> Statement:
+    key = _column(table, parent)
+    counted = select(key, func.count()).where(_own(table), key == any_(bindparam("keys", type_=ARRAY(Uuid))))
+    return counted.group_by(key)
+
+
+def _window(rows: list[Any], order: Order, args: PageArgs, count: Callable[[], Awaitable[int]]) -> Page[Any]:
+    more = len(rows) > args.size
+    nodes = rows[: args.size]
+    if args.backward:
+        nodes.reverse()
+        return Page(nodes, order, args.cursor is not None, more, count)
+    return Page(nodes, order, more, args.cursor is not None, count)

@@ -1,0 +1,43 @@
+"""Things by id or by name: the ways into the graph."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlmodel import col
+
+from db.base import Row, columns
+from db.tables import Model
+from registry.errors import BadInput
+from resolvers import ids
+from resolvers.context import Operation
+from resolvers.paging import MAX_PAGE
+from resolvers.records import record_of
+
+
+async def by_id(operation: Operation, tables: Mapping[str, type[Row]], gid: str) -> Any:
+    """The thing with a global id, if it is of one of these tables; None where there is none that the actor may see.
+
+    Raises: BadInput when this server cannot have given out the id.
+    """
+    found = ids.decode(gid)
+    table = tables.get(found.kind)
+    return None if table is None else await operation.loaders.row(table).load(found.id)
+
+
+async def by_ids(operation: Operation, tables: Mapping[str, type[Row]], gids: Sequence[str]) -> list[Any]:
+    """Things in the order of their ids; one statement for each kind. Raises: BadInput."""
+    if len(gids) > MAX_PAGE:
+        raise BadInput(f"Ask for at most {MAX_PAGE} ids at once.")
+    return await asyncio.gather(*[by_id(operation, tables, gid) for gid in gids])
+
+
+async def model_by_name(operation: Operation, project_id: UUID, name: str) -> Any:
+    """The model of a project with this name, or None."""
+    statement = select(*columns(Model)).where(
+        col(Model.org_id) == operation.actor.org_id, col(Model.project_id) == project_id, col(Model.name) == name
+    )
+    rows = await operation.snapshot.rows(statement)
+    return record_of(Model)._make(rows[0]) if rows else None

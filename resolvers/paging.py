@@ -1,0 +1,126 @@
+"""Pages: how much of a list is asked for, where it begins, and what comes back."""
+
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+from uuid import UUID
+
+import orjson
+
+from db.base import Tenant
+from registry.errors import BadInput
+
+DEFAULT_PAGE = 20
+MAX_PAGE = 100
+_LONGEST_CURSOR = 2_000
+
+Node = TypeVar("Node")
+
+
+@dataclass(frozen=True)
+class Order:
+    """The order of a list: by a column and then by id, so that no two rows are equal.
+
+    The database needs an index on (org_id, parent, column, id) to find a page without sorting.
+    """
+
+    column: str = "id"
+    descending: bool = True
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns a cursor holds."""
+        return ("id",) if self.column == "id" else (self.column, "id")
+
+
+@dataclass(frozen=True)
+class PageArgs:
+    """A window of a list: the `size` rows after a cursor, or, `backward`, before one."""
+
+    size: int = DEFAULT_PAGE
+    cursor: str | None = None
+    backward: bool = False
+
+
+@dataclass(frozen=True)
+class PageEdge(Generic[Node]):
+    """A row and where it stands in its list."""
+
+    node: Node
+    cursor: str
+
+
+@dataclass(frozen=True)
+class PageInfo:
+    """Whether there is more on either side, and the cursors at the ends."""
+
+    has_next_page: bool
+    has_previous_page: bool
+    start_cursor: str | None
+    end_cursor: str | None
+
+
+@dataclass(frozen=True)
+class Page(Generic[Node]):
+    """One window of a list. `count` asks for the size of the whole list, only when somebody wants it."""
+
+    nodes: Sequence[Node]
+    order: Order
+    has_next: bool
+    has_previous: bool
+    count: Callable[[], Awaitable[int]]
+
+    def cursor(self, node: Any) -> str:
+        """Where a row stands in the list."""
+        return encode_cursor([getattr(node, column) for column in self.order.columns])
+
+
+def page_args(first: int | None, after: str | None, last: int | None, before: str | None) -> PageArgs:
+    """The window that a client's arguments mean.
+
+    Raises: BadInput when they contradict each other or ask for more than MAX_PAGE rows.
+    """
+    backward = last is not None or before is not None
+    if backward and (first is not None or after is not None):
+        raise BadInput("Page either forward with `first` and `after`, or backward with `last` and `before`.")
+    size = (last if backward else first) if (last if backward else first) is not None else DEFAULT_PAGE
+    if size is None or not 0 <= size <= MAX_PAGE:
+        raise BadInput(f"A page has 0 to {MAX_PAGE} rows.")
+    return PageArgs(size, before if backward else after, backward)
+
+
+def encode_cursor(values: Sequence[Any]) -> str:
+    """A cursor: the values a row is ordered by. Opaque to clients."""
+    return urlsafe_b64encode(orjson.dumps(values)).decode().rstrip("=")
+
+
+def decode_cursor(cursor: str, table: type[Tenant], order: Order) -> list[Any]:
+    """The values in a cursor, in the types of the columns. Raises: BadInput when it is not of this list."""
+    try:
+        if len(cursor) > _LONGEST_CURSOR:
+            raise ValueError(cursor)
+        values = orjson.loads(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        if not isinstance(values, list) or len(values) != len(order.columns):
+            raise ValueError(values)
+        return [_typed(table, column, value) for column, value in zip(order.columns, values, strict=True)]
+    except (ValueError, TypeError, UnicodeError):
+        raise BadInput("This is no cursor of this list. Send a cursor as you got it, unchanged.") from None
+
+
+def _typed(table: type[Tenant], column: str, value: Any) -> Any:
+    """A value of a cursor as its column has it."""
+    wanted = table.model_fields[column].annotation
+    if wanted is UUID:
+        return UUID(value)
+    if wanted is datetime:
+        moment = datetime.fromisoformat(value)
+        if moment.tzinfo is None:
+            raise ValueError(value)
+        return moment
+    if wanted is int and (type(value) is not int or not 0 <= value < 2**31):
+        raise ValueError(value)
+    if wanted is str and (not isinstance(value, str) or "\0" in value):
+        raise ValueError(value)
+    return value

@@ -1,0 +1,102 @@
+"""Artifacts, their uploads and downloads."""
+
+from datetime import datetime
+from typing import Annotated
+
+import strawberry
+from strawberry import Parent
+
+from db import tables
+from db.codes import ArtifactKind, ArtifactState, UploadState
+from registry.inputs import BigInt
+from resolvers import artifacts
+from resolvers.context import Info
+from resolvers.paging import MAX_PAGE
+from schema.edges import one
+from schema.node import RowNode
+from schema.refs import PrincipalRef, RunRef, UploadRef, VersionRef
+
+
+@strawberry.type(description="Where to get the bytes of an artifact.")
+class Download:
+    """See `resolvers.artifacts.Download`."""
+
+    url: str = strawberry.field(description="GET it from here; the answer carries name and media type.")
+    expires_at: datetime = strawberry.field(description="When the URL stops working.")
+
+
+@strawberry.type(description="A part of an upload and where to send it.")
+class UploadPart:
+    """See `resolvers.artifacts.UploadPart`."""
+
+    number: int = strawberry.field(description="Its place in the file, from 1.")
+    size_bytes: BigInt = strawberry.field(description="Exactly how many bytes to send.")
+    url: str = strawberry.field(description="PUT the bytes here. Dead once the upload is completed.")
+    expires_at: datetime = strawberry.field(description="When the URL stops working; ask for a new one then.")
+
+
+async def _download(
+    root: Parent[tables.Artifact],
+    info: Info,
+    expires_s: Annotated[
+        int, strawberry.argument(description=f"For how many seconds the URL works, 1 to {artifacts.MAX_DOWNLOAD_S}.")
+    ] = 300,
+) -> artifacts.Download | None:
+    return await artifacts.download(root, info.context, expires_s)
+
+
+async def _parts(
+    root: Parent[tables.Upload],
+    info: Info,
+    first: Annotated[int, strawberry.argument(description=f"How many parts, at most {MAX_PAGE}.")] = MAX_PAGE,
+    after: Annotated[int, strawberry.argument(description="Only parts behind this number.")] = 0,
+) -> list[artifacts.UploadPart]:
+    return await artifacts.parts(root, info.context, after, first)
+
+
+@strawberry.type(description="A file of a run or of a version.")
+class Artifact(RowNode):
+    """See `db.tables.Artifact`."""
+
+    table = tables.Artifact
+
+    path: str = strawberry.field(description="Its logical name, such as `plots/roc.png`; unique in its owner.")
+    kind: ArtifactKind = strawberry.field(description="What it is for.")
+    content_type: str = strawberry.field(description="Its media type.")
+    size_bytes: BigInt | None = strawberry.field(description="How many bytes it has; of an external one, said to have.")
+    sha256: str | None = strawberry.field(description="SHA-256 of its bytes; of an external one, said to be.")
+    state: ArtifactState = strawberry.field(description="Whether its bytes can be relied on.")
+    failure: str | None = strawberry.field(description="Why it was quarantined.")
+    external_uri: str | None = strawberry.field(description="Where the bytes of an external one are: inert text.")
+    verified_at: datetime | None = strawberry.field(description="When the stored bytes were read back and hashed.")
+    created_at: datetime = strawberry.field(description="When it was announced.")
+
+    version = one(VersionRef, tables.Version, "version_id", description="The version it belongs to, if to one.")
+    run = one(RunRef, tables.Run, "run_id", description="The run it belongs to, if to one.")
+    created_by = one(PrincipalRef, tables.Principal, "created_by", description="Who announced it.")
+    upload = one(
+        UploadRef, tables.Upload, "id", child_key="artifact_id",
+        description="How its bytes come; null where they were here already or stay elsewhere.",
+    )  # fmt: skip
+    download = strawberry.field(
+        _download, graphql_type=Download | None, description="Where to get its bytes; null unless it is AVAILABLE."
+    )
+
+
+@strawberry.type(description="The multipart upload that brings the bytes of an artifact.")
+class Upload(RowNode):
+    """See `db.tables.Upload`."""
+
+    table = tables.Upload
+
+    state: UploadState = strawberry.field(description="How far it has come.")
+    part_size_bytes: BigInt = strawberry.field(description="The size of every part but the last, which has the rest.")
+    part_count: int = strawberry.field(description="How many parts there are.")
+    expires_at: datetime = strawberry.field(description="When it is given up unless completed.")
+    created_at: datetime = strawberry.field(description="When it was opened.")
+
+    parts = strawberry.field(
+        _parts,
+        graphql_type=list[UploadPart],
+        description="Its parts with fresh URLs, in order; empty unless it is OPEN.",
+    )

@@ -1,0 +1,133 @@
+"""Edges declared as data: which rows belong to which, so that any executor can fetch them for many parents at once."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import strawberry
+from strawberry import UNSET, Info as StrawberryInfo
+from strawberry.extensions import FieldExtension
+from strawberry.extensions.field_extension import AsyncExtensionResolver
+
+from db.base import Row, Tenant
+from registry.access import Action, require
+from resolvers.context import Info
+from resolvers.loading import Loaders
+from resolvers.paging import DEFAULT_PAGE, Order, PageArgs, page_args
+from schema.node import After, Before, Connection, First, Last
+
+NEWEST_FIRST = Order()
+
+_USUAL_METRICS = 10
+"""What the metrics of one thing count in the cost of an operation: few have more, and all of them stay bounded."""
+
+
+@dataclass(frozen=True)
+class Edge:
+    """How the values of an edge are found: `load(loaders)` is the loader, `parent_key` the column it is keyed by.
+
+    The values are the rows of `table` whose `child_key` is the parent's `parent_key`.
+    """
+
+    table: type[Tenant]
+    parent_key: str
+    child_key: str
+    load: Callable[..., Any]
+
+
+def one(
+    ref: Any, table: type[Tenant], key: str, *, description: str, child_key: str = "id", required: bool = False
+) -> Any:
+    """The row of `table` whose `child_key` is this row's `key`; null where `key` is null or nothing is found.
+
+    `required` promises that there is always one, for whoever may see this row.
+    """
+
+    def load(loaders: Loaders) -> Any:
+        return loaders.row(table, child_key)
+
+    async def resolve(root: Any, info: Info) -> Any:
+        value = getattr(root, key)
+        return None if value is None else await load(info.context.loaders).load(value)
+
+    edge = Edge(table, key, child_key, load)
+    shown = ref if required else ref | None
+    return strawberry.field(resolve, graphql_type=shown, description=description, metadata={"edge": edge})
+
+
+def many(ref: Any, table: type[Row], child_key: str, *, description: str, order: Order = NEWEST_FIRST) -> Any:
+    """The rows of `table` whose `child_key` is this row's id, page by page."""
+
+    def load(loaders: Loaders, args: Any) -> Any:
+        return loaders.page(table, child_key, order, args)
+
+    async def resolve(
+        root: Any,
+        info: Info,
+        first: First = DEFAULT_PAGE,
+        after: After = UNSET,
+        last: Last = UNSET,
+        before: Before = UNSET,
+    ) -> Any:
+        return await load(info.context.loaders, _window(first, after, last, before)).load(root.id)
+
+    edge = Edge(table, "id", child_key, load)
+    return strawberry.field(resolve, graphql_type=Connection[ref], description=description, metadata={"edge": edge})
+
+
+def _window(first: int | None, after: str | None, last: int | None, before: str | None) -> PageArgs:
+    """The window that was asked for. `first` has a default, so that it counts only where `last` is not given."""
+    backward = bool(last or before) or last == 0
+    return page_args(None if backward else first, after or None, last if backward else None, before or None)
+
+
+class Requires(FieldExtension):
+    """Refuses a root field unless the actor may do the action in its organisation."""
+
+    def __init__(self, action: Action) -> None:
+        self.action = action
+
+    async def resolve_async(
+        self, next_: AsyncExtensionResolver, source: Any, info: StrawberryInfo[Any, Any], **arguments: Any
+    ) -> Any:
+        """Check first."""
+        require(info.context.actor, self.action)
+        return await next_(source, info, **arguments)
+
+
+def read(resolver: Callable[..., Any], graphql_type: Any, *, description: str, rows: int = 1) -> Any:
+    """A root field for whoever may read the organisation. `rows` is how many rows it may fetch at most."""
+    return strawberry.field(
+        resolver,
+        graphql_type=graphql_type,
+        description=description,
+        metadata={"access": Action.READ, "rows": rows},
+        extensions=[Requires(Action.READ)],
+    )
+
+
+def all_of(ref: Any, table: type[Row], *, description: str, order: Order = NEWEST_FIRST) -> Any:
+    """The rows of `table` in the whole organisation, page by page: the edge that a root field is."""
+
+    async def resolve(
+        info: Info, first: First = DEFAULT_PAGE, after: After = UNSET, last: Last = UNSET, before: Before = UNSET
+    ) -> Any:
+        args = _window(first, after, last, before)
+        return await info.context.loaders.page(table, "org_id", order, args).load(info.context.actor.org_id)
+
+    return read(resolve, Connection[ref], description=description)
+
+
+def latest(ref: Any, table: type[Tenant], child_key: str, *, limit: int, description: str) -> Any:
+    """The last point of each metric of this row."""
+
+    def load(loaders: Loaders) -> Any:
+        return loaders.latest(table, child_key, limit)
+
+    async def resolve(root: Any, info: Info) -> Any:
+        return await load(info.context.loaders).load(root.id)
+
+    edge = Edge(table, "id", child_key, load)
+    return strawberry.field(
+        resolve, graphql_type=list[ref], description=description, metadata={"edge": edge, "rows": _USUAL_METRICS}
+    )

@@ -1,0 +1,118 @@
+"""Enums of the graph, described: the closed sets of `db.codes` that clients see."""
+
+from enum import Enum
+
+import strawberry
+from strawberry.types.enum import StrawberryEnumDefinition
+
+from db import codes
+from registry.lineage import Direction
+
+
+def _describe(enum: type[Enum], description: str, **members: str) -> None:
+    """Make an enum part of the graph. Every member needs its sentence."""
+    definition: StrawberryEnumDefinition = strawberry.enum(enum, description=description).__strawberry_definition__  # type: ignore[attr-defined]  # set by strawberry.enum
+    for value in definition.values:
+        value.description = members.pop(value.name)
+    if members:
+        raise TypeError(f"{enum.__name__} has no members {sorted(members)}")
+
+
+_describe(
+    codes.PrincipalKind,
+    "Who can act.",
+    USER="A person.",
+    SERVICE_ACCOUNT="A program.",
+)
+_describe(
+    codes.Role,
+    "What a principal may do in a scope. Each role includes those before it.",
+    READER="See everything in the scope.",
+    WRITER="Register models, versions, runs, datasets and artifacts.",
+    MAINTAINER="Make teams and projects; promote to staging.",
+    PROMOTER="Promote to production.",
+    ADMIN="Manage principals, tokens and policies.",
+    OWNER="Everything.",
+)
+_describe(
+    codes.Stage,
+    "Where a version stands in its life.",
+    DEVELOPMENT="Registered; not yet a candidate.",
+    STAGING="On trial.",
+    PRODUCTION="In use.",
+    ARCHIVED="No longer in use.",
+)
+_describe(
+    codes.RunStatus,
+    "How far a run has come.",
+    RUNNING="Still going on; it takes parameters and metrics.",
+    FINISHED="Ended as intended.",
+    FAILED="Ended with an error.",
+    CANCELLED="Stopped by somebody.",
+)
+_describe(
+    codes.Phase,
+    "On which data a metric was measured.",
+    TRAINING="The data the model learned from.",
+    VALIDATION="The data its settings were chosen on.",
+    TEST="Data it had never seen.",
+    PRODUCTION="Live traffic.",
+)
+_describe(
+    codes.SpecialValue,
+    "A measured value that is no finite number.",
+    NAN="Not a number.",
+    POSITIVE_INFINITY="Beyond every number.",
+    NEGATIVE_INFINITY="Below every number.",
+)
+_describe(
+    codes.LineageKind,
+    "Why one thing is downstream of another.",
+    USED="A run read a dataset version.",
+    PRODUCED="A run made a version.",
+    DERIVED="A version was made from another one.",
+)
+_describe(
+    codes.DatasetRole,
+    "What a run did with a dataset version.",
+    TRAINING="It learned from it.",
+    VALIDATION="It chose settings on it.",
+    TEST="It measured the result on it.",
+)
+_describe(
+    codes.ArtifactKind,
+    "What an artifact is for.",
+    MODEL="The model itself.",
+    CHECKPOINT="A state on the way to the model.",
+    LOG="What a program printed.",
+    METRICS="Measured values in a file.",
+    PLOT="A picture of data or results.",
+    CONFIG="Settings in a file.",
+    FEATURE_IMPORTANCE="How much each feature counts.",
+    CONFUSION_MATRIX="Which classes are taken for which.",
+    OTHER="Anything else.",
+)
+_describe(
+    codes.ArtifactState,
+    "Whether the bytes of an artifact can be relied on.",
+    PENDING="Announced; its parts are awaited.",
+    VERIFYING="Uploaded; a worker is reading the bytes back.",
+    AVAILABLE="The stored bytes have the announced size and SHA-256. Only now it can be downloaded.",
+    QUARANTINED="The stored bytes are not the announced ones; `failure` says how.",
+    ABANDONED="The upload was aborted or expired.",
+    EXTERNAL="The bytes are elsewhere and were never verified.",
+)
+_describe(
+    codes.UploadState,
+    "How far an upload has come.",
+    OPEN="Parts can be sent.",
+    COMPLETED="The parts were joined; their URLs are dead.",
+    ABORTED="Given up by its client.",
+    EXPIRED="Not completed in time.",
+)
+_describe(
+    Direction,
+    "Which way to follow the lineage.",
+    UPSTREAM="Towards what was used.",
+    DOWNSTREAM="Towards what came of it.",
+)

@@ -1,0 +1,77 @@
+"""Expected failures as data: one type for each kind, all of them `UserError`."""
+
+from typing import Any, Final
+
+import strawberry
+
+from registry import errors
+from registry.inputs import BigInt
+
+
+@strawberry.interface(description="Why a change was refused. Nothing was written.")
+class UserError:
+    """What every failure tells."""
+
+    message: str = strawberry.field(description="What is wrong and what to do, for people.")
+    path: list[str] = strawberry.field(description="The input it is about: names from the root of the input inwards.")
+    code: str = strawberry.field(description="What kind of failure it is, for programs. Stable.")
+
+
+@strawberry.type(description="There is no such thing, or none that you may see: the two look the same.")
+class NotFoundError(UserError):
+    """See `registry.errors.NotFound`."""
+
+
+@strawberry.type(description="A name that must be unique is in use.")
+class NameTakenError(UserError):
+    """See `registry.errors.NameTaken`."""
+
+    name: str = strawberry.field(description="The name, as it would have been stored.")
+
+
+@strawberry.type(description="A value that a rule refuses.")
+class InvalidValueError(UserError):
+    """See `registry.errors.InvalidValue`."""
+
+
+@strawberry.type(description="The thing is in a state that does not allow this.")
+class ConflictError(UserError):
+    """See `registry.errors.Conflict`."""
+
+
+@strawberry.type(description="More bytes than this server accepts.")
+class TooLargeError(UserError):
+    """See `registry.errors.TooLarge`."""
+
+    limit_bytes: BigInt = strawberry.field(description="How many bytes it accepts.")
+
+
+@strawberry.type(description="The parts in the store do not add up to the announced file.")
+class UploadIncompleteError(UserError):
+    """See `registry.errors.UploadIncomplete`."""
+
+    part_numbers: list[int] = strawberry.field(description="Which parts to send again.")
+
+
+@strawberry.type(description="The idempotency key was used for a request with another body.")
+class IdempotencyKeyReusedError(UserError):
+    """See `registry.errors.IdempotencyKeyReused`."""
+
+
+ERROR_TYPES: Final[dict[type[errors.Failure], type[UserError]]] = {
+    errors.NotFound: NotFoundError,
+    errors.NameTaken: NameTakenError,
+    errors.InvalidValue: InvalidValueError,
+    errors.Conflict: ConflictError,
+    errors.TooLarge: TooLargeError,
+    errors.UploadIncomplete: UploadIncompleteError,
+    errors.IdempotencyKeyReused: IdempotencyKeyReusedError,
+}
+
+
+def as_data(failure: errors.Failure) -> Any:
+    """A failure as the graph shows it: its type has the failure's attributes as fields."""
+    shown: Any = ERROR_TYPES[type(failure)]
+    names = [field.python_name for field in shown.__strawberry_definition__.fields]
+    values = {name: getattr(failure, name) for name in names}
+    return shown(**{name: list(value) if isinstance(value, tuple) else value for name, value in values.items()})

@@ -1,0 +1,124 @@
+"""Mutations, each declared in one call: a rule gives the input, the payload, the failures and the field."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import reduce
+from operator import or_
+from typing import Annotated, Any
+from uuid import UUID
+
+import strawberry
+from typing_extensions import Doc
+
+from db.base import Row
+from registry import changing
+from registry.access import Action
+from registry.changing import Rule
+from registry.errors import Failure, IdempotencyKeyReused
+from resolvers.context import Info, Operation, Services
+from schema.errors import ERROR_TYPES, as_data
+from schema.inputs import Declared, declared, input_type, values_of
+
+Step = Callable[[Operation, UUID], Awaitable[None]]
+
+_KEY = "idempotency_key"
+_KEY_DESCRIPTION = (
+    "Any text of up to 255 characters, made anew for each change. Send the same again when you retry after a lost"
+    " answer: the change then happens once and `replayed` is true. Kept for 7 days."
+)
+
+
+def change(
+    rule: Rule,
+    name: str,
+    ref: Any,
+    table: type[Row],
+    *,
+    errors: Sequence[type[Failure]],
+    description: str,
+    action: Action = Action.WRITE,
+    supply: Callable[[Services], Mapping[str, Any]] = lambda _: {},
+    before: tuple[str, Step] | None = None,
+    after: Step | None = None,
+) -> Any:
+    """The mutation field `name` that runs a rule and answers with the row it was about.
+
+    The input type is made from what the rule declares, the payload has one field named after `ref`'s type. `errors` are
+    the failures that the payload may hold; any other is a top-level error. `action` is what the rule requires: it is
+    checked by the rule, which knows the thing, and stands here for the list of policies. `supply` gives the rule what
+    comes from the server and not from the caller. `before` and `after` are steps outside of the transaction that may
+    call the object store: the first gets the id given as the named value, the other the id of the outcome; both can be
+    repeated.
+
+    The snapshot of the request is closed first and a new one opened by the payload's fields, so that they show what was
+    written and no request ever holds two connections.
+    """
+    fields = declared(rule)
+    title = name[0].upper() + name[1:]
+    input_class = _input(title, fields)
+    expected: tuple[type[Failure], ...] = (*errors, IdempotencyKeyReused)
+    payload_class = _payload(title, ref, table, expected)
+
+    async def resolve(info: Info, input: Any) -> Any:
+        operation = info.context
+        values = values_of(input, fields)
+        await operation.close()
+        try:
+            if before is not None:
+                await before[1](operation, values[before[0]])
+            outcome = await changing.run(
+                operation.services.database,
+                operation.actor,
+                name,
+                rule,
+                values,
+                getattr(input, _KEY) or None,
+                supplied=supply(operation.services),
+            )
+            if after is not None:
+                await after(operation, outcome.id)
+        except expected as failure:
+            return payload_class(errors=[as_data(failure)])
+        row = await operation.loaders.row(table).load(outcome.id)
+        return payload_class(**{_row_field(table): row}, errors=[], replayed=outcome.replayed)
+
+    resolve.__annotations__["input"] = Annotated[
+        input_class, strawberry.argument(description="What to change, and how.")
+    ]
+    return strawberry.mutation(
+        resolve, name=name, graphql_type=payload_class | None, description=description, metadata={"access": action}
+    )
+
+
+def _row_field(table: type[Row]) -> str:
+    """The payload's field for the row: the name of its table."""
+    return str(table.__tablename__)
+
+
+def _input(title: str, fields: Sequence[Declared]) -> Any:
+    key = declared(_keyed)
+    return input_type(f"{title}Input", [*fields, *key], f"What `{title[0].lower()}{title[1:]}` takes.")
+
+
+async def _keyed(*, idempotency_key: Annotated[str | None, Doc(_KEY_DESCRIPTION)] = None) -> None:
+    """Declares the idempotency key that every mutation takes."""
+
+
+def _payload(title: str, ref: Any, table: type[Row], errors: Sequence[type[Failure]]) -> Any:
+    members: Any = reduce(or_, (ERROR_TYPES[error] for error in errors))
+    why = strawberry.union(f"{title}Error", description=f"Why `{title[0].lower()}{title[1:]}` can be refused.")
+    union: Any = Annotated[members, why]
+    row = _row_field(table)
+    made = type(
+        f"{title}Payload",
+        (),
+        {
+            "__annotations__": {row: ref | None, "errors": list[union], "replayed": bool},
+            "__doc__": f"The outcome of {title}.",
+            row: strawberry.field(description="What it was about, as it is now; null when refused.", default=None),
+            "errors": strawberry.field(description="Why it was refused; empty when it was done.", default_factory=list),
+            "replayed": strawberry.field(
+                description="Whether it had been done before, under the same idempotency key.", default=False
+            ),
+        },
+    )
+    return strawberry.type(made, description=f"What came of `{title[0].lower()}{title[1:]}`.")

@@ -1,0 +1,25 @@
+"""Names of the graph's types, so that areas can point at each other without importing each other."""
+
+from typing import TYPE_CHECKING, Annotated
+
+from strawberry import lazy
+
+if TYPE_CHECKING:
+    from schema.artifact import Artifact, Upload
+    from schema.dataset import Dataset, DatasetVersion
+    from schema.model import Model
+    from schema.organisation import Organisation, Principal, Project, Team
+    from schema.run import Run
+    from schema.version import Version
+
+ArtifactRef = Annotated["Artifact", lazy("schema.artifact")]
+UploadRef = Annotated["Upload", lazy("schema.artifact")]
+DatasetRef = Annotated["Dataset", lazy("schema.dataset")]
+DatasetVersionRef = Annotated["DatasetVersion", lazy("schema.dataset")]
+ModelRef = Annotated["Model", lazy("schema.model")]
+OrganisationRef = Annotated["Organisation", lazy("schema.organisation")]
+PrincipalRef = Annotated["Principal", lazy("schema.organisation")]
+ProjectRef = Annotated["Project", lazy("schema.organisation")]
+TeamRef = Annotated["Team", lazy("schema.organisation")]
+RunRef = Annotated["Run", lazy("schema.run")]
+VersionRef = Annotated["Version", lazy("schema.version")]

@@ -1,0 +1,40 @@
+"""Versions of models."""
+
+from datetime import datetime
+
+import strawberry
+
+from db import tables
+from db.codes import Stage
+from schema.edges import latest, many, one
+from schema.lineage import LineageNode
+from schema.refs import ArtifactRef, ModelRef, PrincipalRef, RunRef, VersionRef
+from schema.values import Metric, parameters, tags
+
+
+@strawberry.type(description="What a model was at one time: immutable bytes, where they came from, how good they are.")
+class Version(LineageNode):
+    """See `db.tables.Version`."""
+
+    table = tables.Version
+
+    number: int = strawberry.field(description="Given by the server: 1, 2, 3 … in its model, without gaps.")
+    label: str = strawberry.field(description="Given by people, such as `1.4.0`; unique in its model.")
+    description: str | None = strawberry.field(description="What is new in it, in Markdown.")
+    stage: Stage = strawberry.field(description="Where it stands in its life. Only promotion changes it.")
+    tags = tags()
+    parameters = parameters()
+
+    model = one(ModelRef, tables.Model, "model_id", required=True, description="The model it is a version of.")
+    run = one(RunRef, tables.Run, "run_id", description="The run that produced it.")
+    base_version = one(VersionRef, tables.Version, "base_version_id", description="The version it was made from.")
+    created_by = one(PrincipalRef, tables.Principal, "created_by", description="Who registered it.")
+    metrics = latest(
+        Metric, tables.VersionMetric, "version_id", limit=100,
+        description="The latest value of each metric, by phase and name; the first 100.",
+    )  # fmt: skip
+    derived_versions = many(
+        VersionRef, tables.Version, "base_version_id", description="Versions made from it, newest first."
+    )
+    artifacts = many(ArtifactRef, tables.Artifact, "version_id", description="Its files, newest first.")
+    created_at: datetime = strawberry.field(description="When it was registered.")

@@ -1,0 +1,140 @@
+"""The ASGI application: what is opened when it starts, its routes, and what is closed when it ends."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from importlib.metadata import version as version_of
+from pathlib import Path
+from typing import Final
+
+import structlog
+from sqlalchemy import text
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route, WebSocketRoute
+
+from db.migrate import require_current
+from db.session import Database
+from registry.access import Actor
+from resolvers.context import Operation, Services
+from schema.build import build_schema
+from server.auth import Authenticator
+from server.graphiql import graphiql_routes
+from server.graphql_http import DoorSettings, GraphQLDoor
+from server.graphql_ws import SocketSettings
+from server.health import Health, health, livez, readyz
+from server.logs import RequestLog
+from server.metrics import prometheus
+from server.settings import Settings
+from storage.store import ObjectStore
+
+log = structlog.get_logger(__name__)
+
+ROOT: Final = Path(__file__).parents[1]
+VERSION: Final = version_of("model-registry")
+
+
+class UnsafeRole(Exception):
+    """The role the server would act as can see or change more than one organisation's rows."""
+
+
+@dataclass
+class RegistryDoor:
+    """Who asks and what an operation gets: see `schema.operation.Door`."""
+
+    services: Services
+    authenticator: Authenticator
+
+    async def authenticate(self, authorization: str | None) -> Actor:
+        """The actor of a header. Raises: Unauthenticated, Unavailable."""
+        return await self.authenticator.actor(authorization)
+
+    def context(self, actor: Actor) -> Operation:
+        """The context of one operation."""
+        return Operation(self.services, actor)
+
+
+def create_services(settings: Settings) -> Services:
+    """The services of a process; nothing is reached until they are used."""
+    return Services(
+        database=Database.connect(settings.database, settings.roles, pool_size=settings.database_pool_size),
+        store=ObjectStore(settings.store),
+        shelves=settings.shelves,
+        frameworks=settings.supported_frameworks,
+        version=VERSION,
+    )
+
+
+def create_app(settings: Settings) -> Starlette:
+    """The application over the services that the settings name.
+
+    It does not start over a database whose schema is behind or with a role that row-level security does not bind
+    (SchemaBehind, UnsafeRole). `app.state.door.shutdown` ends streams and sockets: set it when the server is to exit.
+    """
+    services = create_services(settings)
+    door = GraphQLDoor(
+        build_schema(introspection=settings.graphql_introspection),
+        RegistryDoor(services, Authenticator(services.database)),
+        settings=DoorSettings(socket=SocketSettings(allowed_origins=settings.allowed_origins)),
+    )
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(services.database.close)
+            await require_current(services.database)
+            app.state.health.warnings = await role_warnings(services.database)
+            await stack.enter_async_context(services.store)
+            log.info("server.started", version=VERSION, warnings=app.state.health.warnings)
+            yield
+
+    app = Starlette(
+        routes=[
+            Route("/", _to_graphiql),
+            Route("/graphql", door, methods=None),
+            WebSocketRoute("/graphql", door),
+            *graphiql_routes(ROOT / "web/graphiql/dist", ROOT / "schema/examples", VERSION),
+            Route("/health", health),
+            Route("/livez", livez),
+            Route("/readyz", readyz),
+            Route("/metrics/prometheus", prometheus),
+        ],
+        middleware=[Middleware(RequestLog)],
+        lifespan=lifespan,
+    )
+    app.state.services = services
+    app.state.door = door
+    app.state.health = Health(services, settings.buckets, draining=door.shutdown)
+    return app
+
+
+async def role_warnings(database: Database) -> tuple[str, ...]:
+    """Refuse an effective role that row-level security does not bind; warn of a login that could switch to one.
+
+    Raises: UnsafeRole.
+    """
+    async with database.as_nobody() as connection:
+        role = (
+            await connection.execute(
+                text(
+                    "select r.rolname, r.rolsuper or r.rolbypassrls as unbound,"
+                    " exists (select from pg_class c where c.relowner = r.oid and c.relkind in ('r', 'p')) as owns,"
+                    " (select s.rolsuper from pg_roles s where s.rolname = session_user) as superuser_login"
+                    " from pg_roles r where r.rolname = current_user"
+                )
+            )
+        ).one()
+    if role.unbound or role.owns:
+        raise UnsafeRole(
+            f"The role {role.rolname} is a superuser, bypasses row-level security or owns tables."
+            " Run `registry db bootstrap` and let the server act as the role it makes."
+        )
+    if role.superuser_login:
+        return ("The database login is a superuser. The server acts as a restricted role, yet give it a lesser login.",)
+    return ()
+
+
+async def _to_graphiql(_request: Request) -> Response:
+    return RedirectResponse("/graphiql")

@@ -1,0 +1,103 @@
+"""Whether the process lives, whether it can serve, and what it stands on: for orchestrators and for people."""
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+
+from db.migrate import SchemaBehind, require_current
+from registry.faults import refusal_of
+from resolvers.context import Services
+from storage.errors import StoreError
+
+_PING_S = 1.0
+_REMEMBERED_S = 1.0
+
+
+@dataclass
+class Health:
+    """Probes of the services, each remembered for a second so that probing costs nothing."""
+
+    services: Services
+    buckets: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
+    draining: asyncio.Event = field(default_factory=asyncio.Event)
+    _probed: dict[str, tuple[float, str]] = field(default_factory=dict)
+
+    async def database(self) -> str:
+        """`ok`, or what is wrong."""
+        return await self._remembered("database", self._ask_database)
+
+    async def store(self) -> str:
+        """`ok`, or what is wrong."""
+        return await self._remembered("object_store", self._ask_store)
+
+    async def _remembered(self, name: str, ask: Any) -> str:
+        at, answer = self._probed.get(name, (float("-inf"), ""))
+        if time.monotonic() - at > _REMEMBERED_S:
+            answer = await ask()
+            self._probed[name] = (time.monotonic(), answer)
+        return answer
+
+    async def _ask_database(self) -> str:
+        try:
+            async with asyncio.timeout(_PING_S):
+                await require_current(self.services.database)
+        except SchemaBehind:
+            return "behind: run `registry migrate`"
+        except Exception as error:
+            if isinstance(error, TimeoutError) or refusal_of(error):
+                return "unavailable"
+            raise
+        return "ok"
+
+    async def _ask_store(self) -> str:
+        try:
+            for bucket in self.buckets:
+                await self.services.store.check(bucket)
+        except StoreError:
+            return "unavailable"
+        return "ok"
+
+
+async def livez(_request: Request) -> Response:
+    """200 as long as the event loop turns; says nothing of anything else."""
+    return _json({"status": "ok"})
+
+
+async def readyz(request: Request) -> Response:
+    """200 when requests can be served. The object store does not count: without it most requests still can."""
+    health: Health = request.app.state.health
+    if health.draining.is_set():
+        return _json({"status": "draining"}, 503)
+    database = await health.database()
+    return _json({"status": "ok" if database == "ok" else "unavailable", "database": database}, _status(database))
+
+
+async def health(request: Request) -> Response:
+    """What the server is and stands on. `status` is ok, degraded without object store, or unavailable."""
+    probes: Health = request.app.state.health
+    database, store = await asyncio.gather(probes.database(), probes.store())
+    status = "unavailable" if database != "ok" else "degraded" if store != "ok" else "ok"
+    return _json(
+        {
+            "status": status,
+            "version": probes.services.version,
+            "database": database,
+            "object_store": store,
+            "warnings": probes.warnings,
+        },
+        _status(database),
+    )
+
+
+def _status(database: str) -> int:
+    return 200 if database == "ok" else 503
+
+
+def _json(body: dict[str, Any], status: int = 200) -> Response:
+    return Response(orjson.dumps(body), status, headers={"cache-control": "no-store"}, media_type="application/json")

@@ -1,0 +1,104 @@
+"""Logs: one JSON object a line, each with the id of the request it belongs to; never a query string, token or body."""
+
+import logging
+import sys
+import time
+from typing import Any
+from uuid import uuid4
+
+import orjson
+import structlog
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from server.metrics import REQUEST_SECONDS
+
+log = structlog.get_logger(__name__)
+_LONGEST_ID = 128
+
+
+def configure(level: str, *, human: bool = False) -> None:
+    """Send structlog and the standard library's loggers to standard error, as JSON or, `human`, as coloured lines."""
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    renderer = [structlog.dev.ConsoleRenderer()] if human else [structlog.processors.dict_tracebacks, _as_json]
+    formatter = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=shared, processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderer]
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(formatter)
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel("DEBUG" if human else level)
+    for name in ("uvicorn", "uvicorn.error"):
+        logging.getLogger(name).handlers.clear()
+        logging.getLogger(name).propagate = True
+    # Requests are logged here, without their query strings; alembic and stamina tell what an operator need not know.
+    for name in ("uvicorn.access", "alembic", "aiobotocore", "botocore", "asyncio"):
+        logging.getLogger(name).setLevel("WARNING")
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        wrapper_class=structlog.stdlib.BoundLogger,
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=False,
+    )
+
+
+def _as_json(_logger: Any, _name: str, entry: Any) -> str:
+    return orjson.dumps(entry, default=str).decode()
+
+
+class RequestLog:
+    """Gives each request an id, tells it to the client and the log, and measures the answer.
+
+    An id sent as `X-Request-ID` is taken over if it is short and printable.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request or connection."""
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        request_id = _request_id(scope)
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(request_id=request_id)
+        began, status = time.perf_counter(), 0
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode())]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_with_id)
+        finally:
+            seconds = time.perf_counter() - began
+            route, method = _route(scope), scope.get("method")
+            if scope["type"] == "http":
+                # A method that was refused is any text: as a label it could grow without end.
+                REQUEST_SECONDS.labels("OTHER" if status == 405 else method, route, str(status)).observe(seconds)
+            log.info(f"{scope['type']}.done", route=route, method=method, status=status, ms=round(seconds * 1e3, 2))
+
+
+def _request_id(scope: Scope) -> str:
+    for name, value in scope["headers"]:
+        if name == b"x-request-id" and 0 < len(value) <= _LONGEST_ID:
+            text: str = value.decode("latin-1")
+            if text.isascii() and text.isprintable():
+                return text
+    return uuid4().hex
+
+
+def _route(scope: Scope) -> str:
+    """The first segment of the path if it is one of ours: a label must not grow with what strangers ask for."""
+    known = ("graphql", "graphiql", "health", "livez", "readyz", "metrics")
+    segment = scope["path"].split("/")[1] if "/" in scope["path"] else ""
+    return f"/{segment}" if segment in known else "other"

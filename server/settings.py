@@ -1,0 +1,126 @@
+"""Settings: every environment variable the server reads, with its default and its meaning."""
+
+from pathlib import Path
+from typing import Annotated, Final, Literal
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from db.roles import Roles
+from db.url import asyncpg_dsn
+from registry.artifacts import Shelves
+from storage.config import StoreConfig
+
+FRAMEWORKS: Final = ("sklearn", "tensorflow", "pytorch", "xgboost", "lightgbm", "onnx", "custom")
+
+
+class Settings(BaseSettings):
+    """The configuration of one process, frozen at its start. With nothing set it runs on its embedded services."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
+
+    debug: bool = Field(False, description="Human-readable logs at level DEBUG instead of JSON.")
+    host: str = Field("127.0.0.1", description="The address to listen on.")
+    port: int = Field(8000, ge=0, le=65535, description="The port to listen on.")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="The least severe log entry.")
+
+    database_url: SecretStr | None = Field(
+        None, description="PostgreSQL 15 or later, as `postgresql://…`. Unset: an embedded PostgreSQL."
+    )
+    migration_database_url: SecretStr | None = Field(
+        None, description="The login that bootstraps and migrates. Unset: `DATABASE_URL`."
+    )
+    database_pool_size: int = Field(10, ge=1, le=200, description="Connections each process opens at most.")
+    database_role_prefix: str = Field("registry", description="What the names of the three database roles begin with.")
+
+    redis_url: SecretStr | None = Field(None, description="Accepted and not used yet: caches live in the process.")
+    redis_ttl: int = Field(300, ge=1, description="Seconds. Accepted and not used yet.")
+
+    minio_endpoint: str | None = Field(
+        None, description="Any S3 server, as `https://host:port`. Unset: an embedded S3 server."
+    )
+    minio_public_endpoint: str | None = Field(
+        None, description="The same server as clients reach it; presigned URLs carry it. Unset: `MINIO_ENDPOINT`."
+    )
+    minio_access_key: SecretStr = Field(SecretStr(""), description="The access key of the S3 server.")
+    minio_secret_key: SecretStr = Field(SecretStr(""), description="The secret key of the S3 server.")
+    minio_region: str = Field("us-east-1", description="The region that requests are signed for.")
+    storage_bucket_models: str = Field("models", description="The bucket of models and checkpoints.")
+    storage_bucket_artifacts: str = Field("artifacts", description="The bucket of all other artifacts.")
+
+    secret_key: SecretStr | None = Field(None, description="Accepted and not used yet: nothing is signed with it.")
+    access_token_expire_minutes: int = Field(
+        43_200, ge=1, le=527_040, description="How long an API token is valid; at most 366 days."
+    )
+    max_model_size_mb: int = Field(10_240, ge=1, le=5_000_000, description="The largest artifact, in MiB.")
+    supported_frameworks: Annotated[tuple[str, ...], NoDecode] = Field(
+        FRAMEWORKS, description="What models may be made with, separated by commas."
+    )
+
+    data_dir: Path = Field(Path(".data"), description="Where the embedded services keep their files.")
+    graphql_introspection: bool = Field(True, description="Whether clients may ask for the schema.")
+    allowed_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Other sites whose pages may open WebSockets, separated by commas."
+    )
+
+    @field_validator("supported_frameworks", "allowed_origins", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        """Lists are written with commas."""
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("minio_endpoint", "minio_public_endpoint")
+    @classmethod
+    def _with_scheme(cls, value: str | None) -> str | None:
+        """`host:port`, as MinIO's own tools write it, means plain HTTP."""
+        return value if value is None or "://" in value else f"http://{value}"
+
+    @field_validator("database_url", "migration_database_url")
+    @classmethod
+    def _understood(cls, value: SecretStr | None) -> SecretStr | None:
+        """Refuse an address that is none at the start, not at the first query."""
+        if value is not None:
+            asyncpg_dsn(value.get_secret_value())
+        return value
+
+    @property
+    def roles(self) -> Roles:
+        """The database roles."""
+        return Roles(self.database_role_prefix)
+
+    @property
+    def shelves(self) -> Shelves:
+        """Where artifacts go."""
+        return Shelves(self.storage_bucket_models, self.storage_bucket_artifacts, self.max_model_size_mb * 1024 * 1024)
+
+    @property
+    def buckets(self) -> tuple[str, ...]:
+        """The buckets in use."""
+        return tuple(dict.fromkeys((self.storage_bucket_models, self.storage_bucket_artifacts)))
+
+    @property
+    def store(self) -> StoreConfig:
+        """The object store. Raises: ValueError where no endpoint is known."""
+        if self.minio_endpoint is None:
+            raise ValueError("MINIO_ENDPOINT is not set and no embedded S3 server runs.")
+        return StoreConfig(
+            endpoint=self.minio_endpoint,
+            access_key=self.minio_access_key.get_secret_value(),
+            secret_key=self.minio_secret_key.get_secret_value(),
+            region=self.minio_region,
+            public_endpoint=self.minio_public_endpoint,
+        )
+
+    @property
+    def database(self) -> str:
+        """The address of the database. Raises: ValueError where none is known."""
+        if self.database_url is None:
+            raise ValueError("DATABASE_URL is not set and no embedded PostgreSQL runs.")
+        return self.database_url.get_secret_value()
+
+    @property
+    def migration_database(self) -> str:
+        """The address that bootstraps and migrates."""
+        return self.migration_database_url.get_secret_value() if self.migration_database_url else self.database

@@ -1,0 +1,75 @@
+"""The worker: takes due jobs one at a time and does them, until it is told to stop."""
+
+import asyncio
+import signal
+from contextlib import suppress
+
+import structlog
+
+from db.session import Database
+from registry import jobs
+from registry.faults import refusal_of
+from registry.jobs import Lease, LeaseLost
+from registry.verification import HANDLERS
+from resolvers.context import Services
+from server.metrics import JOBS
+from storage.store import ObjectStore
+
+log = structlog.get_logger(__name__)
+
+IDLE_S = 0.5
+"""How long a worker without work waits before it looks again."""
+FAULT_S = 2.0
+
+
+async def run(services: Services, stop: asyncio.Event) -> None:
+    """Work until `stop` is set; a job that is under way is finished first. Faults of the services are waited out."""
+    async with services.store:
+        log.info("worker.started")
+        while not stop.is_set():
+            try:
+                pause_s = 0.0 if await work_once(services.database, services.store) else IDLE_S
+            except Exception as error:
+                if refusal_of(error) is None:
+                    raise
+                log.warning("worker.waiting", reason=str(error))
+                pause_s = FAULT_S
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), pause_s or None) if pause_s else await asyncio.sleep(0)
+    log.info("worker.stopped")
+
+
+async def work_once(database: Database, store: ObjectStore) -> bool:
+    """Do the job that is due, if there is one; whether there was one.
+
+    A job that fails is postponed, longer each time; what went wrong is kept with it.
+    """
+    lease = await jobs.take(database)
+    if lease is None:
+        return False
+    with structlog.contextvars.bound_contextvars(job=str(lease.job_id), kind=lease.kind, attempt=lease.attempts):
+        result = await _do(database, store, lease)
+        JOBS.labels(lease.kind, result).inc()
+        log.info("job.ended", result=result)
+    return True
+
+
+async def _do(database: Database, store: ObjectStore, lease: Lease) -> str:
+    try:
+        await HANDLERS[lease.kind](database, store, lease)
+    except LeaseLost:
+        return "lost"
+    except Exception as error:
+        if refusal_of(error) is None:
+            log.exception("job.failed")
+        await jobs.postpone(database, lease, f"{type(error).__name__}: {error}")
+        return "postponed"
+    return "done"
+
+
+def stop_on_signals() -> asyncio.Event:
+    """An event that SIGINT and SIGTERM set."""
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return stop

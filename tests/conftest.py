@@ -1,0 +1,111 @@
+"""What every test can have: the shared services, a database per process, the application, an organisation of its own."""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack
+
+import httpx2
+import pytest
+from sqlalchemy import event
+from starlette.applications import Starlette
+
+from db.session import Database
+from server.app import create_app
+from server.settings import Settings
+from storage.store import ObjectStore
+from tests import services
+from tests.tenant import Tenant, found_tenant
+
+_services = ExitStack()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Start the services in the process that starts the others."""
+    if not hasattr(config, "workerinput") and not config.option.collectonly and not config.option.help:
+        services.start(_services)
+
+
+def pytest_unconfigure() -> None:
+    """Stop what was started here."""
+    _services.close()
+
+
+@pytest.fixture(scope="session")
+async def database_url(worker_id: str) -> AsyncIterator[str]:
+    """A migrated database of this process."""
+    name = f"registry_{worker_id}"
+    yield await services.create_database(name)
+    await services.drop_database(name)
+
+
+@pytest.fixture(scope="session")
+def settings(database_url: str) -> Settings:
+    """The settings of the application under test; the environment of whoever runs the tests has no say."""
+    return Settings(
+        database_url=database_url,
+        database_role_prefix=services.ROLES.prefix,
+        database_pool_size=20,
+        max_model_size_mb=64,
+        **services.store_settings(),
+    )
+
+
+@pytest.fixture(scope="session")
+async def app(settings: Settings) -> AsyncIterator[Starlette]:
+    """The running application."""
+    application = create_app(settings)
+    async with application.router.lifespan_context(application):
+        yield application
+
+
+@pytest.fixture(scope="session")
+def database(app: Starlette) -> Database:
+    """The application's database."""
+    found: Database = app.state.services.database
+    return found
+
+
+@pytest.fixture(scope="session")
+def store(app: Starlette) -> ObjectStore:
+    """The application's object store."""
+    found: ObjectStore = app.state.services.store
+    return found
+
+
+@pytest.fixture(scope="session")
+async def http(app: Starlette) -> AsyncIterator[httpx2.AsyncClient]:
+    """A client of the application, without a network between."""
+    transport = httpx2.ASGITransport(app=app)
+    async with httpx2.AsyncClient(transport=transport, base_url="http://registry.test") as client:
+        yield client
+
+
+@pytest.fixture
+async def tenant(database: Database, http: httpx2.AsyncClient) -> Tenant:
+    """An organisation that no other test knows."""
+    return await found_tenant(database, http)
+
+
+@pytest.fixture
+async def neighbour(database: Database, http: httpx2.AsyncClient) -> Tenant:
+    """Another organisation."""
+    return await found_tenant(database, http)
+
+
+@pytest.fixture
+def statements(database: Database) -> Iterator[list[str]]:
+    """The statements that the application sends from here on."""
+    sent: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        sent.append(statement)
+
+    event.listen(database.engine.sync_engine, "before_cursor_execute", note)
+    yield sent
+    event.remove(database.engine.sync_engine, "before_cursor_execute", note)
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No variable of the server reaches a test from outside."""
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)

@@ -1,0 +1,154 @@
+"""An organisation of a test's own, and a client that asks the real application as one of its members."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx2
+
+from db.codes import PrincipalKind, Role
+from db.session import Database
+from registry import organisations, tokens
+from registry.access import Actor
+from resolvers import ids
+
+
+class GraphQLFailed(AssertionError):
+    """The answer had top-level errors."""
+
+    def __init__(self, errors: list[dict[str, Any]]) -> None:
+        super().__init__(str(errors))
+        self.errors = errors
+        self.code = errors[0].get("extensions", {}).get("code")
+
+
+@dataclass(frozen=True)
+class Client:
+    """Asks as one principal."""
+
+    http: httpx2.AsyncClient
+    token: str
+    actor: Actor
+
+    async def post(self, query: str, variables: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """The whole answer, whatever it is."""
+        response = await self.http.post(
+            "/graphql",
+            json={"query": query, "variables": dict(variables or {})},
+            headers={"authorization": f"Bearer {self.token}", "accept": "application/graphql-response+json"},
+        )
+        body: dict[str, Any] = response.json()
+        return body
+
+    async def __call__(self, query: str, **variables: Any) -> dict[str, Any]:
+        """The data of an answer. Raises GraphQLFailed when it has errors."""
+        answer = await self.post(query, variables)
+        if "errors" in answer:
+            raise GraphQLFailed(answer["errors"])
+        data: dict[str, Any] = answer["data"]
+        return data
+
+    async def change(self, mutation: str, selection: str, **given: Any) -> dict[str, Any]:
+        """The payload of a mutation with one input, with its errors' type, code, path and message."""
+        title = mutation[0].upper() + mutation[1:]
+        errors = "errors { __typename ... on UserError { code path message } }"
+        document = (
+            f"mutation($input: {title}Input!) {{ {mutation}(input: $input) {{ {selection} replayed {errors} }} }}"
+        )
+        payload: dict[str, Any] = (await self(document, input=given))[mutation]
+        return payload
+
+    async def make(self, mutation: str, kind: str, **given: Any) -> str:
+        """The id of what a mutation made. Fails when it was refused."""
+        payload = await self.change(mutation, f"{kind} {{ id }}", **given)
+        assert payload["errors"] == []
+        made: str = payload[kind]["id"]
+        return made
+
+    async def refusal(self, mutation: str, kind: str, **given: Any) -> dict[str, Any]:
+        """The one error of a mutation that was refused."""
+        payload = await self.change(mutation, f"{kind} {{ id }}", **given)
+        assert payload[kind] is None
+        (error,) = payload["errors"]
+        found: dict[str, Any] = error
+        return found
+
+
+@dataclass
+class Tenant:
+    """An organisation with an owner and a project, untouched by any other test."""
+
+    database: Database
+    http: httpx2.AsyncClient
+    org_id: UUID
+    client: Client
+    project: str = ""
+    names: Any = field(default_factory=lambda: iter(range(1_000_000)))
+
+    @property
+    def actor(self) -> Actor:
+        return self.client.actor
+
+    def name(self, stem: str = "thing") -> str:
+        """A name that nothing in this organisation has yet."""
+        return f"{stem}-{next(self.names)}"
+
+    async def member(self, role: Role, kind: PrincipalKind = PrincipalKind.USER) -> Client:
+        """A client of a new principal with a role in the whole organisation."""
+        return await join(self.database, self.http, self.org_id, self.name("member"), role, kind)
+
+    async def model(self, **given: Any) -> str:
+        """The id of a new model."""
+        values = {"project": self.project, "name": self.name("model"), "framework": "sklearn", **given}
+        return await self.client.make("createModel", "model", **values)
+
+    async def version(self, model: str | None = None, **given: Any) -> str:
+        """The id of a new version."""
+        values = {"model": model or await self.model(), "label": self.name("v"), **given}
+        return await self.client.make("createVersion", "version", **values)
+
+    async def run(self, **given: Any) -> str:
+        """The id of a new run."""
+        values = {"project": self.project, "name": self.name("run"), **given}
+        return await self.client.make("createRun", "run", **values)
+
+    async def dataset_version(self, **given: Any) -> str:
+        """The id of a new version of a new dataset."""
+        dataset = await self.client.make("createDataset", "dataset", project=self.project, name=self.name("data"))
+        values = {"dataset": dataset, "digest": f"sha256:{uuid4().hex}", **given}
+        return await self.client.make("createDatasetVersion", "datasetVersion", **values)
+
+
+def uuid_of(gid: str) -> UUID:
+    """The row id behind a global id."""
+    return ids.decode(gid).id
+
+
+async def join(
+    database: Database,
+    http: httpx2.AsyncClient,
+    org_id: UUID,
+    name: str,
+    role: Role,
+    kind: PrincipalKind = PrincipalKind.USER,
+) -> Client:
+    """A client of a new principal."""
+    system = organisations.system(org_id)
+    async with database.change(org_id) as change:
+        principal = await organisations.add_principal(change, system, name=name, kind=kind, role=role)
+        _, token = await tokens.issue(
+            change, system, principal_id=principal.id, name="test", lifetime=timedelta(hours=1)
+        )
+    return Client(http, token, await tokens.authenticate(database, token))
+
+
+async def found_tenant(database: Database, http: httpx2.AsyncClient) -> Tenant:
+    """A new organisation with an owner, a team and a project."""
+    organisation = await organisations.found(database, f"org {uuid4()}")
+    owner = await join(database, http, organisation.id, "owner", Role.OWNER)
+    tenant = Tenant(database, http, organisation.id, owner)
+    team = await owner.make("createTeam", "team", name="team")
+    tenant.project = await owner.make("createProject", "project", team=team, name="project")
+    return tenant
