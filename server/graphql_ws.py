@@ -119,7 +119,7 @@ class SocketHandler(BaseGraphQLTransportWSHandler[SocketVisit, None]):
         try:
             await super().handle_connection_init(message)
         except Unavailable as unavailable:
-            await self._end(TRY_AGAIN_LATER, unavailable.message)
+            await self.websocket.close(TRY_AGAIN_LATER, unavailable.message)
 
     async def handle_subscribe(self, message: Any) -> None:
         """Start an operation, unless too many run. Strawberry's own limit answers without a code."""
@@ -140,7 +140,7 @@ class SocketHandler(BaseGraphQLTransportWSHandler[SocketVisit, None]):
         while True:
             await asyncio.sleep(settings.ping_s)
             if asyncio.get_running_loop().time() - self.last_heard_s > settings.silence_s:
-                await self._end(TIMED_OUT, "Nothing was heard for too long.")
+                await self.websocket.close(TIMED_OUT, "Nothing was heard for too long.")
             elif self.connection_acknowledged:
                 with suppress(WebSocketDisconnected):
                     await self.send_message({"type": "ping"})
@@ -153,27 +153,21 @@ class SocketHandler(BaseGraphQLTransportWSHandler[SocketVisit, None]):
             try:
                 await self.context.authenticate()
             except Unauthenticated as gone:
-                await self._end(FORBIDDEN, gone.message)
+                await self.websocket.close(FORBIDDEN, gone.message)
             except Unavailable:
                 # Nobody can be told apart now; the next check follows, and no operation gets far without a database.
                 log.warning("socket.recheck_unavailable")
             except Exception as error:
                 log.error("socket.recheck_failed", exception=traceback_of(error))
-                await self._end(INTERNAL_ERROR, "Internal error")
+                await self.websocket.close(INTERNAL_ERROR, "Internal error")
 
     async def _retire(self) -> None:
         await asyncio.sleep(self.view.settings.max_age_s * random.uniform(0.9, 1))
-        await self._end(SERVICE_RESTART, "The connection is old. Connect again.")
+        await self.websocket.close(SERVICE_RESTART, "The connection is old. Connect again.")
 
     async def _leave_on_shutdown(self) -> None:
         await self.view.shutdown.wait()
-        await self._end(SERVICE_RESTART, "The server is shutting down. Connect again.")
-
-    async def _end(self, code: int, reason: str) -> None:
-        # The peer may take long to answer the closing handshake, or never do it; its operations end now.
-        for operation_id in list(self.operations):
-            await self.cleanup_operation(operation_id)
-        await self.websocket.close(code, reason)
+        await self.websocket.close(SERVICE_RESTART, "The server is shutting down. Connect again.")
 
 
 class SocketDoor(GraphQL[SocketVisit, None]):

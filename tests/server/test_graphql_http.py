@@ -373,6 +373,8 @@ async def test_streams_end_without_completion_when_the_server_leaves(client: htt
                     if "listening" in received:
                         server.endpoint.shutdown.set()
             assert last not in received
+            assert ": ping" not in received
+            assert received.count("{}") <= 1, "the stream ended at once, not with its next heartbeat"
             assert not server.door.contexts[-1].waiting
             assert server.door.contexts[-1].closed
             refused = await client.post(server.url, json=sent, headers={"accept": accept})

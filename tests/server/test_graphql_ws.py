@@ -331,6 +331,15 @@ async def test_a_peer_that_answers_no_pings_is_dropped_with_its_operations() -> 
         await until_nothing_waits(server)
 
 
+async def test_operations_end_even_if_the_peer_never_answers_the_close() -> None:
+    async with serving(ping_s=0.05, silence_s=0.1) as server, ready(server) as connection:
+        await say(connection, subscribe("subscription { waits }"))
+        await hear(connection)
+        connection.transport.pause_reading()
+        await until_nothing_waits(server)
+        connection.transport.resume_reading()
+
+
 async def test_a_connection_has_a_greatest_age() -> None:
     async with serving(max_age_s=0.1) as server, ready(server) as connection:
         assert (await closing_of(connection))[0] == 1012
