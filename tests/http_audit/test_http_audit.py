@@ -54,12 +54,12 @@ async def run(*command: str, **environment: str) -> Ran:
 @pytest.fixture(scope="session")
 async def installed() -> None:
     """The npm package of this folder, installed. Where it cannot be, the test is skipped, or fails if told to."""
-    if (HERE / "node_modules" / "graphql-http").is_dir():
-        return
-    ran = await run("npm", "ci")
+    ran = await run("node", "--version")
+    if ran.status == 0 and not (HERE / "node_modules" / "graphql-http").is_dir():
+        ran = await run("npm", "ci")
     if ran.status == 0:
         return
-    reason = f"npm ci failed: {ran.stderr.strip()[-500:]}"
+    reason = f"the audit cannot be installed: {ran.stderr.strip()[-500:]}"
     if os.environ.get("REQUIRE_ALL_TESTS") == "1":
         pytest.fail(reason)
     pytest.skip(reason)
