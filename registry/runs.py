@@ -10,8 +10,7 @@ from db.base import utc_now
 from db.codes import LineageKind, RunStatus
 from db.session import Change
 from db.tables import DatasetVersion, Project, Run
-from registry import inputs, lineage
-from registry import metrics as metric_points
+from registry import inputs, lineage, metrics as metric_points
 from registry.access import Action, Actor, require
 from registry.changes import add, alter, find
 from registry.errors import Conflict, InvalidValue

@@ -8,8 +8,7 @@ from typing_extensions import Doc
 from db.codes import LineageKind
 from db.session import Change
 from db.tables import Model, Run, Version
-from registry import inputs, lineage
-from registry import metrics as metric_points
+from registry import inputs, lineage, metrics as metric_points
 from registry.access import Action, Actor, require
 from registry.changes import add, find, flush
 from registry.errors import NameTaken

@@ -31,6 +31,8 @@ def start(stack: ExitStack) -> None:
     """Start Postgres and S3 for as long as the stack lives and make the migrated template database."""
     folder = Path(tempfile.mkdtemp(prefix="registry tests "))
     stack.callback(shutil.rmtree, folder, ignore_errors=True)
+    # As root the database runs as another user, who has to pass through here.
+    folder.chmod(0o711)
     url = os.environ.get("TEST_DATABASE_URL")
     if not url:
         url = stack.enter_context(start_postgres(folder / "data", fsync=False)).dsn

@@ -109,7 +109,8 @@ def start_postgres(data_dir: Path, *, fsync: bool = True, outside: Path = OUTSID
             )
             try:
                 folder.record_service(child.pid)
-                dsn = f"postgresql://postgres:{quote(password)}@/postgres?host={quote(str(socket_dir))}&port=5432"
+                place = f"host={quote(str(socket_dir))}&port=5432&sslmode=disable"
+                dsn = f"postgresql://postgres:{quote(password)}@/postgres?{place}"
                 _wait_until_ready(child, dsn)
                 yield EmbeddedPostgres(dsn, socket_dir, child)
             finally:

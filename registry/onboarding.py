@@ -1,0 +1,63 @@
+"""The first steps in an installation: an organisation, somebody in it, a token, a project to begin with."""
+
+from datetime import timedelta
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlmodel import col
+
+from db.codes import PrincipalKind, Role
+from db.session import Change, Database
+from db.tables import Principal
+from registry import organisations, tokens
+from registry.access import Actor
+from registry.errors import NameTaken
+from registry.inputs import name as clean_name
+
+
+async def token_for(
+    database: Database,
+    organisation: str,
+    principal: str,
+    *,
+    kind: PrincipalKind = PrincipalKind.USER,
+    role: Role = Role.OWNER,
+    lifetime: timedelta,
+) -> str:
+    """A new token of a principal. Organisation and principal are made where they are missing, so is a first project.
+
+    Raises: InvalidValue.
+    """
+    org_id = await _organisation(database, clean_name(organisation, ("organisation",)))
+    system = organisations.system(org_id)
+    async with database.change(org_id) as change:
+        found = await _principal(change, system, clean_name(principal, ("principal",)), kind, role)
+        _, token = await tokens.issue(change, system, principal_id=found.id, name="command line", lifetime=lifetime)
+    return token
+
+
+async def _organisation(database: Database, name: str) -> UUID:
+    known = await organisations.id_by_name(database, name)
+    if known is not None:
+        return known
+    try:
+        made = await organisations.found(database, name)
+    except NameTaken:
+        # Somebody else was faster by a moment.
+        again = await organisations.id_by_name(database, name)
+        if again is None:
+            raise
+        return again
+    async with database.change(made.id) as change:
+        system = organisations.system(made.id)
+        team = await organisations.create_team(change, system, name="default")
+        await organisations.create_project(change, system, team_id=team.id, name="default")
+    return made.id
+
+
+async def _principal(change: Change, system: Actor, name: str, kind: PrincipalKind, role: Role) -> Principal:
+    statement = select(Principal).where(col(Principal.org_id) == change.org_id, col(Principal.name) == name)
+    known = (await change.execute(statement)).scalar_one_or_none()
+    if known is not None:
+        return known
+    return await organisations.add_principal(change, system, name=name, kind=kind, role=role)

@@ -1,0 +1,150 @@
+"""The command line `registry`: serve, work, migrate, and what an operator does by hand."""
+
+import asyncio
+import signal
+import sys
+from datetime import timedelta
+from typing import Annotated
+
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+
+from db import migrate as migrations
+from db.codes import PrincipalKind, Role
+from db.errors import translate
+from db.migrate import SchemaBehind, require_current
+from db.roles import NeedsAdministrator, ServerTooOld, bootstrap
+from db.session import Database
+from registry.errors import RegistryError
+from registry.faults import refusal_of
+from registry.onboarding import token_for
+from schema.build import build_schema
+from server import logs, worker
+from server.app import UnsafeRole, create_services, role_warnings
+from server.embedded.errors import EmbeddedError
+from server.local import local_services
+from server.serving import PortTaken, ServiceDied, serve as run_server
+from server.settings import Settings
+
+app = typer.Typer(name="registry", help=__doc__, no_args_is_help=True, pretty_exceptions_enable=False)
+db = typer.Typer(help="Prepare the database.", no_args_is_help=True)
+token = typer.Typer(help="API tokens.", no_args_is_help=True)
+app.add_typer(db, name="db")
+app.add_typer(token, name="token")
+
+EXPECTED = (EmbeddedError, PortTaken, RegistryError, SchemaBehind, ServerTooOld, ServiceDied, UnsafeRole)
+
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+Organisation = Annotated[str, typer.Option(help="The organisation; made if it is not there yet.")]
+Principal = Annotated[str, typer.Option(help="The user or service account; made if it is not there yet.")]
+
+
+@app.command()
+def serve() -> None:
+    """Serve the graph. With no DATABASE_URL or MINIO_ENDPOINT it runs its own Postgres or S3 server, and a worker."""
+    run_server(_settings(), out)
+
+
+@app.command("worker")
+def work() -> None:
+    """Verify uploads and clear away abandoned ones, until stopped. Any number of workers may run."""
+    settings = _settings()
+    logs.configure(settings.log_level, human=settings.debug)
+
+    async def main() -> None:
+        services = create_services(settings)
+        try:
+            await require_current(services.database)
+            await role_warnings(services.database)
+            await worker.run(services, worker.stop_on_signals())
+        finally:
+            await services.database.close()
+
+    asyncio.run(main())
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database schema to the newest revision. Safe to run from several places at once."""
+    with local_services(_settings(), with_store=False) as local:
+        settings = local.settings
+        revision = asyncio.run(migrations.upgrade(settings.migration_database, settings.roles))
+    out.print(f"The schema is at revision {revision}.")
+
+
+@app.command()
+def schema() -> None:
+    """Print the GraphQL schema."""
+    out.print(build_schema().as_str(), markup=False)
+
+
+@db.command("bootstrap")
+def bootstrap_database(
+    login: Annotated[
+        list[str] | None, typer.Option(help="Another login that serves and works; may be given several times.")
+    ] = None,
+) -> None:
+    """Make the database roles and schemas. Prints the SQL for an administrator where the login may not."""
+    with local_services(_settings(), with_store=False) as local:
+        settings = local.settings
+        done = asyncio.run(bootstrap(settings.migration_database, settings.roles, tuple(login or ())))
+    out.print("\n".join(f"{statement};" for statement in done) or "Everything is in place.", markup=False)
+
+
+@token.command("create")
+def create_token(
+    organisation: Organisation = "default",
+    principal: Principal = "admin",
+    role: Annotated[Role, typer.Option(help="The role of a principal that is made now.")] = Role.OWNER,
+    service_account: Annotated[bool, typer.Option(help="Make a service account and not a user.")] = False,
+    expires_minutes: Annotated[int | None, typer.Option(help="How long it is valid.", min=1)] = None,
+) -> None:
+    """Print a new API token. It is shown once; the database keeps only its hash."""
+    kind = PrincipalKind.SERVICE_ACCOUNT if service_account else PrincipalKind.USER
+    with local_services(_settings(), with_store=False) as local:
+        settings = local.settings
+        lifetime = timedelta(minutes=expires_minutes or settings.access_token_expire_minutes)
+
+        async def make() -> str:
+            database = Database.connect(settings.database, settings.roles, pool_size=1)
+            try:
+                await require_current(database)
+                return await token_for(database, organisation, principal, kind=kind, role=role, lifetime=lifetime)
+            finally:
+                await database.close()
+
+        out.print(asyncio.run(make()), markup=False)
+
+
+def _settings() -> Settings:
+    """The settings from the environment. Exits with 2 and a sentence for each variable that makes no sense."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        for fault in error.errors(include_input=False, include_url=False, include_context=False):
+            name = str(fault["loc"][0]).upper() if fault["loc"] else "settings"
+            err.print(f"{name}: {fault['msg']}", markup=False)
+        sys.exit(2)
+
+
+def main() -> None:
+    """Run the command line. Exit codes: 0 done, 1 refused or failed, 2 wrong usage or settings."""
+    # Without this a SIGTERM during start-up would leave children to clean up by themselves.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        app()
+    except NeedsAdministrator as error:
+        err.print(f"{error}\n\n" + "\n".join(f"{statement};" for statement in error.statements), markup=False)
+        sys.exit(1)
+    except EXPECTED as error:
+        err.print(str(error), markup=False)
+        sys.exit(1)
+    except Exception as error:
+        refusal = refusal_of(translate(error))
+        if refusal is None:
+            raise
+        err.print(refusal.message, markup=False)
+        sys.exit(1)
