@@ -120,6 +120,8 @@ class Database:
             pool_timeout=POOL_WAIT_S,
             pool_pre_ping=True,
             pool_use_lifo=True,
+            # Values of a failed statement would end up in logs.
+            hide_parameters=True,
             json_serializer=lambda value: orjson.dumps(value).decode(),
             json_deserializer=orjson.loads,
         )

@@ -13,6 +13,7 @@ from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOpe
 from strawberry.types import ExecutionContext
 
 from registry.errors import Failure, RegistryError
+from registry.faults import refusal_of
 
 log = structlog.get_logger(__name__)
 
@@ -43,6 +44,7 @@ class MaskingSchema(strawberry.Schema):
 def presentable(error: GraphQLError, *, suggest: bool = True) -> GraphQLError:
     """Return the error as a client may see it: with `extensions.code`, or masked and logged under `errorId`."""
     cause = _root_cause(error)
+    cause = refusal_of(cause) or cause
     if isinstance(cause, RegistryError):
         extensions: dict[str, Any] = {"code": cause.code}
         if isinstance(cause, Failure) and cause.path:

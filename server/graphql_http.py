@@ -18,7 +18,7 @@ from strawberry.types import ExecutionResult
 from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType
 
-from registry.errors import Unauthenticated, Unavailable
+from registry.errors import Overloaded, Unauthenticated, Unavailable
 from schema.failures import INTERNAL, INTERNAL_MESSAGE, MaskingSchema, log_unexpected, presentable
 from schema.operation import Door, Visit
 from server.graphql_request import (
@@ -108,7 +108,7 @@ class GraphQLDoor:
         except Unauthenticated as refusal:
             headers = {"www-authenticate": "Bearer"}
             raise RequestRefused(401, refusal.code, refusal.message, headers) from refusal
-        except Unavailable as refusal:
+        except (Unavailable, Overloaded) as refusal:
             raise RequestRefused(503, refusal.code, refusal.message, {"retry-after": "5"}) from refusal
 
     async def _execute(self, sent: GraphQLRequest, visit: Visit, allowed: set[OperationType]) -> ExecutionResult:

@@ -19,7 +19,7 @@ from strawberry.http.exceptions import WebSocketDisconnected
 from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
 from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import BaseGraphQLTransportWSHandler
 
-from registry.errors import Unauthenticated, Unavailable
+from registry.errors import Overloaded, Unauthenticated, Unavailable
 from schema.cost import too_much
 from schema.failures import MaskingSchema, traceback_of
 from schema.operation import Door, Visit
@@ -118,7 +118,7 @@ class SocketHandler(BaseGraphQLTransportWSHandler[SocketVisit, None]):
         """Authenticate; 4403 if that fails, 1013 if it cannot be tried."""
         try:
             await super().handle_connection_init(message)
-        except Unavailable as unavailable:
+        except (Unavailable, Overloaded) as unavailable:
             await self.websocket.close(TRY_AGAIN_LATER, unavailable.message)
 
     async def handle_subscribe(self, message: Any) -> None:
@@ -154,7 +154,7 @@ class SocketHandler(BaseGraphQLTransportWSHandler[SocketVisit, None]):
                 await self.context.authenticate()
             except Unauthenticated as gone:
                 await self.websocket.close(FORBIDDEN, gone.message)
-            except Unavailable:
+            except (Unavailable, Overloaded):
                 # Nobody can be told apart now; the next check follows, and no operation gets far without a database.
                 log.warning("socket.recheck_unavailable")
             except Exception as error:
