@@ -24,6 +24,7 @@ from server import logs, worker
 from server.app import UnsafeRole, create_services, role_warnings
 from server.embedded.errors import EmbeddedError
 from server.local import local_services
+from server.reference import settings_table
 from server.serving import PortTaken, ServiceDied, serve as run_server
 from server.settings import Settings
 
@@ -79,6 +80,12 @@ def migrate() -> None:
 def schema() -> None:
     """Print the GraphQL schema."""
     out.print(build_schema().as_str(), markup=False)
+
+
+@app.command("settings")
+def list_settings() -> None:
+    """Print every environment variable with its default and meaning, as a Markdown table."""
+    out.print(settings_table(), markup=False)
 
 
 @db.command("bootstrap")

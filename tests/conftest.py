@@ -1,15 +1,19 @@
-"""What every test can have: the shared services, a database per process, the application, an organisation of its own."""
+"""What every test can have: shared services, a database per process, the application, an organisation of its own."""
 
+import asyncio
+import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
 
 import httpx2
 import pytest
+import uvicorn
 from sqlalchemy import event
 from starlette.applications import Starlette
 
 from db.session import Database
 from server.app import create_app
+from server.graphql_ws import MAX_FRAME_BYTES
 from server.settings import Settings
 from storage.store import ObjectStore
 from tests import services
@@ -40,12 +44,14 @@ async def database_url(worker_id: str) -> AsyncIterator[str]:
 @pytest.fixture(scope="session")
 def settings(database_url: str) -> Settings:
     """The settings of the application under test; the environment of whoever runs the tests has no say."""
-    return Settings(
-        database_url=database_url,
-        database_role_prefix=services.ROLES.prefix,
-        database_pool_size=20,
-        max_model_size_mb=64,
-        **services.store_settings(),
+    return Settings.model_validate(
+        {
+            "database_url": database_url,
+            "database_role_prefix": services.ROLES.prefix,
+            "database_pool_size": 20,
+            "max_model_size_mb": 64,
+            **services.store_settings(),
+        }
     )
 
 
@@ -77,6 +83,18 @@ async def http(app: Starlette) -> AsyncIterator[httpx2.AsyncClient]:
     transport = httpx2.ASGITransport(app=app)
     async with httpx2.AsyncClient(transport=transport, base_url="http://registry.test") as client:
         yield client
+
+
+@pytest.fixture(scope="session")
+async def live(app: Starlette) -> AsyncIterator[str]:
+    """The address of the application on a real socket of this machine."""
+    config = uvicorn.Config(app, log_config=None, lifespan="off", ws="websockets-sansio", ws_max_size=MAX_FRAME_BYTES)
+    server = uvicorn.Server(config)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        server.should_exit = True
+        await serving
 
 
 @pytest.fixture

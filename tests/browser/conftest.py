@@ -83,14 +83,19 @@ def serving(app: ASGIApp) -> Iterator[str]:
             thread.join()
 
 
-@pytest.fixture(scope="session")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """The built page before a schema of two fields; skipped while the page is not built."""
+def require_page() -> None:
+    """Skip while the page is not built; fail where nothing may be skipped."""
     if not (DIST / "index.html").is_file():
         reason = "the GraphiQL page is not built (`make graphiql`)"
         if os.environ.get("REQUIRE_ALL_TESTS") == "1":
             pytest.fail(reason)
         pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """The built page before a schema of two fields."""
+    require_page()
     examples = tmp_path_factory.mktemp("examples")
     for name, text in EXAMPLES.items():
         (examples / name).write_text(text)

@@ -4,30 +4,16 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
-from tests.server.door_stub import TOKEN, served
+from tests.tenant import Tenant
 
 HERE = Path(__file__).parent
 NODE = HERE.parent.parent / "web" / "node.py"
 AUDITS = 61
-
-
-class Audited(NamedTuple):
-    """The endpoint under audit and a token that may read."""
-
-    url: str
-    token: str
-
-
-@pytest.fixture
-async def audited() -> AsyncIterator[Audited]:
-    async with served() as server:
-        yield Audited(server.url, TOKEN)
 
 
 class Ran(NamedTuple):
@@ -67,8 +53,8 @@ async def installed() -> None:
 
 @pytest.mark.timeout(300)
 @pytest.mark.usefixtures("installed")
-async def test_every_audit_of_graphql_over_http_is_ok(audited: Audited) -> None:
-    ran = await run("node", "audit.mjs", audited.url, AUDIT_TOKEN=audited.token)
+async def test_every_audit_of_graphql_over_http_is_ok(live: str, tenant: Tenant) -> None:
+    ran = await run("node", "audit.mjs", f"{live}/graphql", AUDIT_TOKEN=tenant.client.token)
     assert ran.status == 0, ran.stderr
     results = json.loads(ran.stdout)
     assert [result for result in results if result["status"] != "ok"] == []

@@ -1,0 +1,81 @@
+"""The README tells the truth: its queries run, its commands exist, its table is that of the settings."""
+
+import json
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from typer.main import get_command
+
+from server.cli import app as command_line
+from server.reference import settings_table
+from tests.tenant import Tenant
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+QUERIES = re.findall(r"```graphql\n(.*?)```", README, re.DOTALL)
+COMMANDS = [
+    line.strip()
+    for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
+    for line in block.replace("\\\n", " ").splitlines()
+]
+
+
+@pytest.fixture
+async def filled(tenant: Tenant) -> Tenant:
+    """An organisation in which every question of the README has an answer."""
+    data = await tenant.dataset_version()
+    run = await tenant.run(datasets=[{"datasetVersion": data}], parameters=[{"name": "depth", "value": 3}])
+    model = await tenant.model()
+    first = await tenant.version(model, run=run)
+    await tenant.version(model, run=run, baseVersion=first)
+    return tenant
+
+
+def test_there_are_five_questions() -> None:
+    assert len(QUERIES) == 5
+
+
+@pytest.mark.parametrize("query", QUERIES, ids=lambda query: query.split("(")[0].split("{")[0].strip())
+async def test_a_query_runs_as_it_stands(query: str, filled: Tenant) -> None:
+    variables = {"project": filled.project} if "$project" in query else {}
+
+    answer = await filled.client(query, **variables)
+
+    (found,) = answer.values()
+    assert found.get("nodes", True)
+    assert found.get("errors", []) == []
+
+
+def test_the_request_for_curl_is_a_query(tenant: Tenant) -> None:
+    (command,) = [command for command in COMMANDS if command.startswith("curl")]
+    words = shlex.split(command)
+    assert json.loads(words[words.index("-d") + 1]).keys() == {"query"}
+
+
+def test_every_make_target_exists() -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert (
+        set(re.findall(r"`make ([a-z]+)", README)) | set(re.findall(r"^make ([a-z]+)", README, re.MULTILINE)) <= targets
+    )
+
+
+@pytest.mark.parametrize("command", [command for command in COMMANDS if command.startswith("registry")])
+def test_a_command_of_the_command_line_exists_with_its_options(command: str) -> None:
+    words = shlex.split(command)[1:]
+    found = get_command(command_line)
+    while words and not words[0].startswith("-"):
+        found = found.commands[words.pop(0)]  # type: ignore[attr-defined]  # a group, or the lookup fails as it should
+    options = {option for parameter in found.params for option in parameter.opts}
+    assert {word for word in words if word.startswith("--")} <= options
+
+
+def test_the_table_is_that_of_the_settings() -> None:
+    assert settings_table() in README
+
+
+def test_links_lead_somewhere() -> None:
+    for document in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")):
+        for target in re.findall(r"\]\(([^)#:]+)\)", document.read_text()):
+            assert (document.parent / target).exists(), f"{document.name} links to {target}"
