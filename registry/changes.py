@@ -24,7 +24,7 @@ AnyRow = TypeVar("AnyRow", bound=Row)
 
 
 async def find(change: Change, table: type[AnyRow], id: UUID, path: str, *, lock: bool = False) -> AnyRow:
-    """The row with this id in the organisation of the change; `path` is the input that named it.
+    """The row with this id in the organisation of the change; `path` is the input that named it, dots between names.
 
     `lock` keeps others from changing the row until the end of the transaction.
 
@@ -36,7 +36,7 @@ async def find(change: Change, table: type[AnyRow], id: UUID, path: str, *, lock
         statement = statement.with_for_update(key_share=True).execution_options(populate_existing=True)
     row = (await change.execute(statement)).scalar_one_or_none()
     if row is None:
-        raise NotFound(table.__name__, (path,))
+        raise NotFound(table.__name__, path.split("."))
     return row
 
 
