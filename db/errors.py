@@ -1,10 +1,11 @@
 """What can go wrong below the rules, told apart by whether trying again may help."""
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import asyncpg
-from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, TimeoutError as PoolTimeout
 
 # Deadlock and serialisation failure: the transaction was rolled back whole and may be run again at once.
 RETRYABLE = ("40001", "40P01")
@@ -55,3 +56,15 @@ def translate(error: Exception) -> Exception:
     if state and (state in _UNAVAILABLE or state[:2] in _UNAVAILABLE_CLASSES):
         return DatabaseUnavailable("The database does not answer in time.")
     return error
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Raises what `translate` makes of an error of the block."""
+    try:
+        yield
+    except Exception as error:
+        told = translate(error)
+        if told is error:
+            raise
+        raise told from error

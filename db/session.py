@@ -2,25 +2,28 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 import asyncpg
 import orjson
-from sqlalchemy import Executable, bindparam, text
-from sqlalchemy import Row as ResultRow
+from sqlalchemy import ExceptionContext, Executable, Row as ResultRow, bindparam, event, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
 
-from db.errors import translate
+from db.errors import translate, translated
 from db.roles import Roles
 from db.url import asyncpg_dsn
 
-CONNECT_TIMEOUT_S = 3
-COMMAND_TIMEOUT_S = 4.5
+# A server that stands still takes connections and statements and never answers. Every wait for it ends early enough for
+# the request to be refused within 5 seconds: only one of these limits is met, as whatever follows it is not tried.
+OPEN_S = 4.0
 POOL_WAIT_S = 3
+CONNECT_TIMEOUT_S = 3
+COMMAND_TIMEOUT_S = 4.3
+GOODBYE_S = 0.25
 
 # Local to the transaction: a setting that outlives it would be seen by the next user of the pooled connection.
 # The time-outs stand here because role defaults do not follow a change of role.
@@ -40,6 +43,20 @@ class Event:
     subject: str
     actor: str
     body: Mapping[str, Any]
+
+
+class _Connection(asyncpg.Connection):
+    """A connection that does not wait for a server which does not hear its good-bye."""
+
+    async def close(self, *, timeout: float | None = None) -> None:  # noqa: ASYNC109 - the driver's own signature
+        """Close, in order if that is quick."""
+        await super().close(timeout=GOODBYE_S)
+
+
+def _give_up(context: ExceptionContext) -> None:
+    """Throw away a connection whose server did not answer in time, instead of asking it to roll back."""
+    if isinstance(context.original_exception, TimeoutError):
+        context.is_disconnect = True
 
 
 class Change(AsyncSession):
@@ -110,7 +127,9 @@ class Database:
         dsn = asyncpg_dsn(url)
 
         async def creator() -> asyncpg.Connection:
-            return await asyncpg.connect(dsn, timeout=CONNECT_TIMEOUT_S, command_timeout=COMMAND_TIMEOUT_S)
+            return await asyncpg.connect(
+                dsn, timeout=CONNECT_TIMEOUT_S, command_timeout=COMMAND_TIMEOUT_S, connection_class=_Connection
+            )
 
         engine = create_async_engine(
             "postgresql+asyncpg://",
@@ -125,6 +144,7 @@ class Database:
             json_serializer=lambda value: orjson.dumps(value).decode(),
             json_deserializer=orjson.loads,
         )
+        event.listen(engine.sync_engine, "handle_error", _give_up)
         return cls(engine, roles)
 
     def new_snapshot(self, org_id: UUID) -> Snapshot:
@@ -133,15 +153,9 @@ class Database:
 
     async def open_snapshot(self, org_id: UUID) -> AsyncConnection:
         """A connection inside a REPEATABLE READ READ ONLY transaction; closing it ends the transaction."""
-        connection = self.engine.connect()
-        await connection.start()
-        try:
-            await connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-            await self._begin(connection, self.roles.app, org_id)
-        except BaseException:
-            await connection.close()
-            raise
-        return connection
+        return await self._open(
+            self.roles.app, org_id, {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+        )
 
     @asynccontextmanager
     async def change(self, org_id: UUID) -> AsyncIterator[Change]:
@@ -151,9 +165,10 @@ class Database:
         """
         session = Change(self.engine, expire_on_commit=False)
         session.org_id, session.events = org_id, []
-        try:
+        with translated():
             async with session:
-                await self._begin(await session.connection(), self.roles.app, org_id)
+                async with asyncio.timeout(OPEN_S):
+                    await self._begin(await session.connection(), self.roles.app, org_id)
                 yield session
                 await session.flush()
                 if session.events:
@@ -162,37 +177,36 @@ class Database:
                         _APPEND, {"org_id": org_id, "events": [vars(event) for event in session.events]}
                     )
                 await session.commit()
-        except Exception as error:
-            translated = translate(error)
-            if translated is error:
-                raise
-            raise translated from error
 
-    @asynccontextmanager
-    async def as_worker(self) -> AsyncIterator[AsyncConnection]:
+    def as_worker(self) -> AbstractAsyncContextManager[AsyncConnection]:
         """One transaction that sees the jobs and feeds of every organisation; commits at the end."""
-        try:
-            async with self.engine.begin() as connection:
-                await self._begin(connection, self.roles.worker, None)
-                yield connection
-        except Exception as error:
-            translated = translate(error)
-            if translated is error:
-                raise
-            raise translated from error
+        return self._in_no_organisation(self.roles.worker)
+
+    def as_nobody(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        """One transaction of the application role in no organisation: it sees no row, but may ask who a token is."""
+        return self._in_no_organisation(self.roles.app)
 
     @asynccontextmanager
-    async def as_nobody(self) -> AsyncIterator[AsyncConnection]:
-        """One transaction of the application role in no organisation: it sees no row, but may ask who a token is."""
-        try:
-            async with self.engine.begin() as connection:
-                await self._begin(connection, self.roles.app, None)
+    async def _in_no_organisation(self, role: str) -> AsyncIterator[AsyncConnection]:
+        with translated():
+            connection = await self._open(role, None, {})
+            try:
                 yield connection
-        except Exception as error:
-            translated = translate(error)
-            if translated is error:
+                await connection.commit()
+            finally:
+                await connection.close()
+
+    async def _open(self, role: str, org_id: UUID | None, options: Mapping[str, Any]) -> AsyncConnection:
+        """A connection with an open transaction; closing it without a commit undoes what was done."""
+        async with asyncio.timeout(OPEN_S):
+            connection = await self.engine.connect()
+            try:
+                await connection.execution_options(**options)
+                await self._begin(connection, role, org_id)
+            except BaseException:
+                await connection.close()
                 raise
-            raise translated from error
+        return connection
 
     async def _begin(self, connection: AsyncConnection, role: str, org_id: UUID | None) -> None:
         await connection.execute(_BEGIN, {"role": role, "org_id": "" if org_id is None else str(org_id)})

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 CONTROL_S = 4.0
 """How long any control call may take in total, its one retry included."""
-COMPLETE_S = 8.0
-"""Joining many parts is work for some stores; it still ends before the deadline of the request that waits for it."""
+COMPLETE_S = 4.0
+"""Some stores take longer to join many parts. They go on all the same: whoever asks again finds the object there."""
 CHECK_S = 2.0
 CONNECTIONS = 20
 """How many calls may be under way at once; further ones wait, within their bound."""
@@ -58,8 +58,8 @@ class ObjectStat:
 class ObjectStore:
     """One S3 store and one client for it: enter it once per process, use it from any task of its event loop.
 
-    Every call raises StoreUnavailable when the store cannot be reached, does not answer within its bound (4 s; 8 s to
-    complete; `stall_s` for a block of a long read), fails, or does not accept our credentials or bucket; StoreRefused
+    Every call raises StoreUnavailable when the store cannot be reached, does not answer within its bound (4 s;
+    `stall_s` for a block of a long read), fails, or does not accept our credentials or bucket; StoreRefused
     for any other no. Presigning is arithmetic: it makes no call, and works outside of the context too.
     """
 
