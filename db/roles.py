@@ -105,9 +105,11 @@ async def _missing(connection: asyncpg.Connection, roles: Roles, also: Sequence[
         statements.append(f"grant create on database {database} to {roles.owner}")
     missing_schemas = [schema for schema in (SCHEMA, EVENT_SCHEMA) if schema not in schemas]
     if missing_schemas:
-        # As the owner and not with AUTHORIZATION: the one way that works for every login on every server version.
-        statements.append(f"set local role {roles.owner}")
+        # As the owner and not with AUTHORIZATION: the one way that works for every login on every server version. Not
+        # `set local`: an administrator may run each statement as a transaction of its own, where that does nothing.
+        statements.append(f"set role {roles.owner}")
         statements.extend(f"create schema {schema}" for schema in missing_schemas)
+        statements.append("reset role")
     return statements
 
 

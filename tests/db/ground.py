@@ -1,0 +1,93 @@
+"""Databases, roles and logins that belong to one test, on the server of the suite."""
+
+import secrets
+from dataclasses import dataclass, field
+from urllib.parse import quote, urlsplit, urlunsplit
+
+import asyncpg
+
+from db.roles import Roles
+from db.url import asyncpg_dsn
+from tests import services
+
+
+@dataclass(frozen=True)
+class Login:
+    """A role that can log in."""
+
+    name: str
+    password: str = field(repr=False)
+
+    def to(self, url: str) -> str:
+        """The address of the same database as this login."""
+        parts = urlsplit(url)
+        place = parts.netloc.rpartition("@")[2]
+        return urlunsplit(parts._replace(netloc=f"{self.name}:{quote(self.password, safe='')}@{place}"))
+
+
+@dataclass
+class Ground:
+    """Makes things under names of its own and removes them in the order that the server asks for."""
+
+    admin: asyncpg.Connection
+    stem: str = field(default_factory=lambda: f"t{secrets.token_hex(5)}")
+    databases: list[str] = field(default_factory=list)
+    prefixes: list[str] = field(default_factory=list)
+    logins: list[str] = field(default_factory=list)
+
+    def roles(self) -> Roles:
+        """Names of roles that nobody has made yet."""
+        self.prefixes.append(f"{self.stem}_{len(self.prefixes)}")
+        return Roles(self.prefixes[-1])
+
+    async def database(self, owner: Login | None = None) -> str:
+        """The address of a new database with nothing in it."""
+        name = f"{self.stem}_db_{len(self.databases)}"
+        await self.admin.execute(
+            f"create database {name} template template0" + (f" owner {owner.name}" if owner else "")
+        )
+        self.databases.append(name)
+        return services.database_url(name)
+
+    async def login(self, attributes: str = "") -> Login:
+        """A new login with these attributes."""
+        login = Login(f"{self.stem}_login_{len(self.logins)}", secrets.token_hex(8))
+        await self.admin.execute(f"create role {login.name} login password '{login.password}' {attributes}")
+        self.logins.append(login.name)
+        # Giving it a database takes membership, which its maker has from the start only as a superuser.
+        await self.admin.execute(f"grant {login.name} to current_user")
+        return login
+
+    async def clear(self) -> None:
+        """Remove everything: what is owned before its owners, grants before who granted them."""
+        for name in self.databases:
+            await self.admin.execute(f"drop database {name} with (force)")
+        for prefix in self.prefixes:
+            for role in Roles(prefix).all:
+                await self.admin.execute(f"drop role if exists {role}")
+        for name in self.logins:
+            await self.admin.execute(f"drop role {name}")
+
+
+async def connect(url: str) -> asyncpg.Connection:
+    """A connection without a pool."""
+    return await asyncpg.connect(asyncpg_dsn(url), timeout=10)
+
+
+async def execute(url: str, *statements: str) -> None:
+    """Run statements one by one, as a person at a terminal does: each is a transaction of its own."""
+    connection = await connect(url)
+    try:
+        for statement in statements:
+            await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+async def fetch(url: str, query: str, *values: object) -> list[tuple[object, ...]]:
+    """The rows of a query."""
+    connection = await connect(url)
+    try:
+        return [tuple(row) for row in await connection.fetch(query, *values)]
+    finally:
+        await connection.close()
