@@ -1,0 +1,199 @@
+"""What the demo writes into the registry besides files: data, models, runs and versions, found where they are there."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from demo.client import ChangeRefused, Client, RegistryProblem
+from demo.data import Sample, Table
+from demo.training import Point, Settings
+
+METRICS_PER_CHANGE: Final = 1_000
+
+_PLACE: Final = """{
+  serverVersion
+  viewer { name }
+  organisation { name }
+  projects(first: 100) { nodes { id name } }
+}"""
+_MODEL: Final = "query Model($by: ModelBy!) { model(by: $by) { id } }"
+_DATASETS: Final = """query Datasets($project: ID!, $after: String) {
+  node(id: $project) { ... on Project {
+    datasets(first: 100, after: $after) { nodes { id name } pageInfo { hasNextPage endCursor } }
+  } }
+}"""
+_LABELS: Final = """query Labels($model: ID!) {
+  node(id: $model) { ... on Model { versions(first: 100) { nodes { label } } } }
+}"""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the demo writes: a project by id and name, in whose organisation, as whom, on which server."""
+
+    project: str
+    project_name: str
+    organisation: str
+    viewer: str
+    server_version: str
+
+
+@dataclass(frozen=True)
+class Version:
+    """A registered version."""
+
+    id: str
+    model: str
+    label: str
+
+    @property
+    def title(self) -> str:
+        """What people call it."""
+        return f"{self.model} {self.label}"
+
+
+def find_place(client: Client) -> Place:
+    """The project `default`, else the newest one.
+
+    Raises: RegistryProblem with code NO_PROJECT when the organisation has none that the token may see.
+    """
+    found = client.ask(_PLACE)
+    projects = found["projects"]["nodes"]
+    if not projects:
+        raise RegistryProblem("NO_PROJECT", "There is no project. Make one with `createTeam` and `createProject`.")
+    project = next((one for one in projects if one["name"] == "default"), projects[0])
+    return Place(
+        project["id"], project["name"], found["organisation"]["name"], found["viewer"]["name"], found["serverVersion"]
+    )
+
+
+class Catalogue:
+    """Writes into one project. Names are found again at the next run; versions and runs are made anew."""
+
+    def __init__(self, client: Client, project: str) -> None:
+        self._client = client
+        self._project = project
+
+    def dataset_version(self, table: Table, part: str, sample: Sample) -> str:
+        """The id of the exact rows of a sample, in the dataset `<table>-<part>`."""
+        dataset = self._dataset(f"{table.name.replace('_', '-')}-{part}", table.description)
+        made = self._client.change(
+            "createDatasetVersion",
+            "datasetVersion { id }",
+            dataset=dataset,
+            digest=sample.digest,
+            source=table.source,
+            rowCount=str(sample.row_count),
+        )
+        return str(made["datasetVersion"]["id"])
+
+    def model(self, name: str, description: str) -> str:
+        """The id of the model of this name."""
+        known = self._client.ask(_MODEL, by={"name": {"project": self._project, "name": name}})["model"]
+        if known is None:
+            tags = [{"key": "made-by", "value": "demo"}]
+            known = self._client.change(
+                "createModel",
+                "model { id }",
+                project=self._project,
+                name=name,
+                framework="sklearn",
+                description=description,
+                tags=tags,
+            )["model"]
+        return str(known["id"])
+
+    def start_run(self, name: str, parameters: Settings, trained_on: Sequence[str], tested_on: str) -> str:
+        """The id of a new run that learns from some dataset versions and is measured on another."""
+        reads = [{"datasetVersion": one, "role": "TRAINING"} for one in trained_on]
+        reads.append({"datasetVersion": tested_on, "role": "TEST"})
+        made = self._client.change(
+            "createRun",
+            "run { id }",
+            project=self._project,
+            name=name,
+            parameters=_parameters(parameters),
+            datasets=reads,
+        )
+        return str(made["run"]["id"])
+
+    def log(self, run: str, points: Sequence[Point]) -> None:
+        """Add measured points to a run."""
+        for start in range(0, len(points), METRICS_PER_CHANGE):
+            chunk = _metrics(points[start : start + METRICS_PER_CHANGE])
+            self._client.change("logMetrics", "run { id }", run=run, metrics=chunk)
+
+    def finish(self, run: str, status: str) -> None:
+        """End a run as FINISHED or FAILED."""
+        self._client.change("finishRun", "run { id }", run=run, status=status)
+
+    def version(
+        self,
+        model_name: str,
+        model: str,
+        series: str,
+        *,
+        run: str,
+        base: Version | None,
+        parameters: Settings,
+        points: Sequence[Point],
+    ) -> Version:
+        """A new version of the model, labelled with the next free number behind `series`, such as 1.0.3 behind 1.0."""
+        label = self._next_label(model, series)
+        made = self._client.change(
+            "createVersion",
+            "version { id label }",
+            model=model,
+            label=label,
+            run=run,
+            baseVersion=base.id if base else None,
+            parameters=_parameters(parameters),
+            metrics=_metrics(points),
+        )["version"]
+        return Version(made["id"], model_name, made["label"])
+
+    def note_origin(self, version: Version, uri: str) -> None:
+        """Tell where the data was published, as an artifact whose bytes stay there."""
+        self._client.change(
+            "createExternalArtifact",
+            "artifact { id }",
+            version=version.id,
+            path="data/origin.html",
+            kind="OTHER",
+            uri=uri,
+        )
+
+    def _dataset(self, name: str, description: str) -> str:
+        try:
+            made = self._client.change(
+                "createDataset", "dataset { id }", project=self._project, name=name, description=description
+            )
+        except ChangeRefused as refusal:
+            if refusal.code != "NAME_TAKEN":
+                raise
+            return next(str(row["id"]) for row in self._datasets() if row["name"] == name)
+        return str(made["dataset"]["id"])
+
+    def _datasets(self) -> Iterator[dict[str, Any]]:
+        after: str | None = None
+        while True:
+            page = self._client.ask(_DATASETS, project=self._project, after=after)["node"]["datasets"]
+            yield from page["nodes"]
+            if not page["pageInfo"]["hasNextPage"]:
+                return
+            after = page["pageInfo"]["endCursor"]
+
+    def _next_label(self, model: str, series: str) -> str:
+        nodes = self._client.ask(_LABELS, model=model)["node"]["versions"]["nodes"]
+        ends = [node["label"].removeprefix(f"{series}.") for node in nodes if node["label"].startswith(f"{series}.")]
+        return f"{series}.{max((int(end) for end in ends if end.isdecimal()), default=-1) + 1}"
+
+
+def _parameters(settings: Settings) -> list[dict[str, Any]]:
+    return [{"name": name, "value": value} for name, value in settings.items()]
+
+
+def _metrics(points: Sequence[Point]) -> list[dict[str, Any]]:
+    return [
+        {"name": point.name, "phase": point.phase, "value": point.value, "step": str(point.step)} for point in points
+    ]

@@ -1,0 +1,81 @@
+"""The command line of the demo: finds or starts a registry, tells the story, and asks about it."""
+
+import os
+import signal
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from demo.catalogue import find_place
+from demo.client import Client, RegistryProblem, is_local
+from demo.questions import Links, ask_all
+from demo.server import Access, access_to, answers, own_server
+from demo.story import Story, busy
+
+DEFAULT_URL = f"http://127.0.0.1:{os.environ.get('PORT') or 8000}"
+
+Url = Annotated[str, typer.Option(help="Where the registry answers. Where nothing does, the demo starts one itself.")]
+Token = Annotated[str | None, typer.Option(help="The API token. Default: REGISTRY_TOKEN, else the data folder's.")]
+
+
+def run(data_dir: Path) -> None:
+    """Run the command. Exit codes: 0 done, 1 the registry refused or was not found, 130 interrupted."""
+    console = Console(highlight=False, soft_wrap=True)
+
+    def demo(url: Url = DEFAULT_URL, token: Token = None) -> None:
+        """Train models, register them, and ask the registry where they came from. Each run adds new versions."""
+        try:
+            _tell(console, url.rstrip("/"), token, data_dir)
+        except RegistryProblem as problem:
+            Console(stderr=True, highlight=False).print(f"[red]{problem.code}[/] ", problem.message, markup=True)
+            sys.exit(1)
+        except KeyboardInterrupt:
+            sys.exit(130)
+
+    # Without this a SIGTERM would leave a server that was started here.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    typer.run(demo)
+
+
+def _tell(console: Console, url: str, token: str | None, data_dir: Path) -> None:
+    with ExitStack() as stack:
+        reached = url
+        if not answers(url):
+            if not is_local(url):
+                raise RegistryProblem("UNREACHABLE", f"Nothing answers at {url}.")
+            console.print(
+                f"Nothing answers at {url}, so a server is started over {data_dir} for as long as this lasts."
+            )
+            with busy(console, "The server starts …"):
+                reached = stack.enter_context(own_server(data_dir))
+        access = access_to(reached, token, data_dir)
+        client = stack.enter_context(Client(reached, access.token))
+        place = find_place(client)
+        console.print(
+            f"[bold]Model Registry {place.server_version}[/] · organisation {place.organisation}"
+            f" · project {place.project_name} · as {place.viewer}\n"
+        )
+        folder = Path(stack.enter_context(TemporaryDirectory(prefix="registry-demo-")))
+        told = Story(client, place.project, console, folder).tell()
+        console.print(
+            "\nEvery model file was fetched back: same SHA-256, same predictions. (The demo opens only its own files:"
+            " reading a pickle runs code.)"
+        )
+        links = Links(url, access.token if access.is_kept and console.is_terminal else None)
+        ask_all(client, told, console, links)
+    _say_how_to_go_on(console, url, access, is_running=reached == url)
+
+
+def _say_how_to_go_on(console: Console, url: str, access: Access, *, is_running: bool) -> None:
+    console.print()
+    if not is_running:
+        console.print("The links open once [bold]make serve[/] runs; the data is kept.")
+    if not (access.is_kept and console.is_terminal):
+        where = f"the text of {access.kept_in}" if access.is_kept else "the token you gave"
+        console.print(f"GraphiQL asks for a token: paste {where}.")
+    console.print(f"Example queries wait in the tabs of {url}/graphiql.")
