@@ -1,0 +1,149 @@
+"""What is measured, and on what: services of its own over a temporary folder, and the server as a process beside."""
+
+import asyncio
+import shutil
+import socket
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, closing, contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from signal import SIGTERM
+from uuid import UUID
+
+import httpx2
+from sqlalchemy import event, select
+from sqlmodel import col
+
+from bench.seed import Shape, seed
+from db.session import Database
+from db.tables import Project
+from registry.access import Actor
+from registry.onboarding import token_for
+from registry.tokens import authenticate
+from resolvers.context import Services
+from schema.build import build_schema
+from schema.failures import MaskingSchema
+from server.app import create_services
+from server.embedded.processes import Log, StopStep, minimal_environment, spawn
+from server.local import local_services
+from server.settings import Settings
+
+READY_LIMIT_S = 60
+OK = 200
+
+
+@dataclass(frozen=True)
+class Ground:
+    """All that a measurement needs. `http` asks the server process; `services` and `schema` are in this process."""
+
+    settings: Settings
+    services: Services
+    schema: MaskingSchema
+    actor: Actor
+    http: httpx2.AsyncClient
+    shape: Shape
+
+
+@contextmanager
+def local_settings() -> Iterator[Settings]:
+    """Settings that name a Postgres, with fsync on, and an S3 server that run as long as the block lasts."""
+    folder = Path(tempfile.mkdtemp(prefix="registry-bench-"))
+    try:
+        # As root the database runs as another user, who has to pass through here.
+        folder.chmod(0o711)
+        settings = Settings(data_dir=folder / "data", database_url=None, minio_endpoint=None, host="127.0.0.1")
+        with local_services(settings) as local:
+            yield local.settings
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def server_process(settings: Settings) -> Iterator[str]:
+    """The address of the server, run as `serve` runs it in production, with its log in the data folder."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    environment = {
+        **minimal_environment(),
+        "HOST": "127.0.0.1",
+        "PORT": str(port),
+        "DATABASE_URL": settings.database,
+        "MINIO_ENDPOINT": settings.store.endpoint,
+        "MINIO_ACCESS_KEY": settings.minio_access_key.get_secret_value(),
+        "MINIO_SECRET_KEY": settings.minio_secret_key.get_secret_value(),
+    }
+    stops = (StopStep(SIGTERM, 15.0),)
+    with closing(Log(settings.data_dir / "server.log")) as log:
+        child = spawn("The server", [sys.executable, "-m", "server", "serve"], env=environment, log=log, stops=stops)
+        try:
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            child.stop()
+
+
+@asynccontextmanager
+async def ground(settings: Settings, address: str, shape: Shape) -> AsyncIterator[Ground]:
+    """A seeded organisation beside another one, a member of it, and every way to ask for it."""
+    services = create_services(settings)
+    try:
+        first, second = [await _member(services.database, name) for name in ("first", "second")]
+        await seed(
+            settings.migration_database, [(member.actor, member.project_id) for member in (first, second)], shape
+        )
+        headers = {"authorization": f"Bearer {first.token}", "accept": "application/graphql-response+json"}
+        async with (
+            services.store,
+            httpx2.AsyncClient(base_url=address, headers=headers, timeout=60, trust_env=False) as http,
+        ):
+            await _until_ready(http)
+            yield Ground(settings, services, build_schema(), first.actor, http, shape)
+    finally:
+        await services.database.close()
+
+
+async def statements_of(ground: Ground, turn: Callable[[], Awaitable[object]]) -> int:
+    """How many statements the server's own code sends in a turn, without those that only begin or end a transaction."""
+    sent: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        sent.append(statement)
+
+    engine = ground.services.database.engine.sync_engine
+    event.listen(engine, "before_cursor_execute", note)
+    try:
+        await turn()
+    finally:
+        event.remove(engine, "before_cursor_execute", note)
+    return len(sent)
+
+
+@dataclass(frozen=True)
+class _Member:
+    token: str
+    actor: Actor
+    project_id: UUID
+
+
+async def _member(database: Database, organisation: str) -> _Member:
+    token = await token_for(database, organisation, "bench", lifetime=timedelta(hours=1))
+    actor = await authenticate(database, token)
+    async with database.change(actor.org_id) as change:
+        project_id = (
+            await change.execute(select(col(Project.id)).where(col(Project.org_id) == actor.org_id))
+        ).scalar_one()
+    return _Member(token, actor, project_id)
+
+
+async def _until_ready(http: httpx2.AsyncClient) -> None:
+    """Wait for the server process. Raises: TimeoutError."""
+    async with asyncio.timeout(READY_LIMIT_S):
+        while True:
+            try:
+                if (await http.get("/readyz")).status_code == OK:
+                    return
+            except httpx2.TransportError:
+                pass
+            await asyncio.sleep(0.1)

@@ -1,0 +1,37 @@
+"""The benchmark, at its smallest: that it measures what it says, not how fast anything is."""
+
+import orjson
+import pytest
+
+from bench.__main__ import run
+from bench.plan import Plan
+from bench.report import Line, as_json
+from bench.seed import Shape
+
+
+@pytest.fixture(scope="module")
+def lines() -> list[Line]:
+    return run(Plan(Shape(models=2, versions=2, artifacts=1), rounds=1, batch=2, clients=2, large_bytes=9 * 1024**2))
+
+
+def test_every_comparison_has_its_line(lines: list[Line]) -> None:
+    assert [line.thing for line in lines] == [
+        "nested query, in process",
+        "nested query, over HTTP",
+        "nested query, in process",
+        "nested query, over HTTP",
+        "create a version, 1 client",
+        "create a version, 2 clients",
+        "upload 64 KiB",
+        "upload 9 MiB",
+    ]
+    assert all(line.ratio > 0 for line in lines)
+
+
+def test_the_nested_query_is_one_statement_an_edge_and_one_to_open_the_snapshot(lines: list[Line]) -> None:
+    assert {(line.statements, line.baseline_statements) for line in lines[:4]} == {(4, 4), (4, 2)}
+
+
+def test_the_json_holds_every_line_with_its_ratio(lines: list[Line]) -> None:
+    shown = orjson.loads(as_json(lines))["lines"]
+    assert [line["ratio"] for line in shown] == [line.ratio for line in lines]
