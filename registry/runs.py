@@ -13,7 +13,7 @@ from db.tables import DatasetVersion, Project, Run
 from registry import inputs, lineage, metrics as metric_points
 from registry.access import Action, Actor, require
 from registry.changes import add, alter, find
-from registry.errors import Conflict, InvalidValue
+from registry.errors import Conflict, InvalidValue, NotFound
 
 MAX_INPUTS = 100
 
@@ -46,8 +46,11 @@ async def create(
     )
     await add(change, actor, run)
     for place, one in enumerate(datasets):
-        path = f"datasets.{place}.datasetVersion"
-        dataset_version = await find(change, DatasetVersion, one.dataset_version_id, path)
+        try:
+            dataset_version = await find(change, DatasetVersion, one.dataset_version_id, "datasetVersion")
+        except NotFound as failure:
+            failure.path = ("datasets", str(place), *failure.path)
+            raise
         await lineage.link(change, actor, LineageKind.USED, dataset_version, run, one.role)
     return run
 
@@ -66,9 +69,9 @@ async def log_parameters(
     run = await _running(change, actor, run_id)
     values = inputs.parameters(parameters)
     for name, value in values.items():
-        if name in run.parameters and run.parameters[name] != value:
+        if name in run.parameters and not _same(run.parameters[name], value):
             raise Conflict(f"The parameter {name!r} is already set to another value and stays.", ("parameters",))
-    merged = run.parameters | values
+    merged = values | run.parameters
     if len(merged) > inputs.MAX_PARAMETERS:
         raise InvalidValue(f"A run has at most {inputs.MAX_PARAMETERS} parameters.", ("parameters",))
     return await alter(change, actor, run, {"parameters": merged})
@@ -106,7 +109,7 @@ async def finish(
     require(actor, Action.WRITE, run)
     if status is RunStatus.RUNNING:
         raise InvalidValue("A run ends as FINISHED, FAILED or CANCELLED.", ("status",))
-    if run.status is status:
+    if run.status == status:
         return run
     if run.status != RunStatus.RUNNING:
         raise Conflict(f"This run has ended already, as {run.status}.", ("run",))
@@ -114,6 +117,11 @@ async def finish(
     if moment.tzinfo is None or not run.started_at <= moment <= utc_now():
         raise InvalidValue("A run ends after it began and not in the future.", ("endedAt",))
     return await alter(change, actor, run, {"status": status, "ended_at": moment}, verb="ended")
+
+
+def _same(first: object, second: object) -> bool:
+    """Whether two parameter values are equal; true is not 1, though Python says so."""
+    return first == second and isinstance(first, bool) == isinstance(second, bool)
 
 
 async def _running(change: Change, actor: Actor, run_id: inputs.RunId) -> Run:

@@ -1,6 +1,7 @@
 """Things by id or by name: the ways into the graph."""
 
 import asyncio
+import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
@@ -35,9 +36,10 @@ async def by_ids(operation: Operation, tables: Mapping[str, type[Row]], gids: Se
 
 
 async def model_by_name(operation: Operation, project_id: UUID, name: str) -> Any:
-    """The model of a project with this name, or None."""
+    """The model of a project with this name, in whatever normal form it is written, or None."""
+    stored = unicodedata.normalize("NFC", name).strip()
     statement = select(*columns(Model)).where(
-        col(Model.org_id) == operation.actor.org_id, col(Model.project_id) == project_id, col(Model.name) == name
+        col(Model.org_id) == operation.actor.org_id, col(Model.project_id) == project_id, col(Model.name) == stored
     )
     rows = await operation.snapshot.rows(statement)
     return record_of(Model)._make(rows[0]) if rows else None

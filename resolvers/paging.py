@@ -112,8 +112,10 @@ def decode_cursor(cursor: str, table: type[Tenant], order: Order) -> list[Any]:
 def _typed(table: type[Tenant], column: str, value: Any) -> Any:
     """A value of a cursor as its column has it."""
     wanted = table.model_fields[column].annotation
-    if wanted is UUID:
+    if wanted is UUID and isinstance(value, str):
         return UUID(value)
+    if wanted is UUID:
+        raise ValueError(value)
     if wanted is datetime:
         moment = datetime.fromisoformat(value)
         if moment.tzinfo is None:

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 import strawberry
+from strawberry import UNSET
 from typing_extensions import Doc
 
 from db.base import Row
@@ -71,7 +72,7 @@ def change(
                 name,
                 rule,
                 values,
-                getattr(input, _KEY) or None,
+                None if (key := getattr(input, _KEY)) is UNSET else key,
                 supplied=supply(operation.services),
             )
             if after is not None:

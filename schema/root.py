@@ -10,7 +10,7 @@ import strawberry
 from db import tables
 from db.base import Row, utc_now
 from registry import artifacts, datasets, models, organisations, runs, uploads, versions
-from registry.access import Action
+from registry.access import Action, require
 from registry.errors import BadInput, Conflict, InvalidValue, NameTaken, NotFound, TooLarge, UploadIncomplete
 from resolvers import nodes, operations
 from resolvers.context import Info
@@ -178,13 +178,13 @@ class Mutation:
     )  # fmt: skip
     complete_upload = change(
         uploads.complete, "completeUpload", Artifact, tables.Artifact,
-        errors=[NotFound, Conflict, UploadIncomplete],
+        errors=[NotFound, InvalidValue, Conflict, UploadIncomplete],
         description="Joins the parts and has the bytes verified. The artifact is AVAILABLE once a worker has done so.",
         before=("artifact_id", operations.join_parts),
     )  # fmt: skip
     abort_upload = change(
         uploads.abort, "abortUpload", Artifact, tables.Artifact,
-        errors=[NotFound, Conflict], description="Gives up an upload and frees its path.",
+        errors=[NotFound, InvalidValue, Conflict], description="Gives up an upload and frees its path.",
     )  # fmt: skip
     create_external_artifact = change(
         artifacts.add_external, "createExternalArtifact", Artifact, tables.Artifact,
@@ -205,7 +205,8 @@ async def _heartbeat(
     info: Info,
     every_s: Annotated[int, strawberry.argument(description="Seconds between two beats, 1 to 60.")] = 10,
 ) -> AsyncIterator[Heartbeat]:
-    """Beats until the client goes. Raises: BadInput."""
+    """Beats until the client goes. Raises: Forbidden, BadInput."""
+    require(info.context.actor, Action.READ)
     if not 1 <= every_s <= 60:
         raise BadInput("`everyS` is 1 to 60.")
     while True:

@@ -37,7 +37,9 @@ def _moment(value: Any) -> datetime:
 
 def _parameter(value: Any) -> Any:
     """Text, a finite number or a boolean."""
-    if isinstance(value, str | bool | int) or (isinstance(value, float) and math.isfinite(value)):
+    if isinstance(value, str | bool) or (isinstance(value, float) and math.isfinite(value)):
+        return value
+    if isinstance(value, int) and -_LIMIT < value < _LIMIT:
         return value
     raise ValueError("ParameterValue takes text, a finite number or a boolean.")
 

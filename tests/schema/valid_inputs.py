@@ -1,0 +1,104 @@
+"""For each mutation an input that is accepted: what tests of all mutations change one value of."""
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID, uuid4
+
+from resolvers import ids
+from schema.build import build_schema
+from tests.tenant import Client, Tenant
+
+SCHEMA = build_schema()._schema
+MUTATIONS: tuple[str, ...] = tuple(SCHEMA.mutation_type.fields) if SCHEMA.mutation_type else ()
+
+# The payload's field for the row, where the mutation is not named after it.
+_ROWS = {
+    "logParameters": "run",
+    "logMetrics": "run",
+    "finishRun": "run",
+    "logVersionMetrics": "version",
+    "updateModel": "model",
+    "createUpload": "artifact",
+    "completeUpload": "artifact",
+    "abortUpload": "artifact",
+    "createExternalArtifact": "artifact",
+}
+
+
+def row_of(mutation: str) -> str:
+    """The name of the payload's field for the row."""
+    made = mutation.removeprefix("create")
+    return _ROWS.get(mutation) or made[0].lower() + made[1:]
+
+
+def title(mutation: str) -> str:
+    """How the mutation's types begin."""
+    return mutation[0].upper() + mutation[1:]
+
+
+def reference_fields(mutation: str) -> dict[str, str]:
+    """The fields of a mutation's input that hold the id of a thing, with the kind of the thing."""
+    fields: dict[str, Any] = SCHEMA.type_map[f"{title(mutation)}Input"].fields  # type: ignore[attr-defined]  # an input
+    return {
+        name: "Version" if name == "baseVersion" else name[0].upper() + name[1:]
+        for name, field in fields.items()
+        if str(field.type).rstrip("!") == "ID"
+    }
+
+
+def unknown(kind: str) -> str:
+    """A well-formed id of nothing."""
+    return ids.encode(kind, UUID(int=uuid4().int))
+
+
+async def valid_input(tenant: Tenant, mutation: str) -> dict[str, Any]:
+    """An input of this mutation that is accepted once, with every reference that it can have but one of two owners."""
+    point = {"name": "loss", "phase": "TRAINING", "value": 0.5, "step": "1"}
+    make: dict[str, Any] = {
+        "createTeam": lambda: {"name": tenant.name()},
+        "createProject": lambda: {"name": tenant.name()},
+        "createModel": lambda: {"project": tenant.project, "name": tenant.name(), "framework": "sklearn"},
+        "updateModel": lambda: {"name": tenant.name()},
+        "createDataset": lambda: {"project": tenant.project, "name": tenant.name()},
+        "createDatasetVersion": lambda: {"digest": f"sha256:{uuid4().hex}"},
+        "createRun": lambda: {"project": tenant.project, "name": tenant.name()},
+        "logParameters": lambda: {"parameters": [{"name": "depth", "value": 3}]},
+        "logMetrics": lambda: {"metrics": [point]},
+        "finishRun": dict,
+        "createVersion": lambda: {"label": tenant.name()},
+        "logVersionMetrics": lambda: {"metrics": [point]},
+        "createUpload": lambda: {"path": tenant.name(), "kind": "MODEL", "sha256": uuid4().hex * 2, "sizeBytes": "9"},
+        "completeUpload": dict,
+        "abortUpload": dict,
+        "createExternalArtifact": lambda: {"path": tenant.name(), "kind": "MODEL", "uri": "s3://elsewhere/model"},
+    }
+    given: dict[str, Any] = make[mutation]()
+    for name, kind in reference_fields(mutation).items():
+        # An artifact has one owner: a version or a run.
+        if name not in given and not (name == "run" and "path" in given):
+            given[name] = await _made(tenant, kind)
+    return given
+
+
+async def refusal_of(client: Client, mutation: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The one error of a mutation that was refused, whatever its input's fields are called."""
+    row = row_of(mutation)
+    payload = await client.change(mutation, f"{row} {{ id }}", **given)
+    assert payload[row] is None
+    (error,) = payload["errors"]
+    found: dict[str, Any] = error
+    return found
+
+
+async def _made(tenant: Tenant, kind: str) -> str:
+    if kind == "Model":
+        return await tenant.model()
+    if kind == "Version":
+        return await tenant.version()
+    if kind == "Run":
+        return await tenant.run()
+    mutation = "createUpload" if kind == "Artifact" else f"create{kind}"
+    row = row_of(mutation)
+    payload = await tenant.client.change(mutation, f"{row} {{ id }}", **await valid_input(tenant, mutation))
+    made: str = payload[row]["id"]
+    return made
