@@ -76,9 +76,11 @@ def many(ref: Any, table: type[Row], child_key: str, *, description: str, order:
 
 
 def _window(first: int | None, after: str | None, last: int | None, before: str | None) -> PageArgs:
-    """The window that was asked for. `first` has a default, so that it counts only where `last` is not given."""
-    backward = bool(last or before) or last == 0
-    return page_args(None if backward else first, after or None, last if backward else None, before or None)
+    """The window that was asked for. `first` has a default, which says nothing where the client pages backward."""
+    backward = isinstance(last, int) or bool(before)
+    if backward and first == DEFAULT_PAGE:
+        first = None
+    return page_args(first, after or None, last if backward else None, before or None)
 
 
 class Requires(FieldExtension):
