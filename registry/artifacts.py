@@ -78,7 +78,8 @@ async def begin_upload(
     artifact.content_type = safe_content_type(content_type)
     known = await _at_path(change, owner, artifact.folded_path)
     if known is not None:
-        if (known.path, known.sha256, known.size_bytes) == (artifact.path, sha256, size_bytes):
+        same = (known.path, known.sha256, known.size_bytes) == (artifact.path, sha256, size_bytes)
+        if same and known.state != ArtifactState.EXTERNAL:
             return known
         raise _path_taken(artifact, owner)
     blob = await change.get(Blob, (change.org_id, sha256))
@@ -114,7 +115,10 @@ async def add_external(
     if size_bytes is not None and not 0 <= size_bytes <= inputs.MAX_STEP:
         raise InvalidValue("A file has no bytes or more.", ("sizeBytes",))
     artifact = _artifact(change, actor, owner, path, kind, ArtifactState.EXTERNAL)
-    artifact.external_uri = inputs.name(uri, ("uri",), max_length=inputs.MAX_URI)
+    if inputs.name(uri, ("uri",), max_length=inputs.MAX_URI) != unicodedata.normalize("NFC", uri):
+        raise InvalidValue("A URI has no spaces around it.", ("uri",))
+    # Not in normal form: to other systems the two spellings of a letter are two addresses.
+    artifact.external_uri = uri
     artifact.sha256, artifact.size_bytes = sha256.lower() if sha256 else None, size_bytes
     if await _at_path(change, owner, artifact.folded_path) is not None:
         raise _path_taken(artifact, owner)

@@ -11,7 +11,6 @@ from uuid import UUID, uuid4
 from sqlalchemy import Interval, bindparam, delete, text
 from sqlmodel import col
 
-from db.codes import JobKind
 from db.session import Change, Database
 from db.tables import Job
 
@@ -47,7 +46,8 @@ class Lease:
     org_id: UUID
     job_id: UUID
     lease_id: UUID
-    kind: JobKind
+    kind: str
+    """A `JobKind`, or one that only another release knows."""
     subject_id: UUID
     attempts: int
 
@@ -59,7 +59,7 @@ async def take(database: Database) -> Lease | None:
         job = (await connection.execute(_TAKE, {"lease_id": lease_id, "lease": LEASE})).one_or_none()
     if job is None:
         return None
-    return Lease(job.org_id, job.id, lease_id, JobKind(job.kind), job.subject_id, job.attempts)
+    return Lease(job.org_id, job.id, lease_id, job.kind, job.subject_id, job.attempts)
 
 
 async def renew(database: Database, lease: Lease) -> None:

@@ -99,16 +99,20 @@ async def clear(database: Database, store: ObjectStore, lease: Lease) -> None:
                 )
             )
             return
+        # The bytes of a verified artifact may be kept under the object of another upload.
         blob = await change.get(Blob, (lease.org_id, artifact.sha256))
+        is_spare = (
+            artifact.state == ArtifactState.AVAILABLE and blob is not None and blob.object_key != upload.object_key
+        )
     if upload.store_upload_id is not None:
         await store.abort(upload.bucket, upload.object_key, upload.store_upload_id)
-    if upload.state != UploadState.COMPLETED or (blob is not None and blob.object_key != upload.object_key):
+    if upload.state != UploadState.COMPLETED or is_spare:
         await store.delete(upload.bucket, upload.object_key)
     async with database.change(lease.org_id) as change:
         await jobs.finish(change, lease)
 
 
-HANDLERS: Final[Mapping[JobKind, Callable[[Database, ObjectStore, Lease], Awaitable[None]]]] = {
+HANDLERS: Final[Mapping[str, Callable[[Database, ObjectStore, Lease], Awaitable[None]]]] = {
     JobKind.VERIFY_ARTIFACT: verify,
     JobKind.CLEAR_UPLOAD: clear,
 }

@@ -55,8 +55,12 @@ async def work_once(database: Database, store: ObjectStore) -> bool:
 
 
 async def _do(database: Database, store: ObjectStore, lease: Lease) -> str:
+    handler = HANDLERS.get(lease.kind)
+    if handler is None:
+        await jobs.postpone(database, lease, "This release of the worker does not know jobs of this kind.")
+        return "unknown"
     try:
-        await HANDLERS[lease.kind](database, store, lease)
+        await handler(database, store, lease)
     except LeaseLost:
         return "lost"
     except Exception as error:
