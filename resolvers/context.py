@@ -35,10 +35,14 @@ class Operation:
         self.snapshot = self.services.database.new_snapshot(self.actor.org_id)
         self.loaders = Loaders(self.snapshot, self.actor.org_id)
 
-    async def close(self) -> None:
-        """Give the connection back and forget what was read: whatever is read next is read anew. Safe to call twice."""
+    async def renew(self) -> None:
+        """Give the connection back and forget what was read: whatever is read next is read anew."""
         await self.snapshot.close()
         self._begin()
+
+    async def close(self) -> None:
+        """Give the connection back for good; a resolver that is still under way reads nothing more. Safe to call twice."""
+        await self.snapshot.close()
 
 
 Info: TypeAlias = StrawberryInfo[Operation, Any]

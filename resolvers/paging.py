@@ -93,7 +93,7 @@ def page_args(first: int | None, after: str | None, last: int | None, before: st
 
 def encode_cursor(values: Sequence[Any]) -> str:
     """A cursor: the values a row is ordered by. Opaque to clients."""
-    return urlsafe_b64encode(orjson.dumps(values)).decode().rstrip("=")
+    return urlsafe_b64encode(orjson.dumps(values, default=str)).decode().rstrip("=")
 
 
 def decode_cursor(cursor: str, table: type[Tenant], order: Order) -> list[Any]:

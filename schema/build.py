@@ -3,6 +3,7 @@
 from strawberry.schema.config import StrawberryConfig
 
 from schema import enums  # noqa: F401  # describes the enums before any type uses them
+from schema.breadth import BreadthFirst
 from schema.failures import MaskingSchema
 from schema.limits import door_extensions
 from schema.root import NODE_TYPES, Mutation, Query, Subscription
@@ -18,4 +19,5 @@ def build_schema(*, introspection: bool = True) -> MaskingSchema:
         types=NODE_TYPES,
         config=StrawberryConfig(scalar_map=SCALARS, disable_field_suggestions=not introspection),
         extensions=door_extensions(introspection=introspection),
+        execution_context_class=BreadthFirst,
     )

@@ -1,10 +1,11 @@
 """Edges declared as data: which rows belong to which, so that any executor can fetch them for many parents at once."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import strawberry
+from aiodataloader import DataLoader
 from strawberry import UNSET, Info as StrawberryInfo
 from strawberry.extensions import FieldExtension
 from strawberry.extensions.field_extension import AsyncExtensionResolver
@@ -24,15 +25,16 @@ _USUAL_METRICS = 10
 
 @dataclass(frozen=True)
 class Edge:
-    """How the values of an edge are found: `load(loaders)` is the loader, `parent_key` the column it is keyed by.
+    """How the values of an edge are found: `load(loaders, arguments)` is the loader, keyed by the column `parent_key`.
 
-    The values are the rows of `table` whose `child_key` is the parent's `parent_key`.
+    The values are the rows of `table` whose `child_key` is the parent's `parent_key`: None, a row, a page or a list, as
+    the type of the field has it. `arguments` are those of the field, by their names in the graph.
     """
 
     table: type[Tenant]
     parent_key: str
     child_key: str
-    load: Callable[..., Any]
+    load: Callable[[Loaders, Mapping[str, Any]], DataLoader[Any, Any]]
 
 
 def one(
@@ -43,12 +45,12 @@ def one(
     `required` promises that there is always one, for whoever may see this row.
     """
 
-    def load(loaders: Loaders) -> Any:
+    def load(loaders: Loaders, _: Mapping[str, Any]) -> DataLoader[Any, Any]:
         return loaders.row(table, child_key)
 
     async def resolve(root: Any, info: Info) -> Any:
         value = getattr(root, key)
-        return None if value is None else await load(info.context.loaders).load(value)
+        return None if value is None else await load(info.context.loaders, {}).load(value)
 
     edge = Edge(table, key, child_key, load)
     shown = ref if required else ref | None
@@ -58,8 +60,8 @@ def one(
 def many(ref: Any, table: type[Row], child_key: str, *, description: str, order: Order = NEWEST_FIRST) -> Any:
     """The rows of `table` whose `child_key` is this row's id, page by page."""
 
-    def load(loaders: Loaders, args: Any) -> Any:
-        return loaders.page(table, child_key, order, args)
+    def load(loaders: Loaders, arguments: Mapping[str, Any]) -> DataLoader[Any, Any]:
+        return loaders.page(table, child_key, order, _window(**arguments))
 
     async def resolve(
         root: Any,
@@ -69,13 +71,16 @@ def many(ref: Any, table: type[Row], child_key: str, *, description: str, order:
         last: Last = UNSET,
         before: Before = UNSET,
     ) -> Any:
-        return await load(info.context.loaders, _window(first, after, last, before)).load(root.id)
+        arguments = {"first": first, "after": after, "last": last, "before": before}
+        return await load(info.context.loaders, arguments).load(root.id)
 
     edge = Edge(table, "id", child_key, load)
     return strawberry.field(resolve, graphql_type=Connection[ref], description=description, metadata={"edge": edge})
 
 
-def _window(first: int | None, after: str | None, last: int | None, before: str | None) -> PageArgs:
+def _window(
+    first: int | None = DEFAULT_PAGE, after: str | None = None, last: int | None = None, before: str | None = None
+) -> PageArgs:
     """The window that was asked for. `first` has a default, which says nothing where the client pages backward."""
     backward = isinstance(last, int) or bool(before)
     if backward and first == DEFAULT_PAGE:
@@ -123,11 +128,11 @@ def all_of(ref: Any, table: type[Row], *, description: str, order: Order = NEWES
 def latest(ref: Any, table: type[Tenant], child_key: str, *, limit: int, description: str) -> Any:
     """The last point of each metric of this row."""
 
-    def load(loaders: Loaders) -> Any:
+    def load(loaders: Loaders, _: Mapping[str, Any]) -> DataLoader[Any, Any]:
         return loaders.latest(table, child_key, limit)
 
     async def resolve(root: Any, info: Info) -> Any:
-        return await load(info.context.loaders).load(root.id)
+        return await load(info.context.loaders, {}).load(root.id)
 
     edge = Edge(table, "id", child_key, load)
     return strawberry.field(

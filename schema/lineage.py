@@ -65,9 +65,7 @@ class LineageWalk:
     steps: list[LineageStep] = strawberry.field(
         description="The things, nearest first, each once.", metadata={"rows": _USUAL_STEPS}
     )
-    links: list[LineageLink] = strawberry.field(
-        description="The edges between them.", metadata={"rows": _USUAL_STEPS}
-    )
+    links: list[LineageLink] = strawberry.field(description="The edges between them.", metadata={"rows": _USUAL_STEPS})
     truncated: bool = strawberry.field(
         description=f"Whether there was more: a walk ends at {MAX_NODES} edges or after 2 seconds."
     )

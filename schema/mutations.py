@@ -62,7 +62,7 @@ def change(
     async def resolve(info: Info, input: Any) -> Any:
         operation = info.context
         values = values_of(input, fields)
-        await operation.close()
+        await operation.renew()
         try:
             if before is not None:
                 await before[1](operation, values[before[0]])

@@ -27,12 +27,14 @@ class DeadlineExceeded(Refusal):
 class OperationContext(Protocol):
     """What resolvers get as `info.context`: loaders and, from the first read on, one database connection."""
 
-    async def close(self) -> None:
-        """Give the connection back and forget what was loaded.
+    async def renew(self) -> None:
+        """Give the connection back and forget what was loaded; what is read next opens anew.
 
-        Safe to call twice. A subscription's context is closed before each event is sent and used again for the next
-        one, so a closed context opens anew when something is read through it.
+        A subscription's context is renewed before each event is sent.
         """
+
+    async def close(self) -> None:
+        """Give the connection back for good: what still runs reads nothing more. Safe to call twice."""
 
 
 class Door(Protocol):
@@ -90,9 +92,10 @@ class OperationScope(SchemaExtension):
             raise
 
     async def on_stream_result(self, result: StreamExecutionResult) -> AsyncIterator[None]:
-        """Close the context before each event is sent."""
+        """Renew the context before each event is sent."""
         # A slow reader must not hold a connection.
-        await self._close()
+        if self._context is not None:
+            await self._context.renew()
         yield
 
     async def _close(self) -> None:

@@ -42,7 +42,7 @@ class Client:
         body: dict[str, Any] = response.json()
         return body
 
-    async def __call__(self, query: str, **variables: Any) -> dict[str, Any]:
+    async def __call__(self, query: str, /, **variables: Any) -> dict[str, Any]:
         """The data of an answer. Raises GraphQLFailed when it has errors."""
         answer = await self.post(query, variables)
         if "errors" in answer:
@@ -50,7 +50,7 @@ class Client:
         data: dict[str, Any] = answer["data"]
         return data
 
-    async def change(self, mutation: str, selection: str, **given: Any) -> dict[str, Any]:
+    async def change(self, mutation: str, selection: str, /, **given: Any) -> dict[str, Any]:
         """The payload of a mutation with one input, with its errors' type, code, path and message."""
         title = mutation[0].upper() + mutation[1:]
         errors = "errors { __typename ... on UserError { code path message } }"
@@ -60,14 +60,14 @@ class Client:
         payload: dict[str, Any] = (await self(document, input=given))[mutation]
         return payload
 
-    async def make(self, mutation: str, kind: str, **given: Any) -> str:
+    async def make(self, mutation: str, kind: str, /, **given: Any) -> str:
         """The id of what a mutation made. Fails when it was refused."""
         payload = await self.change(mutation, f"{kind} {{ id }}", **given)
         assert payload["errors"] == []
         made: str = payload[kind]["id"]
         return made
 
-    async def refusal(self, mutation: str, kind: str, **given: Any) -> dict[str, Any]:
+    async def refusal(self, mutation: str, kind: str, /, **given: Any) -> dict[str, Any]:
         """The one error of a mutation that was refused."""
         payload = await self.change(mutation, f"{kind} {{ id }}", **given)
         assert payload[kind] is None

@@ -102,7 +102,11 @@ class StubContext:
 
     actor: str
     closed: int = 0
+    renewed: int = 0
     waiting: bool = False
+
+    async def renew(self) -> None:
+        self.renewed += 1
 
     async def close(self) -> None:
         self.closed += 1

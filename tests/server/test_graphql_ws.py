@@ -109,7 +109,7 @@ async def test_each_operation_has_a_context_of_its_own_that_is_closed() -> None:
         assert (await hear(connection))["type"] == "next"
         third = server.door.contexts[2]
         assert (first.closed > 0, second.closed > 0) == (True, True)
-        assert (third.waiting, third.closed) == (True, 1), "closed once before its first event was sent"
+        assert (third.waiting, third.renewed, third.closed) == (True, 1, 0), "renewed before its first event was sent"
 
 
 async def test_completing_ends_the_operation_on_the_server() -> None:
