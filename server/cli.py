@@ -26,15 +26,29 @@ from server.embedded.errors import EmbeddedError
 from server.local import local_services
 from server.reference import settings_table
 from server.serving import PortTaken, ServiceDied, serve as run_server
-from server.settings import Settings
+from server.settings import NotConfigured, Settings
+from storage.errors import StoreError
+from storage.store import ObjectStore
 
 app = typer.Typer(name="registry", help=__doc__, no_args_is_help=True, pretty_exceptions_enable=False)
 db = typer.Typer(help="Prepare the database.", no_args_is_help=True)
+storage = typer.Typer(help="Prepare the object store.", no_args_is_help=True)
 token = typer.Typer(help="API tokens.", no_args_is_help=True)
 app.add_typer(db, name="db")
+app.add_typer(storage, name="storage")
 app.add_typer(token, name="token")
 
-EXPECTED = (EmbeddedError, PortTaken, RegistryError, SchemaBehind, ServerTooOld, ServiceDied, UnsafeRole)
+EXPECTED = (
+    EmbeddedError,
+    NotConfigured,
+    PortTaken,
+    RegistryError,
+    SchemaBehind,
+    ServerTooOld,
+    ServiceDied,
+    StoreError,
+    UnsafeRole,
+)
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -99,6 +113,29 @@ def bootstrap_database(
         settings = local.settings
         done = asyncio.run(bootstrap(settings.migration_database, settings.roles, tuple(login or ())))
     out.print("\n".join(f"{statement};" for statement in done) or "Everything is in place.", markup=False)
+
+
+@db.command()
+def draft(message: Annotated[str, typer.Argument(help="What the migration does; the file is named for it.")]) -> None:
+    """Write a migration for what the tables in the code have and the database lacks. Read it before you keep it."""
+    with local_services(_settings(), with_store=False) as local:
+        settings = local.settings
+        asyncio.run(migrations.draft(settings.migration_database, settings.roles, message))
+
+
+@storage.command("bootstrap")
+def bootstrap_storage() -> None:
+    """Make the buckets that are missing. The keys need the right to, once."""
+    with local_services(_settings(), with_database=False) as local:
+        settings = local.settings
+
+        async def make() -> None:
+            async with ObjectStore(settings.store) as store:
+                for bucket in settings.buckets:
+                    await store.ensure_bucket(bucket)
+
+        asyncio.run(make())
+    out.print(f"The buckets are there: {', '.join(settings.buckets)}.", markup=False)
 
 
 @token.command("create")

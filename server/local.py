@@ -18,7 +18,7 @@ from db import migrate
 from db.roles import bootstrap
 from db.url import asyncpg_dsn
 from server.embedded.errors import DataFolderInUse
-from server.embedded.folder import make_folder, write_private
+from server.embedded.folder import write_private
 from server.embedded.postgres import EmbeddedPostgres, start_postgres
 from server.embedded.s3 import EmbeddedS3, start_s3
 from server.settings import Settings
@@ -45,34 +45,37 @@ class Local:
 
 
 @contextlib.contextmanager
-def local_services(settings: Settings, *, with_store: bool = True) -> Iterator[Local]:
+def local_services(
+    settings: Settings, *, with_database: bool = True, with_store: bool = True, may_borrow: bool = True
+) -> Iterator[Local]:
     """Start what the settings give no address for, for as long as the block lasts; the data stays.
 
     Where another process runs it over the same data folder, its addresses are used: they are noted in the folder, for
-    its owner only. The database is bootstrapped and migrated by whoever starts it. `with_store` says whether the object
-    store is needed.
+    its owner only. They are good for as long as that process lasts, so whoever means to stay sets `may_borrow` to
+    False. The database is bootstrapped and migrated by whoever starts it. `with_database` and `with_store` say which
+    of the two is needed.
 
     Raises: EmbeddedError, when the services can be neither started nor found.
     """
     local = Local(settings)
     note = settings.data_dir / _NOTE
+    notes = note if may_borrow else None
+    database, store = with_database and settings.database_url is None, with_store and settings.minio_endpoint is None
     with ExitStack() as stack:
-        if settings.database_url is None or (with_store and settings.minio_endpoint is None):
-            make_folder(settings.data_dir, 0o700)
-        if settings.database_url is None:
-            _start_or_find(local, note, "Postgres", lambda: _postgres(stack, local))
-        if with_store and settings.minio_endpoint is None:
-            _start_or_find(local, note, "S3", lambda: _s3(stack, local))
+        if database:
+            _start_or_find(local, notes, "Postgres", lambda: _postgres(stack, local))
+        if store:
+            _start_or_find(local, notes, "S3", lambda: _s3(stack, local))
         if local.running:
             _write_note(note, local)
         yield local
 
 
-def _start_or_find(local: Local, note: Path, name: str, start: Callable[[], dict[str, str]]) -> None:
+def _start_or_find(local: Local, note: Path | None, name: str, start: Callable[[], dict[str, str]]) -> None:
     try:
         found = start()
     except DataFolderInUse:
-        found = _read_note(note).get(name, {})
+        found = _read_note(note).get(name, {}) if note else {}
         if not found:
             raise
     values = {key: SecretStr(value) if key != "minio_endpoint" else value for key, value in found.items()}

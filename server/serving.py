@@ -71,7 +71,7 @@ def serve(settings: Settings, out: Console) -> None:
     logs.configure(settings.log_level, human=settings.debug)
     with (
         closing(_listen(settings.host, settings.port)) as listener,
-        local_services(settings) as local,
+        local_services(settings, may_borrow=False) as local,
         ExitStack() as stack,
     ):
         token = _token_of(local) if local.owns_database else None
@@ -124,6 +124,10 @@ def _run(server: _Server, listener: socket.socket, local: Local, workers: list[C
     watcher.start()
     try:
         server.run(sockets=[listener])
+    except (KeyboardInterrupt, SystemExit):
+        # uvicorn repeats the signal that ended it once all is drained; to end when asked is no failure.
+        if not server.started:
+            raise
     finally:
         ended.set()
         watcher.join()

@@ -14,6 +14,10 @@ from storage.config import StoreConfig
 FRAMEWORKS: Final = ("sklearn", "tensorflow", "pytorch", "xgboost", "lightgbm", "onnx", "custom")
 
 
+class NotConfigured(ValueError):
+    """An address that is needed is not set, and nothing embedded stands in for it."""
+
+
 class Settings(BaseSettings):
     """The configuration of one process, frozen at its start. With nothing set it runs on its embedded services."""
 
@@ -102,9 +106,9 @@ class Settings(BaseSettings):
 
     @property
     def store(self) -> StoreConfig:
-        """The object store. Raises: ValueError where no endpoint is known."""
+        """The object store. Raises: NotConfigured."""
         if self.minio_endpoint is None:
-            raise ValueError("MINIO_ENDPOINT is not set and no embedded S3 server runs.")
+            raise NotConfigured("MINIO_ENDPOINT is not set and no embedded S3 server runs.")
         return StoreConfig(
             endpoint=self.minio_endpoint,
             access_key=self.minio_access_key.get_secret_value(),
@@ -115,9 +119,9 @@ class Settings(BaseSettings):
 
     @property
     def database(self) -> str:
-        """The address of the database. Raises: ValueError where none is known."""
+        """The address of the database. Raises: NotConfigured."""
         if self.database_url is None:
-            raise ValueError("DATABASE_URL is not set and no embedded PostgreSQL runs.")
+            raise NotConfigured("DATABASE_URL is not set and no embedded PostgreSQL runs.")
         return self.database_url.get_secret_value()
 
     @property
