@@ -11,19 +11,22 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
-from sqlalchemy.exc import ProgrammingError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 import db.tables  # noqa: F401  # fills the metadata
 from db.base import SCHEMA, metadata
 from db.comparison import COMPARISON
+from db.errors import sqlstate
 from db.roles import Roles
 from db.session import Database
 from db.url import asyncpg_dsn
 
 # Any constant will do: all migrating processes of one database must agree on it.
 _LOCK = 7_265_473_001
+# No such role, not a member of it, no such schema, no such table.
+_UNPREPARED = ("22023", "42501", "3F000", "42P01")
 
 
 class SchemaBehind(Exception):
@@ -74,7 +77,9 @@ async def require_current(database: Database) -> None:
     try:
         async with database.as_nobody() as connection:
             current = (await connection.execute(text(f"select version_num from {SCHEMA}.alembic_version"))).scalar()
-    except ProgrammingError:
+    except DBAPIError as error:
+        if sqlstate(error) not in _UNPREPARED:
+            raise
         current = None
     if current != head():
         raise SchemaBehind(

@@ -98,6 +98,7 @@ def upgrade() -> None:
 
     op.execute(f"grant usage on schema ev to {roles.app}, {roles.worker}")
     op.execute(f"grant select on ev.stream, ev.event to {roles.app}, {roles.worker}")
+    op.execute("revoke all on function ev.refuse() from public")
     for function in ("ev.append(uuid, jsonb)", "ev.open_stream(uuid)"):
         op.execute(f"revoke all on function {function} from public")
         op.execute(f"grant execute on function {function} to {roles.app}")
