@@ -1,4 +1,4 @@
-"""Artifacts: their paths, their owners, what they announce, where their bytes go, and those whose bytes stay elsewhere."""
+"""Artifacts: their paths and owners, what they announce, where bytes go, and those whose bytes stay elsewhere."""
 
 import unicodedata
 from typing import Any
