@@ -37,6 +37,11 @@ class Place:
     viewer: str
     server_version: str
 
+    @property
+    def summary(self) -> str:
+        """All of it but the server, in a line."""
+        return f"organisation {self.organisation} · project {self.project_name} · as {self.viewer}"
+
 
 @dataclass(frozen=True)
 class Version:

@@ -5,11 +5,11 @@ import signal
 import sys
 from contextlib import ExitStack
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from demo.catalogue import find_place
 from demo.client import Client, RegistryProblem, is_local
@@ -17,32 +17,38 @@ from demo.questions import Links, ask_all
 from demo.server import Access, access_to, answers, own_server
 from demo.story import Story, busy
 
+WIDTH = 120
+"""Columns where the output is no terminal and so has no width of its own."""
+LOG = "server.log"
 DEFAULT_URL = f"http://127.0.0.1:{os.environ.get('PORT') or 8000}"
 
 Url = Annotated[str, typer.Option(help="Where the registry answers. Where nothing does, the demo starts one itself.")]
 Token = Annotated[str | None, typer.Option(help="The API token. Default: REGISTRY_TOKEN, else the data folder's.")]
 
 
-def run(data_dir: Path) -> None:
-    """Run the command. Exit codes: 0 done, 1 the registry refused or was not found, 130 interrupted."""
-    console = Console(highlight=False, soft_wrap=True)
+def run(folder: Path) -> None:
+    """Run the command, with `folder` for its files. Exits: 0 done, 1 no registry or refused, 130 interrupted."""
+    app = typer.Typer(pretty_exceptions_enable=False)
+    console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else WIDTH)
 
+    @app.command()
     def demo(url: Url = DEFAULT_URL, token: Token = None) -> None:
         """Train models, register them, and ask the registry where they came from. Each run adds new versions."""
         try:
-            _tell(console, url.rstrip("/"), token, data_dir)
+            _tell(console, url.rstrip("/"), token, folder)
         except RegistryProblem as problem:
-            Console(stderr=True, highlight=False).print(f"[red]{problem.code}[/] ", problem.message, markup=True)
+            Console(stderr=True, highlight=False).print(f"[red]{problem.code}[/] {escape(problem.message)}")
             sys.exit(1)
         except KeyboardInterrupt:
             sys.exit(130)
 
     # Without this a SIGTERM would leave a server that was started here.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    typer.run(demo)
+    app()
 
 
-def _tell(console: Console, url: str, token: str | None, data_dir: Path) -> None:
+def _tell(console: Console, url: str, token: str | None, folder: Path) -> None:
+    data_dir = Path(os.environ.get("DATA_DIR") or ".data")
     with ExitStack() as stack:
         reached = url
         if not answers(url):
@@ -52,15 +58,11 @@ def _tell(console: Console, url: str, token: str | None, data_dir: Path) -> None
                 f"Nothing answers at {url}, so a server is started over {data_dir} for as long as this lasts."
             )
             with busy(console, "The server starts …"):
-                reached = stack.enter_context(own_server(data_dir))
+                reached = stack.enter_context(own_server(data_dir, folder / LOG))
         access = access_to(reached, token, data_dir)
         client = stack.enter_context(Client(reached, access.token))
         place = find_place(client)
-        console.print(
-            f"[bold]Model Registry {place.server_version}[/] · organisation {place.organisation}"
-            f" · project {place.project_name} · as {place.viewer}\n"
-        )
-        folder = Path(stack.enter_context(TemporaryDirectory(prefix="registry-demo-")))
+        console.print(f"[bold]Model Registry {place.server_version}[/] · {escape(place.summary)}\n")
         told = Story(client, place.project, console, folder).tell()
         console.print(
             "\nEvery model file was fetched back: same SHA-256, same predictions. (The demo opens only its own files:"

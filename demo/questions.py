@@ -84,11 +84,11 @@ def _learned(data: dict[str, Any]) -> Table:
     runs = {link["downstream"] for link in walked if link["kind"] == "USED" and link["role"] == "TRAINING"}
     trained = {link["downstream"] for link in walked if link["kind"] == "PRODUCED" and link["upstream"] in runs}
     bases = {link["downstream"]: versions[link["upstream"]] for link in walked if link["kind"] == "DERIVED"}
-    table = Table("version", "how", "accuracy on unseen rows", box=None, padding=(0, 3, 0, 2), header_style="dim")
+    table = _table("version", "how", "accuracy")
     for identity, version in list(versions.items())[:MOST_ROWS]:
         how = "its run read the data" if identity in trained else f"made from {_title(bases[identity])}"
         accuracy = next((one["value"] for one in version["metrics"] if one["name"] == "accuracy"), None)
-        table.add_row(_title(version), how, "" if accuracy is None else f"{accuracy:.1%}")
+        _add_row(table, _title(version), how, "" if accuracy is None else f"{accuracy:.1%}")
     if len(versions) > MOST_ROWS:
         table.add_row(f"and {len(versions) - MOST_ROWS} more", "", "", style="dim")
     return table
@@ -97,7 +97,7 @@ def _learned(data: dict[str, Any]) -> Table:
 def _origin(version: dict[str, Any]) -> Tree:
     """The lineage as a tree, what was made above what it was made from."""
     nodes = {step["node"]["id"]: step["node"] for step in version["upstream"]["steps"]}
-    tree = Tree(f"  {_title(version)}", guide_style="dim")
+    tree = Tree(Text(_title(version)), guide_style="dim")
     _grow(tree, version["id"], nodes, version["upstream"]["links"])
     return tree
 
@@ -120,12 +120,24 @@ def _described(link: dict[str, Any], node: dict[str, Any]) -> Text:
 
 
 def _files(version: dict[str, Any]) -> Table:
-    table = Table("path", "state", "size", "sha256", box=None, padding=(0, 3, 0, 2), header_style="dim")
+    table = _table("path", "state", "size", "sha256")
     for artifact in version["artifacts"]["nodes"]:
         size = decimal(int(artifact["sizeBytes"])) if artifact["sizeBytes"] else ""
-        digest = f"{artifact['sha256'][:12]}…" if artifact["sha256"] else artifact["externalUri"]
-        table.add_row(artifact["path"], artifact["state"], size, digest)
+        digest = f"{artifact['sha256'][:12]}…" if artifact["sha256"] else "(its bytes stay elsewhere)"
+        _add_row(table, artifact["path"], artifact["state"], size, digest)
     return table
+
+
+def _table(*headings: str) -> Table:
+    table = Table(box=None, padding=(0, 2), header_style="dim")
+    for heading in headings:
+        table.add_column(heading, no_wrap=True)
+    return table
+
+
+def _add_row(table: Table, *cells: str) -> None:
+    # As text: names in a registry may look like markup.
+    table.add_row(*(Text(cell) for cell in cells))
 
 
 def _title(version: dict[str, Any]) -> str:

@@ -17,7 +17,6 @@ from demo.client import RegistryProblem, http_client, is_local
 
 START_S: Final = 120.0
 STOP_S: Final = 45.0
-_LOG: Final = "demo-server.log"
 
 
 @dataclass(frozen=True)
@@ -49,14 +48,14 @@ def answers(url: str) -> bool:
 
 
 @contextmanager
-def own_server(data_dir: Path) -> Iterator[str]:
+def own_server(data_dir: Path, log_file: Path) -> Iterator[str]:
     """Run `registry serve` over the data folder for as long as the block lasts; the address it answers at.
 
+    What it logs goes to `log_file`.
     Raises: RegistryProblem with code NO_SERVER when it ends or does not answer within two minutes.
     """
     port = _free_port()
     environment = {**os.environ, "DATA_DIR": str(data_dir), "HOST": "127.0.0.1", "PORT": str(port)}
-    log_file = data_dir / _LOG
     with log_file.open("w") as log:
         # The standard output has the token in its greeting, so it is not kept.
         process = subprocess.Popen(
@@ -106,4 +105,4 @@ def _await_ready(process: "subprocess.Popen[bytes]", url: str, log_file: Path) -
             except httpx2.TransportError:
                 time.sleep(0.1)
     last_lines = "\n".join(log_file.read_text(errors="replace").splitlines()[-5:])
-    raise RegistryProblem("NO_SERVER", f"The server did not start. The last lines of {log_file}:\n{last_lines}")
+    raise RegistryProblem("NO_SERVER", f"The server did not start. The last it said:\n{last_lines}")

@@ -161,7 +161,7 @@ class Story:
         """A run with its data, settings and history, ended as it ended."""
         read = [self._catalogue.dataset_version(lesson.table, "train", batch) for batch in lesson.batches]
         kept = self._catalogue.dataset_version(lesson.table, "test", lesson.table.test)
-        name = f"{lesson.model}: {'train' if lesson.base is None else 'go on'}"
+        name = f"{lesson.model} {'fine-tuning' if lesson.base else 'training'}"
         run = self._catalogue.start_run(name, parameters, read, kept)
         try:
             trained = lesson.learn()
