@@ -69,6 +69,11 @@ class Ground:
             await self.admin.execute(f"drop role {name}")
 
 
+def with_parameters(url: str, parameters: str) -> str:
+    """The address with more parameters."""
+    return f"{url}{'&' if '?' in url else '?'}{parameters}"
+
+
 async def connect(url: str) -> asyncpg.Connection:
     """A connection without a pool."""
     return await asyncpg.connect(asyncpg_dsn(url), timeout=10)

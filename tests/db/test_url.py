@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 
 from db.url import BadDatabaseUrl, asyncpg_dsn
-from tests.db.ground import Ground, fetch
+from tests.db.ground import Ground, fetch, with_parameters
 
 PASSWORD = "s3cr3t-of-ours"
 
@@ -98,8 +98,8 @@ def test_what_comes_out_goes_in_again_unchanged() -> None:
         lambda url: url.replace("postgresql://", "postgres://"),
         lambda url: url.replace("postgresql://", "POSTGRESQL+ASYNCPG://"),
         lambda url: f'"{url}"',
-        lambda url: _with(url, "application_name=a%20name&channel_binding=prefer&connect_timeout=5"),
-        lambda url: _with(url.replace("sslmode=disable", ""), "ssl=false"),
+        lambda url: with_parameters(url, "application_name=a%20name&channel_binding=prefer&connect_timeout=5"),
+        lambda url: with_parameters(url.replace("sslmode=disable", ""), "ssl=false"),
     ],
     ids=["postgres", "capitals and driver", "quotes", "parameters", "ssl=false"],
 )
@@ -110,7 +110,7 @@ async def test_every_spelling_reaches_the_server(spell: Callable[[str], str], da
 
 
 async def test_server_settings_in_the_address_hold_in_the_session(database_url: str) -> None:
-    url = _with(database_url, "application_name=a%20name&statement_timeout=12345")
+    url = with_parameters(database_url, "application_name=a%20name&statement_timeout=12345")
     connection = await asyncpg.connect(asyncpg_dsn(url))
     assert await connection.fetchval("show application_name") == "a name"
     assert await connection.fetchval("show statement_timeout") == "12345ms"
@@ -134,7 +134,3 @@ async def test_a_percent_encoded_password_reaches_the_server_decoded(ground: Gro
     login = replace(await ground.login(), password="a:b/c?d#e@f g%h+ü")
     await ground.admin.execute(f"alter role {login.name} password '{login.password}'")
     assert await fetch(login.to(await ground.database()), "select session_user::text") == [(login.name,)]
-
-
-def _with(url: str, parameters: str) -> str:
-    return f"{url}{'&' if '?' in url else '?'}{parameters}"
