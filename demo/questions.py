@@ -21,7 +21,7 @@ LEARNED: Final = """query WhoLearnedFromThis($data: ID!) {
  node(id: $data) { ... on DatasetVersion {
   digest rowCount dataset { name }
   downstream(depth: 6) {
-   steps { depth node { id ... on Version { label model { name } metrics { name phase value } } } }
+   steps { node { id createdAt ... on Version { label model { name } metrics { name phase value } } } }
    links { kind role upstream downstream }
   }
  } }
@@ -78,14 +78,15 @@ def ask_all(client: Client, told: Told, console: Console, links: Links) -> None:
 
 
 def _learned(data: dict[str, Any]) -> Table:
-    """The versions downstream, nearest first, with the way the data reached each of them."""
+    """The versions downstream, newest first, with the way the data reached each of them."""
     steps, walked = data["downstream"]["steps"], data["downstream"]["links"]
     versions = {step["node"]["id"]: step["node"] for step in steps if "label" in step["node"]}
     runs = {link["downstream"] for link in walked if link["kind"] == "USED" and link["role"] == "TRAINING"}
     trained = {link["downstream"] for link in walked if link["kind"] == "PRODUCED" and link["upstream"] in runs}
     bases = {link["downstream"]: versions[link["upstream"]] for link in walked if link["kind"] == "DERIVED"}
     table = _table("version", "how", "accuracy")
-    for identity, version in list(versions.items())[:MOST_ROWS]:
+    newest_first = sorted(versions.items(), key=lambda entry: str(entry[1]["createdAt"]), reverse=True)
+    for identity, version in newest_first[:MOST_ROWS]:
         how = "its run read the data" if identity in trained else f"made from {_title(bases[identity])}"
         accuracy = next((one["value"] for one in version["metrics"] if one["name"] == "accuracy"), None)
         _add_row(table, _title(version), how, "" if accuracy is None else f"{accuracy:.1%}")

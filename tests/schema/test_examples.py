@@ -1,0 +1,176 @@
+"""The example tabs of GraphiQL: each tells what it is for, is valid, and does what it says."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from graphql import DocumentNode, OperationDefinitionNode, parse
+from starlette.applications import Starlette
+
+from db.session import Database
+from resolvers.context import Operation
+from schema.build import build_schema
+from server.worker import work_once
+from storage.store import ObjectStore
+from tests.tenant import Tenant
+
+FOLDER = Path(__file__).parents[2] / "schema/examples"
+EXAMPLES = sorted(FOLDER.glob("*.graphql"))
+PASTE = "PASTE_A_{}_ID"
+ASKING = [example for example in EXAMPLES if "subscription" not in example.read_text()]
+
+
+def text_of(stem: str) -> str:
+    return (FOLDER / f"{stem}.graphql").read_text()
+
+
+def operations(document: DocumentNode) -> list[OperationDefinitionNode]:
+    return [node for node in document.definitions if isinstance(node, OperationDefinitionNode)]
+
+
+def variables_of(example: Path, pasted: dict[str, str]) -> dict[str, Any]:
+    """The variables beside an example, after a reader has pasted the ids that are known so far."""
+    beside = example.with_suffix(".json")
+    given: dict[str, Any] = json.loads(beside.read_text()) if beside.exists() else {}
+    return {name: pasted.get(value, value) if isinstance(value, str) else value for name, value in given.items()}
+
+
+def ids_in(answer: dict[str, Any]) -> dict[str, str]:
+    """What a mutation made, by the placeholder that asks for it."""
+    made: dict[str, str] = {}
+    for payload in answer.values():
+        for kind in ("model", "run", "version", "artifact"):
+            if isinstance(payload, dict) and payload.get(kind) and "id" in payload[kind]:
+                article = "AN" if kind == "artifact" else "A"
+                made[f"PASTE_{article}_{kind.upper()}_ID"] = payload[kind]["id"]
+    return made
+
+
+async def read_through(tenant: Tenant, example: Path, pasted: dict[str, str]) -> dict[str, dict[str, Any]]:
+    """The answers of all operations of an example, run from top to bottom."""
+    answers: dict[str, dict[str, Any]] = {}
+    for operation in operations(parse(example.read_text())):
+        assert operation.name is not None
+        answers[operation.name.value] = await run(tenant, example, operation.name.value, pasted)
+        pasted |= ids_in(answers[operation.name.value])
+    return answers
+
+
+async def run(tenant: Tenant, example: Path, operation: str, pasted: dict[str, str]) -> dict[str, Any]:
+    response = await tenant.http.post(
+        "/graphql",
+        json={
+            "query": example.read_text(),
+            "variables": variables_of(example, pasted),
+            "operationName": operation,
+        },
+        headers={"authorization": f"Bearer {tenant.client.token}"},
+    )
+    answer: dict[str, Any] = response.json()
+    assert "errors" not in answer, answer["errors"]
+    data: dict[str, Any] = answer["data"]
+    return data
+
+
+async def filled(tenant: Tenant) -> dict[str, str]:
+    """A registry with a version that learned from data; what a reader can paste."""
+    data = await tenant.dataset_version()
+    training = await tenant.run(datasets=[{"datasetVersion": data, "role": "TRAINING"}])
+    metrics = [{"name": "accuracy", "phase": "TEST", "value": 0.9}]
+    model = await tenant.model(name="digits-reader")
+    version = await tenant.version(model, label="1.0.0", run=training, metrics=metrics)
+    return {PASTE.format("PROJECT"): tenant.project, PASTE.format("VERSION"): version}
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: str(example.stem))
+def test_an_example_begins_with_a_title_and_a_sentence(example: Path) -> None:
+    title, sentence, rest = example.read_text().split("\n", 2)
+    assert title.startswith("# ")
+    assert sentence.startswith("# ")
+    assert sentence.endswith((".", "?"))
+    assert not rest.startswith("#")
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: str(example.stem))
+def test_every_operation_of_an_example_has_a_name_for_its_tab(example: Path) -> None:
+    assert all(operation.name is not None for operation in operations(parse(example.read_text())))
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: str(example.stem))
+def test_variables_beside_an_example_are_those_it_takes(example: Path) -> None:
+    taken = {
+        variable.variable.name.value
+        for operation in operations(parse(example.read_text()))
+        for variable in operation.variable_definitions or ()
+    }
+    assert set(variables_of(example, {})) == taken
+
+
+@pytest.mark.parametrize("example", ASKING, ids=lambda example: str(example.stem))
+async def test_an_example_runs_from_top_to_bottom(example: Path, tenant: Tenant) -> None:
+    answers = await read_through(tenant, example, await filled(tenant))
+    assert all(value is not None for answer in answers.values() for value in answer.values())
+
+
+@pytest.mark.parametrize("example", ASKING, ids=lambda example: str(example.stem))
+async def test_an_example_without_variables_runs_in_an_empty_registry(example: Path, tenant: Tenant) -> None:
+    if not example.with_suffix(".json").exists():
+        await read_through(tenant, example, {})
+
+
+async def test_the_model_is_found_by_its_name(tenant: Tenant) -> None:
+    pasted = await filled(tenant)
+    answers = await read_through(tenant, FOLDER / "20_model_by_name.graphql", pasted)
+    assert [node["label"] for node in answers["ModelByName"]["model"]["versions"]["nodes"]] == ["1.0.0"]
+
+
+async def test_the_lineage_goes_from_a_version_to_its_data(tenant: Tenant) -> None:
+    answers = await read_through(tenant, FOLDER / "30_where_did_it_come_from.graphql", await filled(tenant))
+    (model,) = answers["WhereDidItComeFrom"]["models"]["nodes"]
+    steps = model["versions"]["nodes"][0]["upstream"]["steps"]
+    assert [step["node"]["__typename"] for step in steps] == ["Run", "DatasetVersion"]
+
+
+async def test_the_lineage_goes_from_data_to_the_versions_that_learned_from_it(tenant: Tenant) -> None:
+    answers = await read_through(tenant, FOLDER / "40_who_learned_from_it.graphql", await filled(tenant))
+    (dataset,) = answers["WhoLearnedFromIt"]["datasets"]["nodes"]
+    steps = dataset["versions"]["nodes"][0]["downstream"]["steps"]
+    assert [step["node"].get("label") for step in steps] == [None, "1.0.0"]
+
+
+async def test_the_steps_of_registering_end_with_a_version(tenant: Tenant) -> None:
+    answers = await read_through(tenant, FOLDER / "50_register_a_version.graphql", await filled(tenant))
+    payload = answers["RegisterVersion"]["createVersion"]
+    assert payload["errors"] == []
+    assert payload["version"]["metrics"] == [{"name": "accuracy", "phase": "TEST", "value": 0.93}]
+
+
+async def test_the_steps_of_uploading_end_with_a_download(
+    tenant: Tenant, database: Database, store: ObjectStore
+) -> None:
+    example, pasted = FOLDER / "60_upload_a_file.graphql", await filled(tenant)
+    announced = await run(tenant, example, "Announce", pasted)
+    pasted |= ids_in(announced)
+    (part,) = announced["createUpload"]["artifact"]["upload"]["parts"]
+    async with httpx2.AsyncClient() as http:
+        assert (await http.put(part["url"], content=b"hello")).status_code == 200
+        completed = await run(tenant, example, "Complete", pasted)
+        assert completed["completeUpload"]["errors"] == []
+        while await work_once(database, store):
+            pass
+        file = (await run(tenant, example, "Download", pasted))["node"]
+        assert file["state"] == "AVAILABLE"
+        got = await http.get(file["download"]["url"])
+    assert hashlib.sha256(got.content).hexdigest() == variables_of(example, {})["sha256"]
+
+
+async def test_the_live_stream_begins_with_a_beat(app: Starlette, tenant: Tenant) -> None:
+    context = Operation(app.state.services, tenant.actor)
+    stream: Any = await build_schema().subscribe(text_of("70_heartbeat"), context_value=context)
+    first = await anext(stream)
+    await stream.aclose()
+    assert first.errors is None
+    assert first.data["heartbeat"]["serverVersion"]
