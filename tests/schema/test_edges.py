@@ -1,0 +1,169 @@
+"""Every edge is declared as data and fetched for all parents of a list in one statement."""
+
+from typing import Any
+
+import httpx2
+import pytest
+from sqlalchemy import PrimaryKeyConstraint, UniqueConstraint, select
+from sqlmodel import col
+from strawberry.types.base import StrawberryList, StrawberryOptional
+
+from db.base import columns
+from db.codes import Role
+from db.session import Database
+from resolvers import ids
+from schema.build import build_schema
+from schema.edges import Edge
+from schema.node import RowNode
+from schema.root import NODE_TYPES
+from tests.schema.valid_inputs import valid_input
+from tests.tenant import Client, Tenant, found_tenant, join
+
+SCHEMA = build_schema()
+# What is no edge of rows: values inside the row, walks, and URLs that are signed when they are asked for.
+COMPUTED = {"tags", "parameters", "upstream", "downstream", "download", "parts"}
+EDGES = [
+    (node, field)
+    for node in NODE_TYPES
+    for field in node.__strawberry_definition__.fields  # type: ignore[attr-defined]  # set by strawberry.type
+    if field.base_resolver is not None and field.python_name not in COMPUTED
+]
+every_edge = pytest.mark.parametrize(
+    ("node", "field"), EDGES, ids=[f"{node.__name__}.{field.python_name}" for node, field in EDGES]
+)
+PARENTS = 4
+
+
+def edge_of(field: Any) -> Edge:
+    found = field.metadata["edge"]
+    assert isinstance(found, Edge)
+    return found
+
+
+def graph_name(field: Any) -> str:
+    name: str = SCHEMA.config.name_converter.get_graphql_name(field)
+    return name
+
+
+def is_connection(field: Any) -> bool:
+    """Whether the edge is a page; otherwise it is a row or a plain list."""
+    return not isinstance(field.type, StrawberryOptional | StrawberryList) and any(
+        argument.python_name == "first" for argument in field.arguments
+    )
+
+
+@every_edge
+def test_an_edge_says_which_rows_belong_to_which(node: type[RowNode], field: Any) -> None:
+    edge = edge_of(field)
+    assert edge.parent_key in {column.name for column in columns(node.table)}
+    assert edge.child_key in {column.name for column in columns(edge.table)}
+
+
+@every_edge
+def test_an_edge_is_found_by_an_index(node: type[RowNode], field: Any) -> None:
+    edge = edge_of(field)
+    table = columns(edge.table)[0].table
+    keys = [[column.name for column in index.columns] for index in table.indexes]
+    keys += [
+        [column.name for column in constraint.columns]
+        for constraint in table.constraints
+        if isinstance(constraint, PrimaryKeyConstraint | UniqueConstraint)
+    ]
+    wanted = ["org_id"] if edge.child_key == "org_id" else ["org_id", edge.child_key]
+    assert [key for key in keys if key[: len(wanted)] == wanted], f"{table.name}.{edge.child_key} has no index"
+
+
+@pytest.fixture(scope="module")
+async def full(database: Database, http: httpx2.AsyncClient) -> Tenant:
+    """An organisation with some parents of every edge, each with children."""
+    tenant = await found_tenant(database, http)
+    base, run = await tenant.version(), await tenant.run()
+    for _ in range(PARENTS):
+        team = await tenant.client.make("createTeam", "team", name=tenant.name())
+        await tenant.client.make("createProject", "project", team=team, name=tenant.name())
+        data = await tenant.dataset_version()
+        own_run = await tenant.run(datasets=[{"datasetVersion": data}])
+        point = {"name": "loss", "phase": "TRAINING", "value": 0.5}
+        await tenant.client.make("logMetrics", "run", run=own_run, metrics=[point])
+        version = await tenant.version(run=own_run, baseVersion=base, metrics=[point])
+        for owner in ({"version": version}, {"run": run}):
+            given = await valid_input(tenant, "createUpload")
+            given.pop("version")
+            await tenant.client.change("createUpload", "replayed", **given, **owner)
+        await join(database, http, tenant.org_id, tenant.name(), Role.READER)
+    return tenant
+
+
+async def parents_of(tenant: Tenant, node: type[RowNode], edge: Edge) -> list[str]:
+    """Global ids of rows that have this edge, none of them at the far end of another one's."""
+    table = node.table
+    key = next(column for column in columns(table) if column.name == edge.parent_key)
+    statement = select(col(table.id)).where(col(table.org_id) == tenant.org_id, key.is_not(None))
+    async with tenant.database.change(tenant.org_id) as change:
+        found = (await change.execute(statement.order_by(col(table.id).desc()).limit(PARENTS))).scalars()
+        return [ids.encode(node.__name__, row_id) for row_id in found]
+
+
+async def statements_of(client: Client, statements: list[str], query: str, gids: list[str]) -> list[str]:
+    """What a query sends, from the opening of its snapshot on."""
+    # The token is looked up now and then; not in the moment after it was.
+    await client("{ serverVersion }")
+    statements.clear()
+    await client(query, ids=gids)
+    return list(statements)
+
+
+@every_edge
+async def test_an_edge_takes_one_statement_for_any_number_of_parents(
+    full: Tenant, statements: list[str], node: type[RowNode], field: Any
+) -> None:
+    parents = await parents_of(full, node, edge_of(field))
+    assert len(parents) == (1 if node.__name__ == "Organisation" else PARENTS)
+    inner = "__typename" if not is_connection(field) else "nodes { id } pageInfo { hasNextPage }"
+    query = "query($ids: [ID!]!) { nodes(ids: $ids) { ... on %s { %s { %s } } } }"
+    one = query % (node.__name__, graph_name(field), inner)
+    for gids in (parents[:1], parents):
+        # The view opened, the parents, the edge.
+        assert len(await statements_of(full.client, statements, one, gids)) == 3
+    if is_connection(field):
+        counted = query % (node.__name__, graph_name(field), f"{inner} totalCount")
+        for gids in (parents[:1], parents):
+            assert len(await statements_of(full.client, statements, counted, gids)) == 4
+
+
+@pytest.mark.parametrize("name", ["teams", "projects", "models", "runs", "datasets"])
+async def test_a_list_of_the_organisation_takes_one_statement(full: Tenant, statements: list[str], name: str) -> None:
+    sent = await statements_of(full.client, statements, f"{{ {name} {{ nodes {{ id }} }} }}", [])
+    assert len(sent) == 2
+    sent = await statements_of(full.client, statements, f"{{ {name} {{ totalCount edges {{ cursor }} }} }}", [])
+    assert len(sent) == 3
+
+
+async def test_edges_of_edges_take_one_statement_a_level(full: Tenant, statements: list[str]) -> None:
+    query = """{ models(first: 9) { nodes { versions(first: 9) { nodes {
+        run { versions(first: 9) { nodes { artifacts(first: 2) { nodes { upload { state } } } } } } } } } } }"""
+    sent = await statements_of(full.client, statements, query, [])
+    assert len(sent) == 1 + 6
+
+
+@pytest.mark.parametrize("count", [1, PARENTS])
+async def test_a_walk_takes_one_statement_a_level_and_one_for_each_kind_of_thing(
+    full: Tenant, statements: list[str], count: int
+) -> None:
+    versions = await tenant_versions(full)
+    query = """query($ids: [ID!]!) { nodes(ids: $ids) { ... on Version {
+        upstream(depth: 9) { steps { node { __typename id } } links { kind } } } } }"""
+    sent = await statements_of(full.client, statements, query, versions[:count])
+    # From a version to its run and base, from the run to its data, and once in vain from there.
+    levels, kinds = 3, 3
+    assert len(sent) == 1 + 1 + levels + kinds
+
+
+async def tenant_versions(tenant: Tenant) -> list[str]:
+    """The versions that have a run."""
+    answer = await tenant.client("{ runs { nodes { versions { nodes { id } } } } }")
+    return [version["id"] for run in answer["runs"]["nodes"] for version in run["versions"]["nodes"]]
+
+
+async def test_a_query_without_rows_opens_nothing(full: Tenant, statements: list[str]) -> None:
+    assert await statements_of(full.client, statements, "{ serverVersion supportedFrameworks }", []) == []

@@ -1,0 +1,186 @@
+"""Every failure that a mutation declares can happen, and comes as data with type, code, path and a sentence."""
+
+import hashlib
+from collections.abc import Awaitable, Callable
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from graphql import GraphQLObjectType, GraphQLUnionType
+
+from registry import errors
+from schema.errors import ERROR_TYPES, as_data
+from tests.schema.valid_inputs import MUTATIONS, SCHEMA, reference_fields, refusal_of, title, unknown, valid_input
+from tests.tenant import Tenant
+
+Given = dict[str, Any]
+LONG = "x" * 201
+
+
+def declared_errors(mutation: str) -> set[str]:
+    """The types of the failures in the payload of a mutation."""
+    union = SCHEMA.type_map[f"{title(mutation)}Error"]
+    assert isinstance(union, GraphQLUnionType)
+    return {member.name for member in union.types}
+
+
+async def _taken(tenant: Tenant, mutation: str) -> Given:
+    given = await valid_input(tenant, mutation)
+    await tenant.client.change(mutation, "replayed", **given)
+    return given | ({"sha256": uuid4().hex * 2} if "sha256" in given else {})
+
+
+async def _model_name_taken(tenant: Tenant, _: str) -> Given:
+    other = tenant.name()
+    await tenant.model(name=other)
+    return {"model": await tenant.model(), "name": other}
+
+
+async def _ended_run(tenant: Tenant, mutation: str) -> Given:
+    given = await valid_input(tenant, mutation)
+    await tenant.client.change("finishRun", "replayed", run=given["run"], status="FAILED")
+    return given
+
+
+async def _external(tenant: Tenant, _: str) -> Given:
+    given = await valid_input(tenant, "createExternalArtifact")
+    made = await tenant.client.change("createExternalArtifact", "artifact { id }", **given)
+    return {"artifact": made["artifact"]["id"]}
+
+
+async def _external_with_bad_key(tenant: Tenant, mutation: str) -> Given:
+    return await _external(tenant, mutation) | {"idempotencyKey": " "}
+
+
+def _with(**values: Any) -> Callable[[Tenant, str], Awaitable[Given]]:
+    async def given(tenant: Tenant, mutation: str) -> Given:
+        return await valid_input(tenant, mutation) | values
+
+    return given
+
+
+async def _unknown_reference(tenant: Tenant, mutation: str) -> Given:
+    given = await valid_input(tenant, mutation)
+    name, kind = next((name, kind) for name, kind in reference_fields(mutation).items() if name in given)
+    return given | {name: unknown(kind)}
+
+
+async def _reused_key(tenant: Tenant, mutation: str) -> Given:
+    key = {"idempotencyKey": "once"}
+    await tenant.client.change("createTeam", "replayed", name=tenant.name(), **key)
+    given = await _external(tenant, mutation) if mutation == "completeUpload" else await valid_input(tenant, mutation)
+    return given | key
+
+
+BAD_METRIC = [{"name": "loss", "phase": "TEST", "value": 1.0, "step": "-1"}]
+CASES: dict[tuple[str, str], Callable[[Tenant, str], Awaitable[Given]]] = {
+    **{(name, "IdempotencyKeyReusedError"): _reused_key for name in MUTATIONS},
+    **{(name, "NotFoundError"): _unknown_reference for name in MUTATIONS if name != "createTeam"},
+    **{
+        (name, "NameTakenError"): _taken
+        for name in (
+            "createTeam", "createProject", "createModel", "createDataset", "createVersion", "createUpload",
+            "createExternalArtifact",
+        )
+    },
+    ("updateModel", "NameTakenError"): _model_name_taken,
+    **{
+        (name, "InvalidValueError"): _with(name=LONG)
+        for name in ("createTeam", "createProject", "createModel", "updateModel", "createDataset", "createRun")
+    },
+    ("createDatasetVersion", "InvalidValueError"): _with(digest="unknown"),
+    ("createVersion", "InvalidValueError"): _with(label=" "),
+    ("logParameters", "InvalidValueError"): _with(parameters=[{"name": "a", "value": 1}, {"name": "a", "value": 1}]),
+    ("logMetrics", "InvalidValueError"): _with(metrics=BAD_METRIC),
+    ("logVersionMetrics", "InvalidValueError"): _with(metrics=BAD_METRIC),
+    ("finishRun", "InvalidValueError"): _with(status="RUNNING"),
+    ("createUpload", "InvalidValueError"): _with(sha256="abc"),
+    ("createExternalArtifact", "InvalidValueError"): _with(path="../model"),
+    ("completeUpload", "InvalidValueError"): _external_with_bad_key,
+    ("abortUpload", "InvalidValueError"): _with(idempotencyKey=" "),
+    ("logParameters", "ConflictError"): _ended_run,
+    ("logMetrics", "ConflictError"): _ended_run,
+    ("finishRun", "ConflictError"): _ended_run,
+    ("completeUpload", "ConflictError"): _external,
+    ("abortUpload", "ConflictError"): _external,
+    ("createUpload", "TooLargeError"): _with(sizeBytes=str(2**40)),
+    ("completeUpload", "UploadIncompleteError"): _with(),
+}  # fmt: skip
+
+
+def test_every_declared_failure_of_every_mutation_is_tried_below() -> None:
+    assert set(CASES) == {(mutation, error) for mutation in MUTATIONS for error in declared_errors(mutation)}
+
+
+@pytest.mark.parametrize(("mutation", "error"), CASES)
+async def test_a_refusal_is_data(tenant: Tenant, mutation: str, error: str) -> None:
+    given = await CASES[mutation, error](tenant, mutation)
+    refusal = await refusal_of(tenant.client, mutation, given)
+    assert refusal["__typename"] == error
+    assert refusal["code"] == "".join(f"_{c}" if c.isupper() else c.upper() for c in error)[1:].removesuffix("_ERROR")
+    assert refusal["path"], "the client cannot tell which input it is about"
+    assert refusal["path"][0] in SCHEMA.type_map[f"{title(mutation)}Input"].fields  # type: ignore[attr-defined]  # an input
+    assert refusal["message"].endswith(".")
+
+
+@pytest.mark.parametrize("mutation", MUTATIONS)
+def test_every_failure_tells_at_least_message_path_and_code(mutation: str) -> None:
+    interface: Any = SCHEMA.type_map["UserError"]
+    for name in declared_errors(mutation):
+        member = SCHEMA.type_map[name]
+        assert isinstance(member, GraphQLObjectType)
+        assert interface in member.interfaces
+
+
+def test_every_failure_of_the_rules_has_a_type_in_the_graph() -> None:
+    assert set(ERROR_TYPES) == set(errors.Failure.__subclasses__())
+
+
+@pytest.mark.parametrize(
+    ("failure", "more"),
+    [
+        (errors.NotFound("Model", ("model",)), {}),
+        (errors.NameTaken("model", "iris", "project"), {"name": "iris"}),
+        (errors.TooLarge(2, 1), {"limit_bytes": 1}),
+        (errors.UploadIncomplete("These are missing.", (1, 3)), {"part_numbers": [1, 3]}),
+        (errors.IdempotencyKeyReused(), {}),
+    ],
+)
+def test_a_failure_is_shown_with_all_it_knows(failure: errors.Failure, more: Given) -> None:
+    assert vars(as_data(failure)) == {
+        "message": failure.message,
+        "path": list(failure.path),
+        "code": failure.code,
+        **more,
+    }
+
+
+async def test_a_taken_name_is_told_as_it_would_be_stored(tenant: Tenant) -> None:
+    await tenant.model(name="größe")
+    document = """mutation($input: CreateModelInput!) { createModel(input: $input) {
+        errors { ... on NameTakenError { name message } } } }"""
+    given = {"project": tenant.project, "name": "  gro\u0308ße ", "framework": "sklearn"}
+    (error,) = (await tenant.client(document, input=given))["createModel"]["errors"]
+    assert error["name"] == "größe"
+    assert "'größe'" in error["message"]
+
+
+async def test_a_refused_change_leaves_nothing_behind(tenant: Tenant) -> None:
+    known = await tenant.dataset_version()
+    datasets = [{"datasetVersion": known}, {"datasetVersion": unknown("DatasetVersion")}]
+    await tenant.client.refusal("createRun", "run", project=tenant.project, name="half", datasets=datasets)
+    answer = await tenant.client(
+        "query($id: ID!) { runs { totalCount } lineageNode(id: $id) { downstream { links { kind } } } }", id=known
+    )
+    assert answer == {"runs": {"totalCount": 0}, "lineageNode": {"downstream": {"links": []}}}
+
+
+async def test_too_large_tells_the_limit(tenant: Tenant) -> None:
+    given = await valid_input(tenant, "createUpload") | {
+        "sizeBytes": str(2**40),
+        "sha256": hashlib.sha256().hexdigest(),
+    }
+    document = """mutation($input: CreateUploadInput!) { createUpload(input: $input) {
+        errors { ... on TooLargeError { limitBytes } } } }"""
+    (error,) = (await tenant.client(document, input=given))["createUpload"]["errors"]
+    assert error == {"limitBytes": str(64 * 1024 * 1024)}
