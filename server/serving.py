@@ -7,7 +7,7 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import AsyncExitStack, ExitStack, closing, contextmanager
 from datetime import timedelta
 from types import FrameType
 
@@ -50,12 +50,19 @@ class _Server(uvicorn.Server):
         super().__init__(config)
         self._application = app
         self._announce = announce
+        self._opened = AsyncExitStack()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start, then announce."""
+        """Open what the application needs, start, then announce. What refuses to open is raised as it is."""
+        await self._opened.enter_async_context(self._application.router.lifespan_context(self._application))
         await super().startup(sockets)
         if self.started:
             self._announce()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Drain, then close what was opened."""
+        await super().shutdown(sockets)
+        await self._opened.aclose()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin to drain: uvicorn waits for streams and sockets, which never end by themselves."""
@@ -84,6 +91,8 @@ def serve(settings: Settings, out: Console) -> None:
             log_config=None,
             access_log=False,
             server_header=False,
+            # The server opens the application itself: uvicorn would log a refusal as a traceback.
+            lifespan="off",
             ws="websockets-sansio",
             ws_max_size=MAX_FRAME_BYTES,
             timeout_graceful_shutdown=GRACE_S,

@@ -1,0 +1,257 @@
+"""`registry serve` from its start to its end, and from a violent end to the next start."""
+
+import hashlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+import httpx2
+import pytest
+
+from db.url import asyncpg_dsn
+from tests import services
+from tests.server.processes import (
+    PATIENCE_S,
+    Server,
+    command,
+    descendants,
+    environment,
+    folder_open_to_all,
+    registry,
+    serving,
+    start,
+)
+
+CONTENT = b"weights"
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    yield from folder_open_to_all()
+
+
+@pytest.fixture
+def data_dir(folder: Path) -> Path:
+    return folder / "data"
+
+
+@pytest.fixture
+def external() -> dict[str, str]:
+    """The settings of services that run elsewhere."""
+    endpoint = {name.upper(): value for name, value in services.store_settings().items()}
+    return endpoint | {"DATABASE_ROLE_PREFIX": services.ROLES.prefix}
+
+
+def make_team(server: Server, name: str) -> str:
+    team: str = server.make("createTeam", "team", name=name)
+    return team
+
+
+def teams(server: Server) -> set[str]:
+    """The names of the teams, without the one that every organisation begins with."""
+    answer = server.ask("{ teams(first: 100) { nodes { name } } }")
+    return {node["name"] for node in answer["teams"]["nodes"]} - {"default"}
+
+
+def upload(server: Server) -> str:
+    """The id of an artifact whose content is in the store and has yet to be verified."""
+    project = server.make("createProject", "project", team=make_team(server, "uploaders"), name="uploads")
+    model = server.make("createModel", "model", project=project, name="model", framework="sklearn")
+    artifact = server.make(
+        "createUpload",
+        "artifact",
+        "id upload { parts { url } }",
+        version=server.make("createVersion", "version", model=model, label="v1"),
+        path="model.bin",
+        kind="MODEL",
+        sha256=hashlib.sha256(CONTENT).hexdigest(),
+        sizeBytes=str(len(CONTENT)),
+    )
+    (part,) = artifact["upload"]["parts"]
+    assert httpx2.put(part["url"], content=CONTENT).status_code == 200
+    completed: str = server.make("completeUpload", "artifact", artifact=artifact["id"])
+    return completed
+
+
+def artifact_when_verified(server: Server, artifact: str) -> dict[str, Any]:
+    """Its state and download, once the worker has looked at it."""
+    document = "query($id: ID!) { node(id: $id) { ... on Artifact { state download { url } } } }"
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        found: dict[str, Any] = server.ask(document, id=artifact)["node"]
+        if found["state"] != "VERIFYING":
+            return found
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_a_file_uploaded_before_a_restart_is_downloaded_after_it(data_dir: Path) -> None:
+    with serving(data_dir) as first:
+        assert first.health()["status"] == "ok"
+        assert first.pids.keys() == {"server", "worker", "Postgres", "S3"}
+        artifact = upload(first)
+        assert artifact_when_verified(first, artifact)["state"] == "AVAILABLE"
+    with serving(data_dir) as second:
+        assert second.token == first.token
+        assert httpx2.get(artifact_when_verified(second, artifact)["download"]["url"]).content == CONTENT
+
+
+def test_ctrl_c_ends_every_process_and_is_no_failure(data_dir: Path) -> None:
+    with serving(data_dir) as server:
+        assert server.press_ctrl_c() == 0
+        server.wait_until_nothing_is_left()
+        assert "Traceback" not in server.output()
+
+
+def test_ctrl_c_during_the_start_leaves_nothing(data_dir: Path) -> None:
+    process = subprocess.Popen(
+        command("serve"),
+        env=environment({"PORT": "0", "DATA_DIR": str(data_dir)}),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        process_group=0,
+    )
+    deadline = time.monotonic() + PATIENCE_S
+    while not (begun := descendants(process.pid)):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    server = Server(process, data_dir, family=(process.pid, *begun))
+    assert server.press_ctrl_c() != 0
+    server.wait_until_nothing_is_left()
+    with serving(data_dir) as next_server:
+        assert teams(next_server) == set()
+
+
+def test_whichever_process_is_killed_the_rest_ends_and_the_next_start_has_the_data(data_dir: Path) -> None:
+    written: set[str] = set()
+    for victim in ("server", "worker", "Postgres", "S3"):
+        with serving(data_dir) as server:
+            assert teams(server) == written
+            make_team(server, victim)
+            written.add(victim)
+            os.kill(server.pids[victim], signal.SIGKILL)
+            assert server.process.wait(PATIENCE_S) == (-signal.SIGKILL if victim == "server" else 1)
+            if victim != "server":
+                assert "ended by itself" in server.output()
+            server.wait_until_nothing_is_left()
+    with serving(data_dir) as server:
+        assert teams(server) == written
+
+
+def test_everything_killed_at_once_is_recovered_from(data_dir: Path) -> None:
+    server = start(data_dir)
+    make_team(server, "kept")
+    for pid in server.family:
+        os.kill(pid, signal.SIGKILL)
+    server.process.wait(PATIENCE_S)
+    server.said.unlink()
+    with serving(data_dir) as next_server:
+        assert teams(next_server) == {"kept"}
+
+
+def test_a_taken_port_is_told_with_what_to_do(data_dir: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        ran = registry("serve", PORT=str(port), DATA_DIR=str(data_dir))
+    assert ran.status == 1
+    assert ran.err.startswith(f"Cannot listen on 127.0.0.1:{port}: ")
+    assert f"PORT={port + 1}" in ran.err
+    assert not data_dir.exists()
+
+
+def test_a_second_server_over_the_same_folder_is_refused(data_dir: Path) -> None:
+    with serving(data_dir) as server:
+        ran = registry("serve", PORT="0", DATA_DIR=str(data_dir))
+        assert ran.status == 1
+        assert f"is in use by process {server.process.pid}" in ran.err
+        assert "Traceback" not in ran.err
+        assert server.health()["status"] == "ok"
+
+
+def test_a_token_is_made_beside_a_server_and_without_one(data_dir: Path) -> None:
+    alone = registry("token", "create", DATA_DIR=str(data_dir))
+    assert alone.status == 0, alone.err
+    with serving(data_dir) as server:
+        beside = registry("token", "create", DATA_DIR=str(data_dir))
+        for ran in (alone, beside):
+            server.token = ran.out.strip()
+            assert teams(server) == set()
+
+
+def test_what_the_data_folder_tells_is_for_its_owner_only(data_dir: Path) -> None:
+    with serving(data_dir):
+        files = [path for path in data_dir.iterdir() if path.is_file()]
+        assert {path.name for path in files} >= {"token", "running.json", "worker.log"}
+        assert {path.stat().st_mode & 0o077 for path in files} == {0}
+
+
+async def test_with_services_of_ones_own_nothing_else_is_run(external: dict[str, str], data_dir: Path) -> None:
+    name = f"registry_served_{uuid4().hex[:8]}"
+    url = await services.create_database(name)
+    try:
+        with serving(data_dir, DATABASE_URL=url, **external) as server:
+            assert server.health()["database"] == server.health()["object_store"] == "ok"
+            assert server.pids.keys() == {"server"}
+            assert not data_dir.exists()
+    finally:
+        await services.drop_database(name)
+
+
+async def test_only_the_part_that_has_no_address_is_run(data_dir: Path, external: dict[str, str]) -> None:
+    del external["DATABASE_ROLE_PREFIX"]
+    with serving(data_dir, **external) as server:
+        assert server.health()["status"] == "ok"
+        assert server.pids.keys() == {"server", "worker", "Postgres"}
+
+
+async def test_a_schema_that_is_behind_is_refused_with_the_command(external: dict[str, str], data_dir: Path) -> None:
+    name = f"registry_behind_{uuid4().hex[:8]}"
+    url = await services.create_database(name, template=None)
+    try:
+        ran = registry("serve", PORT="0", DATA_DIR=str(data_dir), DATABASE_URL=url, **external)
+        assert ran.status == 1
+        assert "`registry migrate`" in ran.err
+        assert "Traceback" not in ran.err
+    finally:
+        await services.drop_database(name)
+
+
+async def test_a_role_that_owns_tables_is_refused(external: dict[str, str], data_dir: Path) -> None:
+    name = f"registry_unsafe_{uuid4().hex[:8]}"
+    url = await services.create_database(name)
+    connection = await asyncpg.connect(asyncpg_dsn(url))
+    try:
+        await connection.execute("create schema own")
+        await connection.execute(f"grant create on schema own to {services.ROLES.app}")
+        await connection.execute("create table own.things ()")
+        await connection.execute(f"alter table own.things owner to {services.ROLES.app}")
+        ran = registry("serve", PORT="0", DATA_DIR=str(data_dir), DATABASE_URL=url, **external)
+        assert ran.status == 1
+        assert f"The role {services.ROLES.app} is a superuser, bypasses row-level security or owns tables." in ran.err
+        assert "Traceback" not in ran.err
+    finally:
+        await connection.close()
+        await services.drop_database(name)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+@pytest.mark.skipif(sys.platform != "linux" or not shutil.which("setpriv"), reason="needs setpriv of Linux")
+def test_an_ordinary_user_serves_from_a_closed_home(folder: Path) -> None:
+    home = folder / "home of daemon"
+    home.mkdir(0o700)
+    shutil.chown(home, "daemon", "daemon")
+    # The one right it keeps lets it read this virtual environment, which may be in root's home.
+    become = ["setpriv", "--reuid=daemon", "--regid=daemon", "--clear-groups"]
+    rights = ["--inh-caps=-all,+dac_read_search", "--ambient-caps=-all,+dac_read_search"]
+    with serving(home / "data", [*become, *rights], HOME=str(home)) as server:
+        make_team(server, "theirs")
+        assert {path.lstat().st_uid for path in (home / "data").rglob("*")} == {home.stat().st_uid}
