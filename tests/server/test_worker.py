@@ -1,0 +1,185 @@
+"""The worker: does what is due, puts off what fails, outlives what it does not know, and ends when told to."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy import select, text
+from sqlmodel import col
+
+from db.base import utc_now
+from db.codes import JobKind
+from db.session import Database
+from db.tables import Job
+from registry import organisations, verification
+from registry.jobs import Lease
+from resolvers.context import Services
+from server import worker
+from server.app import create_services
+from server.settings import Settings
+from storage.store import ObjectStore
+from tests import services
+
+PATIENCE_S = 15.0
+
+
+@pytest.fixture(scope="module")
+async def own(settings: Settings, worker_id: str) -> AsyncIterator[Services]:
+    """Services over a database of this module's own: a worker takes the jobs of everybody."""
+    name = f"registry_worker_{worker_id}"
+    url = await services.create_database(name)
+    made = create_services(Settings.model_validate({**settings.model_dump(), "database_url": url}))
+    yield made
+    await made.database.close()
+    await services.drop_database(name)
+
+
+@pytest.fixture
+async def org_id(own: Services) -> UUID:
+    return (await organisations.found(own.database, f"org {uuid4()}")).id
+
+
+async def put_in(database: Database, org_id: UUID, kind: str, due_s: float = -60.0) -> UUID:
+    job_id = uuid4()
+    async with database.change(org_id) as change:
+        await change.execute(
+            text(
+                "insert into registry.job (org_id, id, created_at, kind, subject_id, run_after, attempts)"
+                " values (:org_id, :id, now(), :kind, :id, :run_after, 0)"
+            ),
+            {"org_id": org_id, "id": job_id, "kind": kind, "run_after": utc_now() + timedelta(seconds=due_s)},
+        )
+    return job_id
+
+
+async def jobs_of(database: Database, org_id: UUID) -> dict[UUID, Any]:
+    async with database.change(org_id) as change:
+        rows = await change.execute(
+            select(col(Job.id), col(Job.last_error), col(Job.run_after)).where(col(Job.org_id) == org_id)
+        )
+        return {row.id: row for row in rows}
+
+
+async def until(reached: Callable[[], Any]) -> None:
+    async with asyncio.timeout(PATIENCE_S):
+        while not await reached():
+            await asyncio.sleep(0.02)
+
+
+async def test_without_work_there_is_nothing_to_do(own: Services, org_id: UUID) -> None:
+    await put_in(own.database, org_id, JobKind.CLEAR_UPLOAD, due_s=3_600)
+    async with own.store:
+        assert not await worker.work_once(own.database, own.store)
+
+
+async def test_a_job_that_fails_is_put_off_with_its_reason(own: Services, org_id: UUID) -> None:
+    job_id = await put_in(own.database, org_id, JobKind.VERIFY_ARTIFACT)
+
+    async with own.store:
+        assert await worker.work_once(own.database, own.store)
+
+    job = (await jobs_of(own.database, org_id))[job_id]
+    assert job.last_error.startswith("NotFound: ")
+    assert job.run_after > utc_now() - timedelta(seconds=1)
+
+
+async def test_a_job_of_another_release_stops_nobody(
+    own: Services, org_id: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    strange = await put_in(own.database, org_id, "TEACH_A_FISH", due_s=-120)
+    await put_in(own.database, org_id, "", due_s=-110)
+    known = await put_in(own.database, org_id, JobKind.CLEAR_UPLOAD, due_s=-60)
+    done: list[UUID] = []
+
+    async def clear(_database: Database, _store: ObjectStore, lease: Lease) -> None:
+        done.append(lease.job_id)
+
+    monkeypatch.setattr(worker, "HANDLERS", {JobKind.CLEAR_UPLOAD: clear})
+    async with own.store:
+        for _ in range(3):
+            assert await worker.work_once(own.database, own.store)
+
+    assert done == [known]
+    assert "does not know" in (await jobs_of(own.database, org_id))[strange].last_error
+
+
+async def test_a_bug_in_one_job_does_not_stop_the_others(
+    own: Services, org_id: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad, good = [await put_in(own.database, org_id, JobKind.VERIFY_ARTIFACT, due_s) for due_s in (-60, -30)]
+    done: list[UUID] = []
+
+    async def verify(_database: Database, _store: ObjectStore, lease: Lease) -> None:
+        if lease.job_id == bad:
+            raise ZeroDivisionError("a bug")
+        done.append(lease.job_id)
+
+    monkeypatch.setattr(worker, "HANDLERS", {**verification.HANDLERS, JobKind.VERIFY_ARTIFACT: verify})
+    stop = asyncio.Event()
+    running = asyncio.create_task(worker.run(own, stop))
+    await until(lambda: asyncio.sleep(0, good in done))
+    stop.set()
+    await asyncio.wait_for(running, PATIENCE_S)
+
+    assert (await jobs_of(own.database, org_id))[bad].last_error == "ZeroDivisionError: a bug"
+
+
+async def test_a_job_under_way_is_finished_before_the_end(
+    own: Services, org_id: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = await put_in(own.database, org_id, JobKind.CLEAR_UPLOAD)
+    begun, go_on = asyncio.Event(), asyncio.Event()
+    done: list[UUID] = []
+
+    async def clear(_database: Database, _store: ObjectStore, lease: Lease) -> None:
+        begun.set()
+        await go_on.wait()
+        done.append(lease.job_id)
+
+    monkeypatch.setattr(worker, "HANDLERS", {JobKind.CLEAR_UPLOAD: clear})
+    stop = asyncio.Event()
+    running = asyncio.create_task(worker.run(own, stop))
+    await asyncio.wait_for(begun.wait(), PATIENCE_S)
+    stop.set()
+    go_on.set()
+    await asyncio.wait_for(running, PATIENCE_S)
+
+    assert done == [job_id]
+
+
+async def test_several_workers_share_the_work(
+    own: Services, org_id: UUID, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put = {await put_in(own.database, org_id, JobKind.CLEAR_UPLOAD) for _ in range(20)}
+    done: list[UUID] = []
+
+    async def clear(_database: Database, _store: ObjectStore, lease: Lease) -> None:
+        await asyncio.sleep(0.01)
+        done.append(lease.job_id)
+
+    monkeypatch.setattr(worker, "HANDLERS", {JobKind.CLEAR_UPLOAD: clear})
+    stop = asyncio.Event()
+    running = [asyncio.create_task(worker.run(replace(own, store=ObjectStore(settings.store)), stop)) for _ in range(4)]
+    await until(lambda: asyncio.sleep(0, len(done) >= len(put)))
+    stop.set()
+    await asyncio.wait_for(asyncio.gather(*running), PATIENCE_S)
+
+    assert len(done) == len(put)
+    assert set(done) == put
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_signal_tells_it_to_stop(number: signal.Signals) -> None:
+    stop = worker.stop_on_signals()
+    try:
+        os.kill(os.getpid(), number)
+        await asyncio.wait_for(stop.wait(), PATIENCE_S)
+    finally:
+        for used in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().remove_signal_handler(used)
