@@ -15,9 +15,7 @@ def services(app: Starlette) -> Services:
     return found
 
 
-async def test_what_is_read_twice_is_the_same_until_the_operation_is_renewed(
-    tenant: Tenant, services: Services
-) -> None:
+async def test_what_is_read_twice_is_the_same_until_a_renewal(tenant: Tenant, services: Services) -> None:
     model = await tenant.model(name="before")
     operation = Operation(services, tenant.actor)
     try:

@@ -40,17 +40,19 @@ def test_a_page_of_another_size_is_refused(size: int) -> None:
         page_args(None, None, size, None)
 
 
-@pytest.mark.parametrize(
-    "given", [(1, None, 1, None), (1, None, None, "c"), (None, "c", 1, None), (None, "c", None, "c")]
-)
-def test_a_page_goes_in_one_direction(given: tuple[Any, Any, Any, Any]) -> None:
+WINDOWS = [(1, None, 1, None), (1, None, None, "c"), (None, "c", 1, None), (None, "c", None, "c")]
+
+
+@pytest.mark.parametrize("window", WINDOWS)
+def test_a_page_goes_in_one_direction(window: tuple[Any, Any, Any, Any]) -> None:
     with pytest.raises(BadInput, match="either forward"):
-        page_args(*given)
+        page_args(*window)
 
 
-@given(
-    st.uuids(), st.integers(0, 2**31 - 1), st.text(st.characters(exclude_characters="\0", codec="utf-8"), max_size=200)
-)
+names = st.text(st.characters(exclude_characters="\0", codec="utf-8"), max_size=200)
+
+
+@given(st.uuids(), st.integers(0, 2**31 - 1), names)
 def test_a_cursor_comes_back_as_the_values_it_was_made_of(row_id: UUID, number: int, name: str) -> None:
     assert decode_cursor(encode_cursor([row_id]), Model, Order()) == [row_id]
     assert decode_cursor(encode_cursor([number, row_id]), Version, BY_NUMBER) == [number, row_id]
