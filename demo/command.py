@@ -37,7 +37,8 @@ def run(folder: Path) -> None:
         try:
             _tell(console, url.rstrip("/"), token, folder)
         except RegistryProblem as problem:
-            Console(stderr=True, highlight=False).print(f"[red]{problem.code}[/] {escape(problem.message)}")
+            said = f"[red]{problem.code}[/] {escape(problem.message)}"
+            Console(stderr=True, highlight=False, soft_wrap=True).print(said)
             sys.exit(1)
         except KeyboardInterrupt:
             sys.exit(130)

@@ -81,6 +81,6 @@ def _importance(estimator: Any, table: Table) -> dict[str, Any]:
 
 def _permuted(estimator: Any, sample: Sample) -> Floats:
     found: Floats = permutation_importance(
-        estimator, sample.features, sample.labels, n_repeats=3, random_state=SEED
+        estimator, sample.features, sample.labels, n_repeats=2, random_state=SEED
     ).importances_mean
     return found

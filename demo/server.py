@@ -85,7 +85,9 @@ def access_to(url: str, given: str | None, data_dir: Path) -> Access:
     # The kept token is this machine's alone and goes to no other.
     if is_local(url) and kept_in.is_file():
         return Access(kept_in.read_text().strip(), is_kept=True, kept_in=kept_in)
-    message = "No token is known. Give --token or set REGISTRY_TOKEN; `registry token create` makes one."
+    message = (
+        "No token is known. Give --token or set REGISTRY_TOKEN; `make token` or `registry token create` makes one."
+    )
     raise RegistryProblem("UNAUTHENTICATED", message)
 
 
