@@ -72,7 +72,7 @@ class ApiToken(Row, table=True):
 
     principal_id: UUID
     name: str = Field(sa_type=Name)
-    token_hash: bytes = Field(unique=True, sa_column_kwargs={"info": {"secret": True}})
+    token_hash: bytes = Field(unique=True, repr=False, sa_column_kwargs={"info": {"secret": True}})
     last_four: str
     expires_at: datetime = Field(sa_type=Time)
     revoked_at: datetime | None = Field(default=None, sa_type=Time)
@@ -315,7 +315,7 @@ class Upload(Row, table=True):
     artifact_id: UUID
     bucket: str
     object_key: str
-    store_upload_id: str | None = Field(default=None, sa_column_kwargs={"info": {"secret": True}})
+    store_upload_id: str | None = Field(default=None, repr=False, sa_column_kwargs={"info": {"secret": True}})
     part_size_bytes: int = Field(sa_type=BigInteger)
     part_count: int
     state: UploadState = Field(default=UploadState.OPEN, sa_type=code(UploadState))

@@ -68,8 +68,9 @@ async def alter(
         setattr(row, name, values[name])
     await flush(change, taken)
     shown = [name for name in before if name in _shown(row)]
-    earlier, later = ({name: before[name] for name in shown}, {name: getattr(row, name) for name in shown})
-    record(change, actor, row, verb, earlier, later)
+    if shown:
+        earlier, later = ({name: before[name] for name in shown}, {name: getattr(row, name) for name in shown})
+        record(change, actor, row, verb, earlier, later)
     return row
 
 

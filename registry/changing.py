@@ -54,7 +54,11 @@ async def run(
     Raises: IdempotencyKeyReused, and what the rule and the database raise.
     """
     async for attempt in stamina.retry_context(
-        on=lambda error: sqlstate(error) in RETRYABLE, attempts=_ATTEMPTS, wait_initial=0.02, wait_max=0.5
+        on=lambda error: sqlstate(error) in RETRYABLE,
+        attempts=_ATTEMPTS,
+        wait_initial=0.02,
+        wait_jitter=0.05,
+        wait_max=0.5,
     ):
         with attempt:
             async with database.change(actor.org_id) as change:
@@ -64,7 +68,7 @@ async def run(
 
 
 async def forget(database: Database) -> None:
-    """Remove the keys that are older than a week, of all organisations: row-level security lets a worker see no others."""
+    """Remove the keys of all organisations that are older than a week: row-level security shows a worker no others."""
     async with database.as_worker() as connection:
         await connection.execute(delete(Idempotency))
 
@@ -110,6 +114,8 @@ def _own(change: Change, actor: Actor, key: str) -> tuple[Any, ...]:
 
 
 def _hash(name: str, values: Mapping[str, Any]) -> bytes:
-    """SHA-256 over the name of the change and all its values, whatever their order."""
-    canonical = orjson.dumps([name, values], option=orjson.OPT_SORT_KEYS, default=str)
+    """SHA-256 over the name of the change and all values that were given, whatever their order."""
+    # A value that was not given must not look like text of the same spelling.
+    given = {key: value for key, value in values.items() if value is not inputs.KEEP}
+    canonical = orjson.dumps([name, given], option=orjson.OPT_SORT_KEYS, default=str)
     return hashlib.sha256(canonical).digest()

@@ -136,7 +136,7 @@ async def test_a_refused_append_takes_the_whole_change_back(database: Database, 
     before = await is_whole(database, tenant.org_id)
     with pytest.raises(DBAPIError, match="event_body_check"):
         async with database.change(tenant.org_id) as change:
-            change.events.append(event({"v": 1, "long": "x" * 65_536}))
+            change.events.append(event({"v": 1, "long": "x" * 66_560}))
     assert await is_whole(database, tenant.org_id) == before
 
 

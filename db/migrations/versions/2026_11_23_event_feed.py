@@ -20,7 +20,7 @@ create table ev.stream (
 ) with (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000)
 """
 
-# `body` is hashed as the text it is stored as: nothing may rewrite it.
+# `body` is hashed as the text it is stored as: nothing may rewrite it. It has room for two images of 32 KiB.
 EVENT = """
 create table ev.event (
   org_id uuid not null references ev.stream,
@@ -29,7 +29,7 @@ create table ev.event (
   kind text not null,
   subject text not null,
   actor text not null,
-  body text not null check (octet_length(body) <= 65536),
+  body text not null check (octet_length(body) <= 66560),
   prev_hash bytea not null,
   hash bytea not null,
   primary key (org_id, seq)
@@ -56,7 +56,7 @@ begin
   select head_seq, head_hash into v_seq, v_hash from ev.stream where org_id = p_org for update;
   if not found then raise exception 'this organisation has no event stream' using errcode = 'P0002'; end if;
   for v_event in
-    select e ->> 'kind' as kind, e ->> 'subject' as subject, e ->> 'actor' as actor, (e -> 'body')::text as body
+    select e ->> 'kind' as kind, e ->> 'subject' as subject, e ->> 'actor' as actor, e ->> 'body' as body
       from jsonb_array_elements(p_events) with ordinality as t(e, place) order by place
   loop
     v_seq := v_seq + 1;

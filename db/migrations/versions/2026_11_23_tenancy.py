@@ -39,7 +39,8 @@ returns table (org_id uuid, principal_id uuid, principal_kind text, principal_na
 language plpgsql security definer set search_path = pg_catalog, registry as $$
 begin
   update registry.api_token t set last_used_at = now()
-    where t.token_hash = p_token_hash and (t.last_used_at is null or t.last_used_at < now() - interval '1 minute');
+    where t.token_hash = p_token_hash and t.revoked_at is null and t.expires_at > now()
+      and (t.last_used_at is null or t.last_used_at < now() - interval '1 minute');
   return query
     select p.org_id, p.id, p.kind, p.name, t.expires_at,
            coalesce(jsonb_agg(jsonb_build_object('role', b.role, 'scope_kind', b.scope_kind, 'scope_id', b.scope_id))
