@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
+import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -13,6 +14,8 @@ from db.migrate import SchemaBehind, require_current
 from registry.faults import refusal_of
 from resolvers.context import Services
 from storage.errors import StoreError
+
+log = structlog.get_logger(__name__)
 
 _PING_S = 1.0
 _REMEMBERED_S = 1.0
@@ -50,9 +53,10 @@ class Health:
         except SchemaBehind:
             return "behind: run `registry migrate`"
         except Exception as error:
-            if isinstance(error, TimeoutError) or refusal_of(error):
-                return "unavailable"
-            raise
+            # A wrong password or database is for the log: whoever may probe need not know which.
+            if not isinstance(error, TimeoutError) and refusal_of(error) is None:
+                log.warning("health.database_refused", error=str(error))
+            return "unavailable"
         return "ok"
 
     async def _ask_store(self) -> str:

@@ -14,6 +14,7 @@ from server.metrics import REQUEST_SECONDS
 
 log = structlog.get_logger(__name__)
 _LONGEST_ID = 128
+_METHODS = ("GET", "HEAD", "POST", "OPTIONS")
 
 
 def configure(level: str, *, human: bool = False) -> None:
@@ -24,7 +25,13 @@ def configure(level: str, *, human: bool = False) -> None:
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    renderer = [structlog.dev.ConsoleRenderer()] if human else [structlog.processors.dict_tracebacks, _as_json]
+    # Local variables stay out of tracebacks: they hold tokens, keys and what people sent.
+    renderer: list[Any]
+    if human:
+        renderer = [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
+    else:
+        told = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+        renderer = [structlog.processors.ExceptionRenderer(told), _as_json]
     formatter = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=shared, processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderer]
     )
@@ -79,12 +86,15 @@ class RequestLog:
 
         try:
             await self._app(scope, receive, send_with_id)
+        except Exception:
+            # Whoever is further out answers for it.
+            status = status or 500
+            raise
         finally:
             seconds = time.perf_counter() - began
-            route, method = _route(scope), scope.get("method")
+            route, method = _route(scope), _method(scope)
             if scope["type"] == "http":
-                # A method that was refused is any text: as a label it could grow without end.
-                REQUEST_SECONDS.labels("OTHER" if status == 405 else method, route, str(status)).observe(seconds)
+                REQUEST_SECONDS.labels(method, route, str(status)).observe(seconds)
             log.info(f"{scope['type']}.done", route=route, method=method, status=status, ms=round(seconds * 1e3, 2))
 
 
@@ -95,6 +105,12 @@ def _request_id(scope: Scope) -> str:
             if text.isascii() and text.isprintable():
                 return text
     return uuid4().hex
+
+
+def _method(scope: Scope) -> str | None:
+    """The method if it is a usual one: a label must not grow with what strangers send. None for a WebSocket."""
+    method: str | None = scope.get("method")
+    return method if method in (None, *_METHODS) else "OTHER"
 
 
 def _route(scope: Scope) -> str:

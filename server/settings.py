@@ -21,7 +21,7 @@ class NotConfigured(ValueError):
 class Settings(BaseSettings):
     """The configuration of one process, frozen at its start. With nothing set it runs on its embedded services."""
 
-    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True, hide_input_in_errors=True)
 
     debug: bool = Field(False, description="Human-readable logs at level DEBUG instead of JSON.")
     host: str = Field("127.0.0.1", description="The address to listen on.")
@@ -58,7 +58,7 @@ class Settings(BaseSettings):
     )
     max_model_size_mb: int = Field(10_240, ge=1, le=5_000_000, description="The largest artifact, in MiB.")
     supported_frameworks: Annotated[tuple[str, ...], NoDecode] = Field(
-        FRAMEWORKS, description="What models may be made with, separated by commas."
+        FRAMEWORKS, min_length=1, description="What models may be made with, separated by commas."
     )
 
     data_dir: Path = Field(Path(".data"), description="Where the embedded services keep their files.")
@@ -78,8 +78,11 @@ class Settings(BaseSettings):
     @field_validator("minio_endpoint", "minio_public_endpoint")
     @classmethod
     def _with_scheme(cls, value: str | None) -> str | None:
-        """`host:port`, as MinIO's own tools write it, means plain HTTP."""
-        return value if value is None or "://" in value else f"http://{value}"
+        """`host:port`, as MinIO's own tools write it, means plain HTTP. An address that is none is refused here."""
+        if value is None:
+            return None
+        written = value if "://" in value else f"http://{value}"
+        return StoreConfig(endpoint=written, access_key="", secret_key="").endpoint
 
     @field_validator("database_url", "migration_database_url")
     @classmethod
@@ -88,6 +91,12 @@ class Settings(BaseSettings):
         if value is not None:
             asyncpg_dsn(value.get_secret_value())
         return value
+
+    @field_validator("database_role_prefix")
+    @classmethod
+    def _plain(cls, value: str) -> str:
+        """Refuse a prefix that no role can have."""
+        return Roles(value).prefix
 
     @property
     def roles(self) -> Roles:
