@@ -13,7 +13,7 @@ from db.tables import DatasetVersion, Project, Run
 from registry import inputs, lineage, metrics as metric_points
 from registry.access import Action, Actor, require
 from registry.changes import add, alter, find
-from registry.errors import Conflict, InvalidValue, NotFound
+from registry.errors import Conflict, InvalidValue
 
 MAX_INPUTS = 100
 
@@ -46,11 +46,8 @@ async def create(
     )
     await add(change, actor, run)
     for place, one in enumerate(datasets):
-        try:
-            dataset_version = await find(change, DatasetVersion, one.dataset_version_id, "datasetVersion")
-        except NotFound as failure:
-            failure.path = ("datasets", str(place), *failure.path)
-            raise
+        path = f"datasets.{place}.datasetVersion"
+        dataset_version = await find(change, DatasetVersion, one.dataset_version_id, path)
         await lineage.link(change, actor, LineageKind.USED, dataset_version, run, one.role)
     return run
 
