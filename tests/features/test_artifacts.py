@@ -1,51 +1,172 @@
 """Files from upload to download, over HTTP and straight to the store, as a client does it."""
 
-import hashlib
-import os
+import asyncio
+import re
+import unicodedata
+from datetime import UTC, datetime, timedelta
+from urllib.parse import unquote, urlsplit
 
 import httpx2
+import pytest
 
+from db.codes import PrincipalKind, Role
 from db.session import Database
-from server.worker import work_once
 from storage.store import ObjectStore
-from tests.tenant import Tenant
+from tests import sending
+from tests.tenant import GraphQLFailed, Tenant
 
-ARTIFACT = """artifact { id state sha256 failure download { url }
-  upload { state partCount partSizeBytes parts { number sizeBytes url } } }"""
+DOWNLOAD = "query($id: ID!, $s: Int) { node(id: $id) { ... on Artifact { download(expiresS: $s) { url expiresAt } } } }"
 
 
-async def test_a_file_of_several_parts_comes_back_as_it_was(
+def saved_as(response: httpx2.Response) -> str:
+    """The name a browser saves a download under."""
+    disposition = response.headers["content-disposition"]
+    assert disposition.startswith("attachment; ")
+    encoded = re.search(r"filename\*=UTF-8''([^;]+)$", disposition)
+    if encoded is not None:
+        return unquote(encoded[1], errors="strict")
+    plain = re.fullmatch(r'attachment; filename="([^"]*)"', disposition)
+    assert plain is not None
+    return plain[1]
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("plots/roc curve.png", "roc curve.png"),
+        ("模型/权重.safetensors", "权重.safetensors"),
+        (unicodedata.normalize("NFD", "é.txt"), "é.txt"),
+        ('a"; filename=evil.exe', 'a"; filename=evil.exe'),
+        ("100%25.csv", "100%25.csv"),
+        ("😀.bin", "😀.bin"),
+    ],
+)
+async def test_a_download_is_saved_under_the_last_name_of_its_path(
+    tenant: Tenant, database: Database, store: ObjectStore, path: str, name: str
+) -> None:
+    found = await sending.deliver(
+        tenant.client, database, store, sending.content(), run=await tenant.run(), path=path, kind="PLOT"
+    )
+    assert saved_as(await sending.fetch(found["download"]["url"])) == name
+
+
+@pytest.mark.parametrize(
+    ("declared", "sent"),
+    [("image/png", "image/png"), ("text/html", "application/octet-stream"), (None, "application/octet-stream")],
+)
+async def test_a_download_has_the_type_that_was_announced_unless_a_browser_would_run_it(
+    tenant: Tenant, database: Database, store: ObjectStore, declared: str | None, sent: str
+) -> None:
+    found = await sending.deliver(
+        tenant.client, database, store, sending.content(), run=await tenant.run(), contentType=declared
+    )
+    got = await sending.fetch(found["download"]["url"])
+    assert (found["contentType"], got.headers["content-type"]) == (sent, sent)
+
+
+async def test_a_download_url_lives_as_long_as_was_asked(
     tenant: Tenant, database: Database, store: ObjectStore
 ) -> None:
-    content = os.urandom(9 * 1024 * 1024)
-    version = await tenant.version()
-    created = await tenant.client.change(
-        "createUpload",
-        ARTIFACT,
-        version=version,
-        path="models/größe.bin",
-        kind="MODEL",
-        sha256=hashlib.sha256(content).hexdigest(),
-        sizeBytes=str(len(content)),
-        contentType="application/octet-stream",
-    )
-    assert created["errors"] == []
-    artifact = created["artifact"]
+    found = await sending.deliver(tenant.client, database, store, sending.content(), run=await tenant.run())
+    for expires_s in (1, 300, 900):
+        download = (await tenant.client(DOWNLOAD, id=found["id"], s=expires_s))["node"]["download"]
+        assert f"X-Amz-Expires={expires_s}&" in download["url"]
+        until = datetime.fromisoformat(download["expiresAt"]) - datetime.now(UTC)
+        assert until <= timedelta(seconds=expires_s)
+    for expires_s in (0, -1, 901, 2**31 - 1):
+        with pytest.raises(GraphQLFailed) as refused:
+            await tenant.client(DOWNLOAD, id=found["id"], s=expires_s)
+        assert refused.value.code == "BAD_USER_INPUT"
+
+
+async def test_a_download_url_opens_nothing_else(tenant: Tenant, database: Database, store: ObjectStore) -> None:
+    first, second = [
+        urlsplit((await sending.deliver(tenant.client, database, store, sending.content(), **owner))["download"]["url"])
+        for owner in ({"run": await tenant.run()}, {"version": await tenant.version()})
+    ]
+    url = first.geturl()
     async with httpx2.AsyncClient() as http:
-        start = 0
-        for part in artifact["upload"]["parts"]:
-            size_bytes = int(part["sizeBytes"])
-            put = await http.put(part["url"], content=content[start : start + size_bytes])
-            assert put.status_code == 200
-            start += size_bytes
-        completed = await tenant.client.change("completeUpload", ARTIFACT, artifact=artifact["id"])
-        assert completed["errors"] == []
-        assert completed["artifact"]["state"] == "VERIFYING"
-        assert completed["artifact"]["download"] is None
-        while await work_once(database, store):
-            pass
-        answer = await tenant.client(f"query($id: ID!) {{ node(id: $id) {{ ... on Artifact {{ {ARTIFACT[10:]} }} }}", id=artifact["id"])
-        assert answer["node"]["state"] == "AVAILABLE"
-        got = await http.get(answer["node"]["download"]["url"])
-    assert got.content == content
-    assert "gr%C3%B6%C3%9Fe.bin" in got.headers["content-disposition"]
+        answers = [
+            await http.put(url, content=b"evil"),
+            await http.delete(url),
+            await http.get(url.replace("octet-stream", "html", 1)),
+            await http.get(second._replace(query=first.query).geturl()),
+            await http.get(first._replace(query="").geturl()),
+        ]
+    assert {answer.status_code for answer in answers} == {403}
+
+
+async def test_a_readers_download_is_like_anybodys(tenant: Tenant, database: Database, store: ObjectStore) -> None:
+    data = sending.content()
+    found = await sending.deliver(tenant.client, database, store, data, run=await tenant.run())
+    reader = await tenant.member(Role.READER, PrincipalKind.SERVICE_ACCOUNT)
+    seen = await sending.look(reader, found["id"])
+    assert (await sending.fetch(seen["download"]["url"])).content == data
+
+
+async def test_a_file_of_another_organisation_is_not_there(
+    tenant: Tenant, neighbour: Tenant, database: Database, store: ObjectStore
+) -> None:
+    found = await sending.deliver(tenant.client, database, store, sending.content(), run=await tenant.run())
+    for thing in (found["id"], found["upload"]["id"]):
+        assert (await neighbour.client("query($id: ID!) { node(id: $id) { id } }", id=thing))["node"] is None
+
+
+async def test_urls_hold_no_user_text(tenant: Tenant) -> None:
+    artifact = await sending.announced(tenant.client, sending.content(), run=await tenant.run(), path="secret/plan.bin")
+    for part in artifact["upload"]["parts"]:
+        assert "plan" not in part["url"]
+        assert urlsplit(part["url"]).path.startswith(f"/models/org/{tenant.org_id}/blob/")
+
+
+async def test_a_file_kept_elsewhere_is_a_note_that_nobody_follows(
+    tenant: Tenant, database: Database, store: ObjectStore
+) -> None:
+    knocks: list[str] = []
+
+    async def knocked(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        knocks.append("knock")
+        writer.close()
+
+    async with await asyncio.start_server(knocked, "127.0.0.1", 0) as listener:
+        uri = f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}/model.bin"
+        artifact = await tenant.client.make(
+            "createExternalArtifact", "artifact",
+            run=await tenant.run(), path="model.bin", kind="MODEL", uri=uri, sha256="AB" * 32, sizeBytes="5",
+        )  # fmt: skip
+        await sending.work(database, store)
+        found = await sending.look(tenant.client, artifact)
+        completed = await sending.complete(tenant.client, artifact)
+        aborted = await tenant.client.refusal("abortUpload", "artifact", artifact=artifact)
+        await asyncio.sleep(0)
+
+    assert knocks == []
+    assert (found["state"], found["externalUri"], found["sha256"]) == ("EXTERNAL", uri, "ab" * 32)
+    assert (found["download"], found["upload"], found["verifiedAt"]) == (None, None, None)
+    assert [error["code"] for error in completed["errors"]] == ["CONFLICT"]
+    assert aborted["code"] == "CONFLICT"
+
+
+@pytest.mark.parametrize("uri", ["javascript:alert(document.cookie)", "file:///etc/passwd", "s3://b/é?x=<y>&z#f"])
+async def test_any_address_of_a_file_kept_elsewhere_stays_text(tenant: Tenant, uri: str) -> None:
+    artifact = await tenant.client.make(
+        "createExternalArtifact", "artifact", run=await tenant.run(), path="a", kind="OTHER", uri=uri
+    )
+    assert (await sending.look(tenant.client, artifact))["externalUri"] == uri
+
+
+async def test_a_declared_digest_gives_no_way_to_the_bytes_of_others(
+    tenant: Tenant, neighbour: Tenant, database: Database, store: ObjectStore
+) -> None:
+    data = sending.content()
+    await sending.deliver(tenant.client, database, store, data, run=await tenant.run())
+
+    noted = await neighbour.client.make(
+        "createExternalArtifact", "artifact",
+        run=await neighbour.run(), path="a", kind="MODEL", uri="s3://x/y",
+        sha256=sending.digest(data), sizeBytes=str(len(data)),
+    )  # fmt: skip
+    announced = await sending.announced(neighbour.client, data, run=await neighbour.run())
+
+    assert (await sending.look(neighbour.client, noted))["download"] is None
+    assert announced["download"] is None
