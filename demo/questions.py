@@ -21,7 +21,10 @@ LEARNED: Final = """query WhoLearnedFromThis($data: ID!) {
  node(id: $data) { ... on DatasetVersion {
   digest rowCount dataset { name }
   downstream(depth: 6) {
-   steps { node { id createdAt ... on Version { label model { name } metrics { name phase value } } } }
+   steps { depth node { id createdAt
+    ... on Run { name }
+    ... on Version { label model { name } metrics { name phase value } }
+   } }
    links { kind role upstream downstream }
   }
  } }

@@ -152,16 +152,16 @@ async def test_the_steps_of_uploading_end_with_a_download(
     tenant: Tenant, database: Database, store: ObjectStore
 ) -> None:
     example, pasted = FOLDER / "60_upload_a_file.graphql", await filled(tenant)
-    announced = await run(tenant, example, "Announce", pasted)
+    announced = await run(tenant, example, "UploadAnnounce", pasted)
     pasted |= ids_in(announced)
     (part,) = announced["createUpload"]["artifact"]["upload"]["parts"]
     async with httpx2.AsyncClient() as http:
         assert (await http.put(part["url"], content=b"hello")).status_code == 200
-        completed = await run(tenant, example, "Complete", pasted)
+        completed = await run(tenant, example, "UploadComplete", pasted)
         assert completed["completeUpload"]["errors"] == []
         while await work_once(database, store):
             pass
-        file = (await run(tenant, example, "Download", pasted))["node"]
+        file = (await run(tenant, example, "UploadDownload", pasted))["node"]
         assert file["state"] == "AVAILABLE"
         got = await http.get(file["download"]["url"])
     assert hashlib.sha256(got.content).hexdigest() == variables_of(example, {})["sha256"]
