@@ -93,7 +93,7 @@ async def test_a_download_url_opens_nothing_else(tenant: Tenant, database: Datab
             await http.get(second._replace(query=first.query).geturl()),
             await http.get(first._replace(query="").geturl()),
         ]
-    assert {answer.status_code for answer in answers} == {403}
+    assert {answer.status_code for answer in answers} <= {400, 403}
 
 
 async def test_a_readers_download_is_like_anybodys(tenant: Tenant, database: Database, store: ObjectStore) -> None:
