@@ -5,19 +5,15 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 
-from db.session import Database
 from tests import services
-from tests.db.ground import Ground, connect
+from tests.db.ground import Ground, connect, new_ground
 
 
 @pytest.fixture
 async def ground() -> AsyncIterator[Ground]:
     """Databases, roles and logins on demand, gone after the test."""
-    admin = await connect(services.server_url())
-    made = Ground(admin)
-    yield made
-    await made.clear()
-    await admin.close()
+    async with new_ground() as made:
+        yield made
 
 
 @pytest.fixture
@@ -27,11 +23,3 @@ async def owner(database_url: str) -> AsyncIterator[asyncpg.Connection]:
     await connection.execute(f"set role {services.ROLES.owner}")
     yield connection
     await connection.close()
-
-
-@pytest.fixture
-async def small_pool(database_url: str) -> AsyncIterator[Database]:
-    """The migrated database through two connections at most."""
-    database = Database.connect(database_url, services.ROLES, pool_size=2)
-    yield database
-    await database.close()

@@ -1,12 +1,15 @@
 """Databases, roles and logins that belong to one test, on the server of the suite."""
 
 import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from urllib.parse import quote, urlsplit, urlunsplit
 
 import asyncpg
 
-from db.roles import Roles
+from db import migrate
+from db.roles import Roles, bootstrap
 from db.url import asyncpg_dsn
 from tests import services
 
@@ -48,6 +51,13 @@ class Ground:
         )
         self.databases.append(name)
         return services.database_url(name)
+
+    async def migrated(self) -> tuple[str, Roles]:
+        """A new database with every table, and its roles."""
+        url, roles = await self.database(), self.roles()
+        await bootstrap(url, roles)
+        await migrate.upgrade(url, roles)
+        return url, roles
 
     async def login(self, attributes: str = "") -> Login:
         """A new login with these attributes."""
@@ -96,3 +106,15 @@ async def fetch(url: str, query: str, *values: object) -> list[tuple[object, ...
         return [tuple(row) for row in await connection.fetch(query, *values)]
     finally:
         await connection.close()
+
+
+@asynccontextmanager
+async def new_ground() -> AsyncIterator[Ground]:
+    """A ground for one test, cleared after it."""
+    admin = await connect(services.server_url())
+    ground = Ground(admin)
+    try:
+        yield ground
+    finally:
+        await ground.clear()
+        await admin.close()

@@ -1,0 +1,205 @@
+"""The probes: what each says when all is well, when the database or the object store is away, and on the way out."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
+from uuid import uuid4
+
+import httpx2
+import pytest
+from pydantic import SecretStr
+from sqlalchemy import text
+from starlette.applications import Starlette
+
+from server import health
+from server.app import VERSION, UnsafeRole, create_app, role_warnings
+from server.settings import Settings
+from tests.db.ground import Ground, execute, new_ground
+
+DEAD_DATABASE = SecretStr("postgresql://u:hunter2@127.0.0.1:1/d")
+DEAD_STORE = "http://127.0.0.1:1"
+PROBES = ("/livez", "/readyz", "/health")
+
+Serve = Callable[..., AbstractAsyncContextManager[tuple[httpx2.AsyncClient, Starlette]]]
+
+
+@pytest.fixture
+async def ground() -> AsyncIterator[Ground]:
+    """Databases, roles and logins on demand, gone after the test."""
+    async with new_ground() as made:
+        yield made
+
+
+@pytest.fixture
+def serve(settings: Settings) -> Serve:
+    """An application of the test's own over other settings, which has started although something may be away."""
+
+    @asynccontextmanager
+    async def serving(**changed: Any) -> AsyncIterator[tuple[httpx2.AsyncClient, Starlette]]:
+        app = create_app(settings.model_copy(update={"database_pool_size": 1, **changed}))
+        transport = httpx2.ASGITransport(app=app)
+        async with app.state.services.store, httpx2.AsyncClient(transport=transport, base_url="http://t") as client:
+            yield client, app
+        await app.state.services.database.close()
+
+    return serving
+
+
+async def answers(client: httpx2.AsyncClient) -> dict[str, tuple[int, dict[str, Any]]]:
+    """Status and body of each probe."""
+    found = {}
+    for path in PROBES:
+        response = await client.get(path)
+        assert response.headers["content-type"] == "application/json"
+        assert response.headers["cache-control"] == "no-store"
+        found[path] = (response.status_code, response.json())
+    return found
+
+
+async def test_when_all_is_well_every_probe_says_so(serve: Serve) -> None:
+    async with serve() as (client, _):
+        assert await answers(client) == {
+            "/livez": (200, {"status": "ok"}),
+            "/readyz": (200, {"status": "ok", "database": "ok"}),
+            "/health": (
+                200,
+                {"status": "ok", "version": VERSION, "database": "ok", "object_store": "ok", "warnings": []},
+            ),
+        }
+
+
+async def test_without_a_database_the_process_lives_and_is_not_ready(serve: Serve) -> None:
+    async with serve(database_url=DEAD_DATABASE) as (client, _):
+        found = await answers(client)
+    assert found["/livez"] == (200, {"status": "ok"})
+    assert found["/readyz"] == (503, {"status": "unavailable", "database": "unavailable"})
+    assert found["/health"][0] == 503
+    assert (found["/health"][1]["status"], found["/health"][1]["object_store"]) == ("unavailable", "ok")
+
+
+async def test_without_an_object_store_the_process_is_ready_and_degraded(serve: Serve) -> None:
+    async with serve(minio_endpoint=DEAD_STORE) as (client, _):
+        found = await answers(client)
+    assert found["/readyz"] == (200, {"status": "ok", "database": "ok"})
+    assert found["/health"][0] == 200
+    assert (found["/health"][1]["status"], found["/health"][1]["object_store"]) == ("degraded", "unavailable")
+
+
+async def test_a_bucket_that_is_missing_is_an_object_store_that_is_away(serve: Serve) -> None:
+    async with serve(storage_bucket_models=f"missing-{uuid4().hex}") as (client, _):
+        assert (await answers(client))["/health"][1]["object_store"] == "unavailable"
+
+
+@pytest.mark.parametrize("wrong", ["password", "database"])
+async def test_a_database_that_refuses_the_login_is_away_and_no_failure_of_the_probe(
+    serve: Serve, ground: Ground, wrong: str
+) -> None:
+    login = await ground.login()
+    url = login.to(await ground.database())
+    changed = url.replace(f"/{ground.databases[0]}", "/nothing_there")
+    if wrong == "password":
+        await ground.admin.execute(f"alter role {login.name} nologin")
+        changed = url
+    async with serve(database_url=SecretStr(changed)) as (client, _):
+        assert (await answers(client))["/readyz"] == (503, {"status": "unavailable", "database": "unavailable"})
+
+
+async def test_a_schema_that_is_behind_is_named_with_the_command(serve: Serve, ground: Ground) -> None:
+    async with serve(database_url=SecretStr(await ground.database())) as (client, _):
+        said = {"status": "unavailable", "database": "behind: run `registry migrate`"}
+        assert (await answers(client))["/readyz"] == (503, said)
+
+
+async def test_nothing_is_ready_that_is_about_to_end(serve: Serve) -> None:
+    async with serve() as (client, app):
+        app.state.door.shutdown.set()
+        found = await answers(client)
+    assert found["/livez"] == (200, {"status": "ok"})
+    assert found["/readyz"] == (503, {"status": "draining"})
+
+
+async def test_a_database_that_takes_its_time_is_away(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "_PING_S", 0.05)
+    async with serve() as (client, app), app.state.services.database.as_nobody():
+        assert (await answers(client))["/readyz"][0] == 503
+
+
+async def test_probing_often_asks_the_database_once(serve: Serve) -> None:
+    asked = 0
+
+    async with serve() as (client, app):
+        probes = app.state.health
+        ask = probes._ask_database
+
+        async def counting() -> str:
+            nonlocal asked
+            asked += 1
+            answer: str = await ask()
+            return answer
+
+        probes._ask_database = counting
+        for _ in range(10):
+            await client.get("/readyz")
+        assert asked == 1
+
+
+async def test_a_database_that_comes_back_is_noticed(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "_REMEMBERED_S", 0)
+    async with serve() as (client, app):
+        database = app.state.services.database
+        async with database.as_nobody():
+            monkeypatch.setattr(health, "_PING_S", 0.05)
+            assert (await answers(client))["/readyz"][0] == 503
+        monkeypatch.setattr(health, "_PING_S", 5)
+        assert (await answers(client))["/readyz"][0] == 200
+
+
+async def test_probes_at_once_all_get_an_answer(serve: Serve) -> None:
+    async with serve() as (client, _):
+        responses = await asyncio.gather(*(client.get("/health") for _ in range(20)))
+    assert {response.status_code for response in responses} == {200}
+
+
+async def test_no_probe_repeats_an_address_or_a_password(serve: Serve) -> None:
+    async with serve(database_url=DEAD_DATABASE, minio_endpoint=DEAD_STORE) as (client, _):
+        for path in PROBES:
+            said = (await client.get(path)).text
+            assert "hunter2" not in said
+            assert "127.0.0.1" not in said
+
+
+@pytest.mark.parametrize("path", PROBES)
+async def test_probes_are_only_read(http: httpx2.AsyncClient, path: str) -> None:
+    assert (await http.post(path)).status_code == 405
+    assert (await http.head(path)).status_code == 200
+
+
+async def test_a_superuser_login_is_warned_of(app: Starlette) -> None:
+    database = app.state.services.database
+    async with database.as_nobody() as connection:
+        superuser = await connection.scalar(text("select rolsuper from pg_roles where rolname = session_user"))
+    warnings = await role_warnings(database)
+    assert bool(warnings) == superuser
+    assert all("superuser" in warning for warning in warnings)
+
+
+@pytest.mark.parametrize("unsafe", ["bypassrls", "superuser", "owns a table"])
+async def test_a_role_that_sees_every_organisation_is_refused(serve: Serve, ground: Ground, unsafe: str) -> None:
+    if not await ground.admin.fetchval("select rolsuper from pg_roles where rolname = current_user"):
+        pytest.skip("only a superuser can make such a role")
+    url, roles = await ground.migrated()
+    if unsafe == "owns a table":
+        await execute(
+            url,
+            f"grant create on schema registry to {roles.app}",
+            f"set role {roles.app}",
+            "create table registry.own ()",
+        )
+    else:
+        await ground.admin.execute(f"alter role {roles.app} {unsafe}")
+    changed = {"database_url": SecretStr(url), "database_role_prefix": roles.prefix}
+    async with serve(**changed) as (_, app):
+        with pytest.raises(UnsafeRole, match=roles.app):
+            async with app.router.lifespan_context(app):
+                pytest.fail("it started")
