@@ -6,7 +6,7 @@ import socket
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, closing, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -18,6 +18,7 @@ from sqlalchemy import event, select
 from sqlmodel import col
 
 from bench.seed import Shape, seed
+from bench.wire import Wire, wire
 from db.session import Database
 from db.tables import Project
 from registry.access import Actor
@@ -32,19 +33,23 @@ from server.local import local_services
 from server.settings import Settings
 
 READY_LIMIT_S = 60
-OK = 200
 
 
 @dataclass(frozen=True)
 class Ground:
-    """All that a measurement needs. `http` asks the server process; `services` and `schema` are in this process."""
+    """All that a measurement needs: `address` is the server process; `services` and `schema` are in this process."""
 
     settings: Settings
     services: Services
     schema: MaskingSchema
     actor: Actor
-    http: httpx2.AsyncClient
+    address: str
+    token: str
     shape: Shape
+
+    def wire(self) -> AbstractAsyncContextManager[Wire]:
+        """A connection to the server process."""
+        return wire(self.address, self.token)
 
 
 @contextmanager
@@ -93,13 +98,9 @@ async def ground(settings: Settings, address: str, shape: Shape) -> AsyncIterato
         await seed(
             settings.migration_database, [(member.actor, member.project_id) for member in (first, second)], shape
         )
-        headers = {"authorization": f"Bearer {first.token}", "accept": "application/graphql-response+json"}
-        async with (
-            services.store,
-            httpx2.AsyncClient(base_url=address, headers=headers, timeout=60, trust_env=False) as http,
-        ):
-            await _until_ready(http)
-            yield Ground(settings, services, build_schema(), first.actor, http, shape)
+        await _until_ready(address)
+        async with services.store:
+            yield Ground(settings, services, build_schema(), first.actor, address, first.token, shape)
     finally:
         await services.database.close()
 
@@ -137,12 +138,12 @@ async def _member(database: Database, organisation: str) -> _Member:
     return _Member(token, actor, project_id)
 
 
-async def _until_ready(http: httpx2.AsyncClient) -> None:
+async def _until_ready(address: str) -> None:
     """Wait for the server process. Raises: TimeoutError."""
-    async with asyncio.timeout(READY_LIMIT_S):
+    async with asyncio.timeout(READY_LIMIT_S), httpx2.AsyncClient(base_url=address, trust_env=False) as http:
         while True:
             try:
-                if (await http.get("/readyz")).status_code == OK:
+                if (await http.get("/readyz")).is_success:
                     return
             except httpx2.TransportError:
                 pass

@@ -13,7 +13,7 @@ import orjson
 from strawberry.http import process_result
 
 from bench.bare import Count, connect, enter
-from bench.ground import OK, Ground, statements_of
+from bench.ground import Ground, statements_of
 from bench.report import Line
 from bench.rounds import race
 from bench.seed import Shape
@@ -66,9 +66,10 @@ async def measure(ground: Ground, rounds: int) -> list[Line]:
     async with AsyncExitStack() as stack:
         bare = await stack.enter_async_context(connect(ground.settings))
         statement = await stack.enter_async_context(connect(ground.settings))
+        client = await stack.enter_async_context(ground.wire())
         turns: dict[str, Callable[[], Awaitable[bytes]]] = {
             "in process": lambda: _in_process(ground),
-            "over HTTP": lambda: _over_http(ground),
+            "over HTTP": lambda: client.ask(QUERY, _variables(ground.shape)),
             "asyncpg": lambda: _answer(ground, bare, _in_python),
             "json_agg": lambda: _answer(ground, statement, _in_one_statement),
         }
@@ -101,12 +102,6 @@ async def _in_process(ground: Ground) -> bytes:
 
 def _variables(shape: Shape) -> dict[str, int]:
     return {"models": shape.models, "versions": shape.versions, "artifacts": shape.artifacts}
-
-
-async def _over_http(ground: Ground) -> bytes:
-    response = await ground.http.post("/graphql", json={"query": QUERY, "variables": _variables(ground.shape)})
-    assert response.status_code == OK, response.text
-    return response.content
 
 
 Fetch = Callable[[Ground, asyncpg.Connection], Awaitable[bytes]]

@@ -14,10 +14,11 @@ import orjson
 from boto3.s3.transfer import TransferConfig  # type: ignore[import-untyped]
 from botocore.config import Config
 
-from bench.ground import OK, Ground
+from bench.ground import Ground
 from bench.plan import MIB_BYTES, Plan
 from bench.report import Line
 from bench.rounds import race
+from bench.wire import Wire
 from storage.layout import SMALLEST_PART_BYTES
 
 SIDE_BY_SIDE = 4
@@ -40,12 +41,12 @@ async def measure(ground: Ground, plan: Plan) -> list[Line]:
     Ours hashes the bytes first, as every client must; that the server reads them back afterwards is not part of it.
     """
     boto = _client(ground)
-    version = await _version(ground)
     lines = []
-    async with httpx2.AsyncClient(timeout=60, trust_env=False) as store:
+    async with ground.wire() as client, httpx2.AsyncClient(timeout=60, trust_env=False) as store:
+        version = await _version(client)
         for size_bytes in (plan.small_bytes, plan.large_bytes):
             turns = {
-                "ours": partial(_presigned, ground, store, version, size_bytes),
+                "ours": partial(_presigned, client, store, version, size_bytes),
                 "boto3": partial(_with_boto3, ground, boto, size_bytes),
             }
             times_ms = await race(turns, plan.rounds)
@@ -55,10 +56,9 @@ async def measure(ground: Ground, plan: Plan) -> list[Line]:
     return lines
 
 
-async def _version(ground: Ground) -> str:
+async def _version(client: Wire) -> str:
     """The global id of a version that has room for files."""
-    response = await ground.http.post("/graphql", json={"query": SOME_VERSION})
-    (model,) = orjson.loads(response.content)["data"]["models"]["nodes"]
+    (model,) = orjson.loads(await client.ask(SOME_VERSION, {}))["data"]["models"]["nodes"]
     (version,) = model["versions"]["nodes"]
     return str(version["id"])
 
@@ -67,7 +67,7 @@ def _shown(size_bytes: int) -> str:
     return f"{size_bytes // MIB_BYTES} MiB" if size_bytes >= MIB_BYTES else f"{size_bytes // 1024} KiB"
 
 
-async def _presigned(ground: Ground, store: httpx2.AsyncClient, version: str, size_bytes: int) -> None:
+async def _presigned(client: Wire, store: httpx2.AsyncClient, version: str, size_bytes: int) -> None:
     content = _bytes(size_bytes)
     given = {
         "version": version,
@@ -76,27 +76,17 @@ async def _presigned(ground: Ground, store: httpx2.AsyncClient, version: str, si
         "sha256": hashlib.sha256(content).hexdigest(),
         "sizeBytes": str(size_bytes),
     }
-    artifact = await _change(ground, CREATE, given)
+    artifact = (await client.change(CREATE, given))["artifact"]
     room = asyncio.Semaphore(SIDE_BY_SIDE)
 
     async def put(part: dict[str, Any]) -> None:
         start = (part["number"] - 1) * SMALLEST_PART_BYTES
         async with room:
             sent = await store.put(part["url"], content=content[start : start + int(part["sizeBytes"])])
-        assert sent.status_code == OK, sent.text
+        assert sent.is_success, sent.text
 
     await asyncio.gather(*map(put, artifact["upload"]["parts"]))
-    await _change(ground, COMPLETE, {"artifact": artifact["id"]})
-
-
-async def _change(ground: Ground, document: str, given: dict[str, Any]) -> dict[str, Any]:
-    response = await ground.http.post("/graphql", json={"query": document, "variables": {"input": given}})
-    answer = orjson.loads(response.content)
-    assert "errors" not in answer, answer
-    (payload,) = answer["data"].values()
-    assert not payload["errors"], answer
-    artifact: dict[str, Any] = payload["artifact"]
-    return artifact
+    await client.change(COMPLETE, {"artifact": artifact["id"]})
 
 
 async def _with_boto3(ground: Ground, boto: Any, size_bytes: int) -> None:

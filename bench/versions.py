@@ -10,13 +10,13 @@ from uuid import UUID
 
 import asyncpg
 import orjson
-from strawberry.http import process_result
 
 from bench.bare import Count, connect, enter
-from bench.ground import OK, Ground, statements_of
+from bench.ground import Ground, statements_of
 from bench.plan import Plan
 from bench.report import Line
 from bench.rounds import race
+from bench.wire import Wire
 from db.base import columns
 from db.tables import Version
 from registry.changes import EVENT_SHAPE
@@ -52,7 +52,8 @@ async def measure(ground: Ground, plan: Plan) -> list[Line]:
         connections = [await stack.enter_async_context(connect(ground.settings)) for _ in range(plan.clients)]
         models = await _models(ground, connections[0], plan.clients)
         counted = await _compared(ground, connections[0], models[0])
-        ours = [partial(_over_http, ground, model) for model in models]
+        clients = [await stack.enter_async_context(ground.wire()) for _ in models]
+        ours = [partial(_over_http, client, model) for client, model in zip(clients, models, strict=True)]
         bare = [partial(_bare, ground, one, model) for one, model in zip(connections, models, strict=True)]
         share = plan.batch // plan.clients
         turns = {
@@ -111,31 +112,22 @@ async def _last_event(ground: Ground, connection: asyncpg.Connection) -> dict[st
     return {**found, "subject": found["subject"].partition(":")[0], "body": {**body, "after": after}}
 
 
-def _request(model: UUID) -> dict[str, Any]:
-    given = {"model": ids.encode("Model", model), "label": f"bench {next(_labels)}"}
-    return {"query": CREATE, "variables": {"input": given}}
+def _given(model: UUID) -> dict[str, Any]:
+    return {"model": ids.encode("Model", model), "label": f"bench {next(_labels)}"}
 
 
-def _check(answer: dict[str, Any]) -> None:
-    assert "errors" not in answer, answer
-    assert not answer["data"]["createVersion"]["errors"], answer
-
-
-async def _over_http(ground: Ground, model: UUID) -> None:
-    response = await ground.http.post("/graphql", json=_request(model))
-    assert response.status_code == OK, response.text
-    _check(orjson.loads(response.content))
+async def _over_http(client: Wire, model: UUID) -> None:
+    await client.change(CREATE, _given(model))
 
 
 async def _in_process(ground: Ground, model: UUID) -> None:
-    """One version by the schema in this process."""
-    sent = _request(model)
     operation = Operation(ground.services, ground.actor)
+    variables = {"input": _given(model)}
     try:
-        result = await ground.schema.execute(sent["query"], variable_values=sent["variables"], context_value=operation)
+        result = await ground.schema.execute(CREATE, variable_values=variables, context_value=operation)
     finally:
         await operation.close()
-    _check(orjson.loads(orjson.dumps(process_result(result))))
+    assert not result.errors, result.errors
 
 
 async def _bare(ground: Ground, connection: asyncpg.Connection, model: UUID) -> bytes:
