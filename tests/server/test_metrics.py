@@ -1,0 +1,85 @@
+"""What Prometheus is told, and that nothing strangers send makes it grow."""
+
+import re
+from uuid import uuid4
+
+import httpx2
+import pytest
+from prometheus_client import REGISTRY
+from prometheus_client.parser import text_string_to_metric_families
+from sqlalchemy import text
+
+from db.session import Database
+from server import metrics
+from tests.tenant import Tenant
+
+OURS = (metrics.REQUEST_SECONDS, metrics.AUTHENTICATIONS, metrics.POOL_IN_USE, metrics.POOL_SIZE, metrics.JOBS)
+
+
+async def scraped(http: httpx2.AsyncClient) -> dict[str, list[tuple[dict[str, str], float]]]:
+    """Every sample, by name."""
+    response = await http.get("/metrics/prometheus")
+    assert response.status_code == 200
+    assert response.headers["content-type"].startswith("text/plain")
+    found: dict[str, list[tuple[dict[str, str], float]]] = {}
+    for family in text_string_to_metric_families(response.text):
+        for sample in family.samples:
+            found.setdefault(sample.name, []).append((sample.labels, sample.value))
+    return found
+
+
+def requests(method: str, route: str, status: str) -> float:
+    labels = {"method": method, "route": route, "status": status}
+    return REGISTRY.get_sample_value("registry_http_request_seconds_count", labels) or 0
+
+
+async def test_requests_are_counted_by_method_route_and_status(http: httpx2.AsyncClient) -> None:
+    before = requests("GET", "/livez", "200")
+    await http.get("/livez")
+    assert requests("GET", "/livez", "200") == before + 1
+
+
+async def test_a_query_is_counted(http: httpx2.AsyncClient, tenant: Tenant) -> None:
+    before = requests("POST", "/graphql", "200")
+    await tenant.client("{ __typename }")
+    assert requests("POST", "/graphql", "200") == before + 1
+
+
+@pytest.mark.parametrize("method", ["GET", "DELETE", "BREW", "X" * 100])
+async def test_what_strangers_ask_for_makes_no_labels(http: httpx2.AsyncClient, method: str) -> None:
+    await http.request(method, "/warm/up")
+    before = {tuple(labels.items()) for labels, _ in (await scraped(http))["registry_http_request_seconds_count"]}
+    for _ in range(5):
+        await http.request(method, f"/{uuid4()}?{uuid4()}", headers={"user-agent": str(uuid4())})
+    after = {tuple(labels.items()) for labels, _ in (await scraped(http))["registry_http_request_seconds_count"]}
+    assert after - before <= {(("method", "GET"), ("route", "/metrics"), ("status", "200"))}
+
+
+async def test_methods_that_nobody_knows_are_one_label(http: httpx2.AsyncClient) -> None:
+    before = requests("OTHER", "/graphql", "405")
+    await http.request("BREW", "/graphql")
+    assert requests("OTHER", "/graphql", "405") == before + 1
+
+
+async def test_no_label_holds_a_name_or_an_id(http: httpx2.AsyncClient, tenant: Tenant) -> None:
+    name = f"secret-model-{uuid4()}"
+    await tenant.client("query($id: ID!) { node(id: $id) { id } }", id=await tenant.model(name=name))
+    shown = (await http.get("/metrics/prometheus")).text
+    for hidden in (name, str(tenant.org_id), tenant.org_id.hex, tenant.client.token, tenant.actor.name + '"'):
+        assert hidden not in shown
+
+
+def test_every_metric_of_ours_says_what_it_is_and_is_named_alike() -> None:
+    for metric in OURS:
+        (family,) = metric.collect()
+        assert family.name.startswith("registry_")
+        assert re.fullmatch(r"[A-Z].*\.", family.documentation)
+
+
+async def test_the_connections_in_use_are_shown(http: httpx2.AsyncClient, database: Database) -> None:
+    before = (await scraped(http))["registry_database_connections_in_use"][0][1]
+    async with database.as_nobody() as connection:
+        await connection.execute(text("select 1"))
+        assert (await scraped(http))["registry_database_connections_in_use"][0][1] == before + 1
+    assert (await scraped(http))["registry_database_connections_in_use"][0][1] == before
+    assert (await scraped(http))["registry_database_connections_limit"][0][1] == 20
