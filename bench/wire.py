@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -12,21 +11,28 @@ import orjson
 MOST_BYTES = 16 * 1024**2
 
 
-@dataclass(frozen=True)
 class Wire:
-    """One kept connection to the server, for one request at a time."""
+    """A connection to the server, kept from one request to the next; for one request at a time."""
 
-    reader: asyncio.StreamReader
-    writer: asyncio.StreamWriter
-    headers: bytes
+    def __init__(self, address: str, token: str) -> None:
+        self._place = urlsplit(address)
+        lines = (
+            f"host: {self._place.netloc}",
+            f"authorization: Bearer {token}",
+            "content-type: application/json",
+            "accept: application/graphql-response+json",
+        )
+        self._headers = "".join(f"{line}\r\n" for line in lines).encode()
+        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def ask(self, document: str, variables: Mapping[str, Any]) -> bytes:
         """The body of an answer as it came. Raises: AssertionError unless its status is 200."""
         body = orjson.dumps({"query": document, "variables": variables})
-        self.writer.write(b"POST /graphql HTTP/1.1\r\n%bcontent-length: %d\r\n\r\n%b" % (self.headers, len(body), body))
-        head = (await self.reader.readuntil(b"\r\n\r\n")).lower()
+        reader, writer = await self._connected()
+        writer.write(b"POST /graphql HTTP/1.1\r\n%bcontent-length: %d\r\n\r\n%b" % (self._headers, len(body), body))
+        head = (await reader.readuntil(b"\r\n\r\n")).lower()
         _, _, after = head.partition(b"\r\ncontent-length:")
-        answer = await self.reader.readexactly(int(after.partition(b"\r\n")[0]))
+        answer = await reader.readexactly(int(after.partition(b"\r\n")[0]))
         assert head.startswith(b"http/1.1 200 "), answer
         return answer
 
@@ -39,20 +45,29 @@ class Wire:
         assert not payload["errors"], payload
         return payload
 
+    async def close(self) -> None:
+        """Hang up."""
+        if self._streams is not None:
+            _, writer = self._streams
+            self._streams = None
+            writer.close()
+            await writer.wait_closed()
+
+    async def _connected(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        # The server hangs up when nothing was asked for some seconds, as while the others have their turns.
+        if self._streams is not None and self._streams[0].at_eof():
+            await self.close()
+        if self._streams is None:
+            place = self._place
+            self._streams = await asyncio.open_connection(place.hostname, place.port, limit=MOST_BYTES)
+        return self._streams
+
 
 @asynccontextmanager
 async def wire(address: str, token: str) -> AsyncIterator[Wire]:
-    """A connection to the server at `http://host:port`."""
-    place = urlsplit(address)
-    reader, writer = await asyncio.open_connection(place.hostname, place.port, limit=MOST_BYTES)
-    lines = (
-        f"host: {place.netloc}",
-        f"authorization: Bearer {token}",
-        "content-type: application/json",
-        "accept: application/graphql-response+json",
-    )
+    """A client of the server at `http://host:port`."""
+    client = Wire(address, token)
     try:
-        yield Wire(reader, writer, "".join(f"{line}\r\n" for line in lines).encode())
+        yield client
     finally:
-        writer.close()
-        await writer.wait_closed()
+        await client.close()
