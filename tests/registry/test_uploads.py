@@ -15,6 +15,7 @@ from db.session import Database
 from db.tables import Artifact, Job, Upload
 from registry import uploads
 from registry.errors import Conflict
+from storage.errors import UploadGone
 from storage.store import ObjectStore
 from tests import sending
 from tests.tenant import Client, GraphQLFailed, Tenant, uuid_of
@@ -331,16 +332,30 @@ async def test_an_upload_whose_start_was_lost_goes_on_where_it_stopped(tenant: T
     assert (await sending.complete(tenant.client, again["id"]))["errors"] == []
 
 
-async def test_starting_at_once_keeps_one_upload_in_the_store(tenant: Tenant, store: ObjectStore) -> None:
+async def test_starting_at_once_keeps_one_upload_in_the_store(
+    tenant: Tenant, store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     data = sending.content()
     artifact = await sending.announced(tenant.client, data, run=await tenant.run())
     async with tenant.database.change(tenant.org_id) as change:
         await change.execute(update(Upload).where(col(Upload.org_id) == tenant.org_id).values(store_upload_id=None))
+    begun: list[str] = []
+    begin = store.start_upload
 
+    async def noted(bucket: str, key: str, content_type: str | None) -> str:
+        begun.append(await begin(bucket, key, content_type))
+        return begun[-1]
+
+    monkeypatch.setattr(store, "start_upload", noted)
     await asyncio.gather(
         *(uploads.start(tenant.database, store, tenant.actor, uuid_of(artifact["id"])) for _ in range(5))
     )
 
+    row = await upload_row(tenant.database, tenant.org_id, artifact["id"])
+    assert row.store_upload_id in begun
+    for spare in {*begun} - {row.store_upload_id}:
+        with pytest.raises(UploadGone):
+            await store.list_parts(row.bucket, row.object_key, spare)
     await sending.send(await sending.look(tenant.client, artifact["id"]), data)
     assert (await sending.complete(tenant.client, artifact["id"]))["errors"] == []
 
