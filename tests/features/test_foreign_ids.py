@@ -1,0 +1,105 @@
+"""Ids of a neighbour look exactly like ids of nothing, and no answer holds anything of the neighbour."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.schema.valid_inputs import MUTATIONS, reference_fields, row_of, title, unknown, valid_input
+from tests.tenant import Tenant
+
+REFERENCES = [(mutation, name) for mutation in MUTATIONS for name in reference_fields(mutation)]
+SECRET = "neighbour-secret"
+EVERYTHING = """{
+    viewer { id name } organisation { id name teams { totalCount nodes { id name projects { nodes { id name } } } } }
+    teams { totalCount nodes { id name } } projects { totalCount nodes { id name description } }
+    models { totalCount nodes { id name description tags { key value } versions { totalCount nodes { id label } } } }
+    runs { totalCount nodes { id name parameters { name value } } }
+    datasets { totalCount nodes { id name versions { totalCount nodes { id digest source } } } } }"""
+
+
+async def full_neighbour(neighbour: Tenant) -> list[str]:
+    """The ids of a neighbour's things, each of which holds the secret."""
+    data = await neighbour.dataset_version(source=SECRET)
+    run = await neighbour.run(
+        name=SECRET, parameters=[{"name": SECRET, "value": SECRET}], datasets=[{"datasetVersion": data}]
+    )
+    model = await neighbour.model(name=SECRET, description=SECRET, tags=[{"key": SECRET, "value": SECRET}])
+    version = await neighbour.version(model, label=SECRET, run=run)
+    team = await neighbour.client.make("createTeam", "team", name=SECRET)
+    project = await neighbour.client.make("createProject", "project", team=team, name=SECRET, description=SECRET)
+    return [data, run, model, version, team, project]
+
+
+def untouched(answer: Any, *, foreign: list[str]) -> bool:
+    """Whether nothing of the neighbour stands in an answer."""
+    text = json.dumps(answer)
+    return SECRET not in text and not any(gid in text for gid in foreign)
+
+
+async def test_a_query_of_everything_shows_nothing_of_a_neighbour(tenant: Tenant, neighbour: Tenant) -> None:
+    foreign = await full_neighbour(neighbour)
+    answer = await tenant.client.post(EVERYTHING)
+    assert "errors" not in answer
+    assert untouched(answer, foreign=foreign)
+    assert answer["data"]["models"]["totalCount"] == 0
+    assert answer["data"]["teams"]["totalCount"] == answer["data"]["projects"]["totalCount"] == 1
+    assert not untouched(await neighbour.client.post(EVERYTHING), foreign=foreign)
+
+
+@pytest.mark.parametrize(("mutation", "name"), REFERENCES)
+async def test_a_neighbours_id_in_a_mutation_is_answered_like_an_id_of_nothing(
+    tenant: Tenant, neighbour: Tenant, mutation: str, name: str
+) -> None:
+    own, theirs = await valid_input(tenant, mutation), await valid_input(neighbour, mutation)
+    if name == "run" and "path" in own:
+        del own["version"]
+        theirs["run"] = await neighbour.run()
+    document = f"""mutation($input: {title(mutation)}Input!) {{ {mutation}(input: $input) {{
+        {row_of(mutation)} {{ id }} replayed errors {{ __typename ... on UserError {{ code path message }} }} }} }}"""
+    foreign, nothing = [
+        await tenant.client.post(document, {"input": {**own, name: id_}})
+        for id_ in (theirs[name], unknown(reference_fields(mutation)[name]))
+    ]
+    assert foreign == nothing
+    assert foreign["data"][mutation]["errors"][0]["code"] == "NOT_FOUND"
+    assert untouched(foreign, foreign=[theirs[name]])
+
+
+async def test_no_mutation_of_a_stranger_changes_a_neighbour(tenant: Tenant, neighbour: Tenant) -> None:
+    await full_neighbour(neighbour)
+    before = await neighbour.client(EVERYTHING)
+    for mutation, name in REFERENCES:
+        if mutation not in ("completeUpload", "abortUpload", "createUpload", "createExternalArtifact"):
+            theirs = {
+                "Model": before["models"]["nodes"][0]["id"],
+                "Run": before["runs"]["nodes"][0]["id"],
+                "Team": before["teams"]["nodes"][0]["id"],
+                "Project": before["projects"]["nodes"][0]["id"],
+                "Dataset": before["datasets"]["nodes"][0]["id"],
+                "Version": before["models"]["nodes"][0]["versions"]["nodes"][0]["id"],
+            }[reference_fields(mutation)[name]]
+            await tenant.client.change(mutation, "replayed", **{**await valid_input(tenant, mutation), name: theirs})
+    assert await neighbour.client(EVERYTHING) == before
+
+
+async def test_a_walk_from_a_neighbours_thing_is_not_begun(tenant: Tenant, neighbour: Tenant) -> None:
+    foreign = await full_neighbour(neighbour)
+    answer = await tenant.client.post(
+        """query($ids: [ID!]!, $id: ID!) {
+            nodes(ids: $ids) { id ... on LineageNode { upstream { steps { node { id } } } } }
+            lineageNode(id: $id) { downstream { links { upstream downstream } } } }""",
+        {"ids": foreign, "id": foreign[0]},
+    )
+    assert answer["data"] == {"nodes": [None] * len(foreign), "lineageNode": None}
+
+
+async def test_a_cursor_of_a_neighbours_list_leads_nowhere_but_into_ones_own(tenant: Tenant, neighbour: Tenant) -> None:
+    await neighbour.model()
+    own = await tenant.model()
+    page = await neighbour.client("{ models { pageInfo { endCursor } } }")
+    query = """query($after: String, $before: String) {
+        a: models(after: $after) { nodes { id } } b: models(before: $before, last: 9) { nodes { id } } }"""
+    cursor = page["models"]["pageInfo"]["endCursor"]
+    answer = await tenant.client(query, after=cursor, before=cursor)
+    assert answer["a"]["nodes"] + answer["b"]["nodes"] == [{"id": own}]
