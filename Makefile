@@ -67,8 +67,8 @@ page-if-possible: $(SERVES)
 
 $(PAGE): web/graphiql/package-lock.json web/graphiql/vite.config.mjs web/graphiql/index.html $(wildcard web/graphiql/src/*) | $(SERVES)
 	@echo "Building the GraphiQL page; once, it takes a minute." >&2
-	@.venv/bin/python web/node.py npm ci --prefix web/graphiql --silent
-	@.venv/bin/python web/node.py npm run build --prefix web/graphiql --silent -- --logLevel warn
+	@.venv/bin/python web/node.py npm ci --prefix web/graphiql --loglevel=error
+	@.venv/bin/python web/node.py npm run build --prefix web/graphiql --loglevel=error -- --logLevel warn
 	@touch $@
 
 .venv/bin/python:

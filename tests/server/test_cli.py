@@ -1,0 +1,140 @@
+"""The command line as an operator uses it, against services that run elsewhere."""
+
+import subprocess
+from collections.abc import AsyncIterator
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+from uuid import uuid4
+
+import asyncpg
+import pytest
+
+from db.session import Database
+from db.url import asyncpg_dsn
+from registry.tokens import authenticate
+from server.settings import Settings
+from storage.errors import StoreUnavailable
+from storage.store import ObjectStore
+from tests import services
+from tests.server.processes import PATIENCE_S, command, environment, registry
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+async def empty() -> AsyncIterator[str]:
+    """The address of a database with nothing in it."""
+    name = f"registry_cli_{uuid4().hex[:8]}"
+    yield await services.create_database(name, template=None)
+    await services.drop_database(name)
+
+
+@pytest.fixture
+async def stranger(empty: str) -> AsyncIterator[str]:
+    """The same database for a login that may do nothing there."""
+    name = f"stranger_{uuid4().hex[:8]}"
+    connection = await asyncpg.connect(asyncpg_dsn(empty))
+    await connection.execute(f"create role {name} login password 'strange'")
+    parts = urlsplit(empty)
+    host = parts.netloc.rpartition("@")[2]
+    yield urlunsplit(parts._replace(netloc=f"{name}:strange@{host}"))
+    await connection.execute(f"drop role {name}")
+    await connection.close()
+
+
+def given(url: str, **more: str) -> dict[str, str]:
+    """The settings of a command over this database."""
+    return {"DATABASE_URL": url, "DATABASE_ROLE_PREFIX": services.ROLES.prefix} | more
+
+
+def test_the_schema_is_printed_as_it_is_checked_in() -> None:
+    assert registry("schema").out == (ROOT / "schema" / "schema.graphql").read_text()
+
+
+async def test_a_database_is_prepared_in_two_steps_and_again_without_harm(empty: str) -> None:
+    first = registry("db", "bootstrap", **given(empty))
+    assert first.status == 0, first.err
+    assert "create schema" in first.out
+    assert registry("db", "bootstrap", **given(empty)).out == "Everything is in place.\n"
+    migrated = registry("migrate", **given(empty))
+    assert migrated.out.startswith("The schema is at revision "), migrated.err
+    assert registry("migrate", **given(empty)).out == migrated.out
+
+
+async def test_a_login_that_may_not_is_told_what_an_administrator_has_to_run(stranger: str) -> None:
+    ran = registry("db", "bootstrap", **given(stranger))
+    assert ran.status == 1
+    assert ran.err.startswith("This login may not create roles.")
+    statements = [line for line in ran.err.splitlines() if line.endswith(";")]
+    assert "create schema registry;" in statements
+    assert "Traceback" not in ran.err
+
+
+async def test_no_token_is_made_in_a_database_that_is_behind(empty: str) -> None:
+    ran = registry("token", "create", **given(empty))
+    assert ran.status == 1
+    assert "`registry migrate`" in ran.err
+
+
+async def test_a_new_token_is_good_and_the_only_thing_that_is_printed(database_url: str, database: Database) -> None:
+    organisation = f"org-{uuid4().hex[:8]}"
+    words = ("--organisation", organisation, "--principal", "deployer", "--service-account", "--role", "WRITER")
+    ran = registry("token", "create", *words, **given(database_url))
+    assert ran.status == 0, ran.err
+    (token,) = ran.out.splitlines()
+    assert (await authenticate(database, token)).kind.name == "SERVICE_ACCOUNT"
+
+
+async def test_buckets_are_made_where_they_are_missing(settings: Settings) -> None:
+    bucket = f"made-{uuid4().hex[:8]}"
+    where = {name.upper(): value for name, value in services.store_settings().items()}
+    async with ObjectStore(settings.store) as store:
+        with pytest.raises(StoreUnavailable):
+            await store.check(bucket)
+        for _ in range(2):
+            ran = registry("storage", "bootstrap", STORAGE_BUCKET_MODELS=bucket, **where)
+            assert ran.out == f"The buckets are there: {bucket}, artifacts.\n", ran.err
+        await store.check(bucket)
+
+
+def test_every_setting_that_makes_no_sense_is_named() -> None:
+    ran = registry("serve", PORT="eighty", LOG_LEVEL="LOUD")
+    assert ran.status == 2
+    assert [line.split(":")[0] for line in ran.err.splitlines()] == ["PORT", "LOG_LEVEL"]
+
+
+def test_a_secret_in_a_setting_that_makes_no_sense_is_not_repeated() -> None:
+    ran = registry("migrate", DATABASE_URL="mysql://me:hunter2@localhost/db")
+    assert ran.status == 2
+    assert ran.err.startswith("DATABASE_URL: ")
+    assert "hunter2" not in ran.err
+
+
+def test_a_worker_needs_to_be_told_where_the_database_is(tmp_path: Path) -> None:
+    ran = registry("worker", DATA_DIR=str(tmp_path / "data"))
+    assert ran.status == 1
+    assert ran.err.startswith("DATABASE_URL is not set")
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_database_that_does_not_answer_is_told_in_one_sentence() -> None:
+    ran = registry("migrate", DATABASE_URL="postgresql://me:hunter2@127.0.0.1:1/db")
+    assert ran.status == 1
+    assert len(ran.err.splitlines()) == 1
+    assert "hunter2" not in ran.err
+
+
+async def test_a_worker_ends_in_order_when_it_is_told_to(database_url: str) -> None:
+    where = {name.upper(): value for name, value in services.store_settings().items()}
+    process = subprocess.Popen(
+        command("worker"),
+        env=environment(given(database_url, **where)),
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    assert "worker.started" in process.stderr.readline()
+    process.terminate()
+    _, said = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 0
+    assert "worker.stopped" in said
