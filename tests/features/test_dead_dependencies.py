@@ -2,12 +2,19 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Iterator
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
+from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import text, update
+from sqlmodel import col
 
+from db.base import utc_now
+from db.tables import Job
+from registry import verification
 from server import worker
+from server.app import create_services
 from tests import sending
 from tests.dependencies import Dependencies, Pulse, Served, dependencies, prepare, served
 from tests.tenant import GraphQLFailed, Tenant
@@ -76,6 +83,34 @@ async def assert_whole(tenant: Tenant) -> None:
         )
         assert list(created.scalars()) == list(rows.scalars())
         assert numbers.scalar_one()
+
+
+async def to_be_verified(tenant: Tenant, data: bytes) -> dict[str, Any]:
+    artifact = await sending.announced(tenant.client, data, run=await tenant.run())
+    await sending.send(artifact, data)
+    assert (await sending.complete(tenant.client, artifact["id"]))["errors"] == []
+    return artifact
+
+
+@asynccontextmanager
+async def working(own: Dependencies) -> AsyncIterator["asyncio.Task[None]"]:
+    """A worker with connections of its own."""
+    services = create_services(own.settings())
+    stop = asyncio.Event()
+    running = asyncio.create_task(worker.run(services, stop))
+    try:
+        yield running
+    finally:
+        stop.set()
+        await running
+        await services.database.close()
+
+
+async def lease_ended(tenant: Tenant) -> None:
+    """Let the time pass for which a job is its worker's."""
+    async with tenant.database.change(tenant.org_id) as change:
+        past = utc_now() - timedelta(seconds=1)
+        await change.execute(update(Job).where(col(Job.org_id) == tenant.org_id).values(lease_until=past))
 
 
 @pytest.fixture
@@ -222,25 +257,51 @@ async def test_an_upload_that_the_store_refused_goes_on_under_the_same_key(serve
     assert (await sending.complete(tenant.client, again["artifact"]["id"]))["errors"] == []
 
 
-@pytest.mark.parametrize("name", ["postgres", "s3"])
-async def test_a_worker_waits_until_what_it_needs_is_back(served_own: Served, tenant: Tenant, name: str) -> None:
-    data = sending.content(sending.TWO_PARTS_BYTES)
-    artifact = await sending.announced(tenant.client, data, run=await tenant.run())
-    await sending.send(artifact, data)
-    assert (await sending.complete(tenant.client, artifact["id"]))["errors"] == []
-    stop = asyncio.Event()
-    async with served(served_own.own) as other:
-        # A store is entered once: the worker has one of its own, as in a process of its own.
-        await other.services.store.__aexit__(None, None, None)
-        with served_own.own.dead(name):
-            working = asyncio.create_task(worker.run(other.services, stop))
-            await asyncio.sleep(0.5)
-            assert not working.done()
+@pytest.mark.parametrize(
+    ("name", "how", "for_s"),
+    [("postgres", "dead", 0.5), ("postgres", "standing_still", 5), ("s3", "dead", 0.5), ("s3", "standing_still", 1)],
+)
+async def test_a_worker_that_loses_what_it_needs_while_reading_back_ends_its_work_later(
+    served_own: Served, tenant: Tenant, monkeypatch: pytest.MonkeyPatch, name: str, how: str, for_s: float
+) -> None:
+    artifact = await to_be_verified(tenant, sending.content(4 * sending.TWO_PARTS_BYTES))
+    outage = ExitStack()
+    gone = asyncio.Event()
+
+    class Interrupted(verification._Heartbeat):
+        async def __call__(self, size_bytes: int) -> None:
+            if not gone.is_set():
+                gone.set()
+                outage.enter_context(getattr(served_own.own, how)(name))
+            await super().__call__(size_bytes)
+
+    monkeypatch.setattr(verification, "_Heartbeat", Interrupted)
+    async with working(served_own.own) as worker_task:
+        with outage:
+            await asyncio.wait_for(gone.wait(), PATIENCE_S)
+            await asyncio.sleep(for_s)
+            assert not worker_task.done()
+        await lease_ended(tenant)
         async with asyncio.timeout(30):
             while (await sending.look(tenant.client, artifact["id"]))["state"] == "VERIFYING":
                 await asyncio.sleep(0.1)
-        stop.set()
-        await working
+
+    assert (await sending.look(tenant.client, artifact["id"]))["state"] == "AVAILABLE"
+
+
+@pytest.mark.parametrize("name", ["postgres", "s3"])
+async def test_a_worker_that_starts_without_what_it_needs_waits_for_it(
+    served_own: Served, tenant: Tenant, name: str
+) -> None:
+    artifact = await to_be_verified(tenant, sending.content())
+    async with AsyncExitStack() as stack:
+        with served_own.own.dead(name):
+            worker_task = await stack.enter_async_context(working(served_own.own))
+            await asyncio.sleep(0.5)
+            assert not worker_task.done()
+        async with asyncio.timeout(30):
+            while (await sending.look(tenant.client, artifact["id"]))["state"] == "VERIFYING":
+                await asyncio.sleep(0.1)
 
     assert (await sending.look(tenant.client, artifact["id"]))["state"] == "AVAILABLE"
 
