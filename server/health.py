@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,6 +31,7 @@ class Health:
     warnings: tuple[str, ...] = ()
     draining: asyncio.Event = field(default_factory=asyncio.Event)
     _probed: dict[str, tuple[float, str]] = field(default_factory=dict)
+    _asking: defaultdict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
 
     async def database(self) -> str:
         """`ok`, or what is wrong."""
@@ -40,11 +42,13 @@ class Health:
         return await self._remembered("object_store", self._ask_store)
 
     async def _remembered(self, name: str, ask: Any) -> str:
-        at, answer = self._probed.get(name, (float("-inf"), ""))
-        if time.monotonic() - at > _REMEMBERED_S:
-            answer = await ask()
-            self._probed[name] = (time.monotonic(), answer)
-        return answer
+        # One asks and the others wait for its answer: probes must not compete for the connections they ask about.
+        async with self._asking[name]:
+            at, answer = self._probed.get(name, (float("-inf"), ""))
+            if time.monotonic() - at > _REMEMBERED_S:
+                answer = await ask()
+                self._probed[name] = (time.monotonic(), answer)
+            return answer
 
     async def _ask_database(self) -> str:
         try:
