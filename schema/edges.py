@@ -82,10 +82,10 @@ def _window(
     first: int | None = DEFAULT_PAGE, after: str | None = None, last: int | None = None, before: str | None = None
 ) -> PageArgs:
     """The window that was asked for. `first` has a default, which says nothing where the client pages backward."""
-    backward = isinstance(last, int) or bool(before)
-    if backward and first == DEFAULT_PAGE:
+    size = last if isinstance(last, int) else None
+    if (size is not None or before) and first == DEFAULT_PAGE:
         first = None
-    return page_args(first, after or None, last if backward else None, before or None)
+    return page_args(first, after or None, size, before or None)
 
 
 class Requires(FieldExtension):
