@@ -152,12 +152,15 @@ def clean_path(path: str) -> str:
 async def _owner(
     change: Change, actor: Actor, version_id: inputs.VersionId | None, run_id: inputs.RunId | None
 ) -> Run | Version:
-    """The run or version that the caller named, which it may write to."""
+    """The run or version that the caller named, which it may write to.
+
+    Locked, so that of two requests for the same path at the same moment the second sees what the first has made.
+    """
     owner: Run | Version
     if version_id is not None and run_id is None:
-        owner = await find(change, Version, version_id, "version")
+        owner = await find(change, Version, version_id, "version", lock=True)
     elif run_id is not None and version_id is None:
-        owner = await find(change, Run, run_id, "run")
+        owner = await find(change, Run, run_id, "run", lock=True)
     else:
         raise InvalidValue("An artifact belongs to one version or to one run. Give one of the two.", ("version",))
     require(actor, Action.WRITE, owner)

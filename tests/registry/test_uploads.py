@@ -172,17 +172,16 @@ async def test_a_replay_gives_the_same_artifact_with_urls_that_work(tenant: Tena
     assert (completed["errors"], repeated["errors"], repeated["replayed"]) == ([], [], True)
 
 
-async def test_announcing_at_once_makes_one_upload(tenant: Tenant) -> None:
-    data, run = sending.content(), await tenant.run()
+@pytest.mark.parametrize("owner", ["run", "version"])
+async def test_announcing_at_once_makes_one_upload(tenant: Tenant, owner: str) -> None:
+    data, owner_id = sending.content(), await getattr(tenant, owner)()
 
-    payloads = await asyncio.gather(*(sending.announce(tenant.client, data, run=run) for _ in range(6)))
+    payloads = await asyncio.gather(*(sending.announce(tenant.client, data, **{owner: owner_id}) for _ in range(6)))
 
-    made = {payload["artifact"]["id"] for payload in payloads if payload["artifact"]}
-    assert len(made) == 1
-    assert {error["code"] for payload in payloads for error in payload["errors"]} <= {"NAME_TAKEN"}
-    again = await sending.announced(tenant.client, data, run=run)
-    assert again["id"] in made
-    await sending.send(again, data)
+    assert [payload["errors"] for payload in payloads] == [[]] * 6
+    assert len({payload["artifact"]["id"] for payload in payloads}) == 1
+    await sending.send(payloads[-1]["artifact"], data)
+    assert (await sending.complete(tenant.client, payloads[0]["artifact"]["id"]))["errors"] == []
 
 
 @pytest.mark.parametrize("size_bytes", [1_000, sending.TWO_PARTS_BYTES])
