@@ -23,7 +23,8 @@ async def test_a_model_with_its_run_and_data_is_one_query(tenant: Tenant) -> Non
             name tags { key value }
             versions { totalCount nodes { number label stage metrics { name phase value step }
               run { name parameters { name value } }
-              upstream(depth: 5) { truncated steps { depth node { __typename id } } links { kind role upstream downstream } } } } } } }""",
+              upstream(depth: 5) { truncated steps { depth node { __typename id } }
+                links { kind role upstream downstream } } } } } } }""",
         id=model,
     )
 
@@ -38,3 +39,46 @@ async def test_a_model_with_its_run_and_data_is_one_query(tenant: Tenant) -> Non
         {"__typename": "DatasetVersion", "id": data},
     ]
     assert [link["kind"] for link in version["upstream"]["links"]] == ["PRODUCED", "USED"]
+
+
+async def test_a_training_script_is_told_back_what_it_did(tenant: Tenant) -> None:
+    run = await tenant.run(parameters=[{"name": "rate", "value": 0.1}])
+    for step in range(3):
+        point = {"name": "loss", "phase": "TRAINING", "value": 1 / (step + 1), "step": step}
+        await tenant.client.make("logMetrics", "run", run=run, metrics=[point])
+    await tenant.client.make("logParameters", "run", run=run, parameters=[{"name": "depth", "value": 3}])
+    ended = await tenant.client.change(
+        "finishRun", "run { status endedAt parameters { name value } metrics { step value } }", run=run
+    )
+    assert ended["run"].pop("endedAt")
+    assert ended["run"] == {
+        "status": "FINISHED",
+        "parameters": [{"name": "depth", "value": 3}, {"name": "rate", "value": 0.1}],
+        "metrics": [{"step": "2", "value": 1 / 3}],
+    }
+    refused = await tenant.client.refusal(
+        "logMetrics", "run", run=run, metrics=[{"name": "loss", "phase": "TEST", "value": 1.0}]
+    )
+    assert (refused["__typename"], refused["path"]) == ("ConflictError", ["run"])
+
+
+async def test_ending_a_run_twice_is_what_a_retry_does_and_no_failure(tenant: Tenant) -> None:
+    run = await tenant.run()
+    first = await tenant.client.change("finishRun", "run { endedAt }", run=run, status="FAILED")
+    again = await tenant.client.change("finishRun", "run { endedAt }", run=run, status="FAILED")
+    assert again == first
+
+
+async def test_versions_stand_highest_number_first_and_know_what_was_made_from_them(tenant: Tenant) -> None:
+    model = await tenant.model()
+    base = await tenant.version(model, label="1")
+    derived = [await tenant.version(model, label=f"1.{place}", baseVersion=base) for place in (1, 2)]
+    answer = await tenant.client(
+        """query($id: ID!, $base: ID!) { node(id: $id) { ... on Model { versions { nodes { number label } } } }
+            base: node(id: $base) { ... on Version { derivedVersions { totalCount nodes { id } } } } }""",
+        id=model,
+        base=base,
+    )
+    labels = [(version["number"], version["label"]) for version in answer["node"]["versions"]["nodes"]]
+    assert labels == [(3, "1.2"), (2, "1.1"), (1, "1")]
+    assert answer["base"]["derivedVersions"] == {"totalCount": 2, "nodes": [{"id": gid} for gid in derived[::-1]]}
