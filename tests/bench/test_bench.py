@@ -8,6 +8,9 @@ from bench.plan import Plan
 from bench.report import Line, as_json
 from bench.seed import Shape
 
+# Services of its own, a server and every comparison are started and run by the first test.
+pytestmark = pytest.mark.timeout(300)
+
 
 @pytest.fixture(scope="module")
 def lines() -> list[Line]:
