@@ -165,7 +165,8 @@ async def test_a_database_that_stops_in_the_middle_leaves_nothing_half_written(
     async with calm:
         busy = [asyncio.create_task(keep_creating(number)) for number in range(3)]
         busy += [asyncio.create_task(keep_reading()) for _ in range(2)]
-        await asyncio.sleep(0.5)
+        while list(told.values()).count("done") < 10:
+            await asyncio.sleep(0.01)
         with served_own.own.standing_still("postgres"):
             stopped.set()
             await asyncio.gather(*busy)
@@ -198,7 +199,8 @@ async def test_a_database_that_is_killed_is_found_again(served_own: Served, tena
 
     async with calm:
         busy = [asyncio.create_task(keep_creating(number)) for number in range(3)]
-        await asyncio.sleep(0.3)
+        while len(acknowledged) < 10:
+            await asyncio.sleep(0.01)
     with served_own.own.dead("postgres"):
         killed.set()
         results = set().union(*await asyncio.gather(*busy))
@@ -307,10 +309,10 @@ async def test_a_worker_that_starts_without_what_it_needs_waits_for_it(
 
 
 async def test_closing_does_not_wait_for_a_database_that_stands_still(own: Dependencies, calm: Pulse) -> None:
-    async with calm, asyncio.timeout(PATIENCE_S):
-        async with served(own) as running:
-            tenant = await running.tenant()
-            await outcomes(*(tenant.client(READ) for _ in range(5)))
-            still = own.standing_still("postgres")
-            still.__enter__()
-        still.__exit__(None, None, None)
+    async with AsyncExitStack() as stack:
+        running = await stack.enter_async_context(served(own))
+        tenant = await running.tenant()
+        assert await outcomes(*(tenant.client(READ) for _ in range(5))) == {"done"}
+        with own.standing_still("postgres"):
+            async with calm, asyncio.timeout(PATIENCE_S):
+                await stack.aclose()

@@ -23,7 +23,7 @@ from tests.dependencies import Dependencies, Served, dependencies, prepare, serv
 from tests.tenant import Client, Tenant, uuid_of
 
 ROOT = Path(__file__).parents[2]
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 KILLED = -9
 
 
