@@ -194,10 +194,12 @@ async def test_what_is_not_there_and_what_belongs_to_others_is_not_found(tenant:
 async def test_a_locked_row_is_read_as_it_is_after_the_wait(tenant: Tenant, database: Database) -> None:
     model = uuid_of(await tenant.model(name="first"))
     async with database.change(tenant.org_id) as change:
-        assert (await changes.find(change, Model, model, "model")).name == "first"
+        earlier = await changes.find(change, Model, model, "model")
+        assert earlier.name == "first"
         async with database.change(tenant.org_id) as other:
             await _rename(other, model, "second")
         assert (await changes.find(change, Model, model, "model", lock=True)).name == "second"
+        assert earlier.name == "second"
 
 
 async def _find(tenant: Tenant, id: UUID) -> None:

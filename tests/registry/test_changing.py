@@ -156,6 +156,7 @@ async def test_the_same_key_of_another_principal_is_another_key(tenant: Tenant) 
     outcomes = [await run(tenant, "key", name="mine"), await run(tenant, "key", actor=other.actor, name="theirs")]
     assert [outcome.replayed for outcome in outcomes] == [False, False]
     assert outcomes[0].id != outcomes[1].id
+    assert await run(tenant, "key", name="mine") == Outcome(outcomes[0].id, replayed=True)
 
 
 async def test_the_same_key_of_another_organisation_is_another_key(tenant: Tenant, neighbour: Tenant) -> None:
