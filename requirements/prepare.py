@@ -27,10 +27,11 @@ def use_supported_python() -> None:
     """Return in a supported Python, becoming another one of this machine where needed; exits where there is none."""
     if OLDEST <= sys.version_info[:2] <= NEWEST:
         return
+    # Asked, since version managers put names on the path that run nothing.
+    question = f"import sys; sys.exit(not {OLDEST} <= sys.version_info[:2] <= {NEWEST})"
     for name in OTHERS:
         found = shutil.which(name)
-        # Version managers put names on the path that run nothing.
-        if found and subprocess.run([found, "-c", ""], capture_output=True, check=False).returncode == 0:  # noqa: S603 - from PATH
+        if found and run(found, "-c", question, quiet=True):
             os.execv(found, [found, *sys.argv])  # noqa: S606 - a shell would split paths with spaces
     oldest, newest = (".".join(map(str, version)) for version in (OLDEST, NEWEST))
     sys.exit(
@@ -42,8 +43,7 @@ def use_supported_python() -> None:
 
 def make_environment() -> None:
     """Make the environment, unless a whole one is there; exits where this Python lacks the part that does it."""
-    works = PYTHON.exists() and not UNFINISHED.exists()
-    if works and subprocess.run([str(PYTHON), "-c", "import pip"], capture_output=True, check=False).returncode == 0:  # noqa: S603
+    if PYTHON.exists() and not UNFINISHED.exists() and run(PYTHON, "-c", "import pip", quiet=True):
         return
     if any(importlib.util.find_spec(module) is None for module in ("venv", "ensurepip")):
         version = ".".join(map(str, sys.version_info[:2]))
@@ -52,8 +52,14 @@ def make_environment() -> None:
             f" install its package venv (Debian, Ubuntu: apt-get install python{version}-venv) and run this again."
         )
     tell(f"Making {ENVIRONMENT} with Python {sys.version.split()[0]}.")
-    if subprocess.run([sys.executable, "-m", "venv", "--clear", str(ENVIRONMENT)], check=False).returncode != 0:  # noqa: S603
+    # In two steps, so that one that is interrupted in the longer second can be told from a whole one.
+    made = run(sys.executable, "-m", "venv", "--clear", "--without-pip", ENVIRONMENT)
+    if made:
+        UNFINISHED.touch()
+        made = run(PYTHON, "-m", "ensurepip", "--default-pip", quiet=True)
+    if not made:
         sys.exit(f"{ENVIRONMENT} could not be made. Is the folder {ROOT} writable for you?")
+    UNFINISHED.unlink()
 
 
 def install(lock: str) -> None:
@@ -74,8 +80,14 @@ def install(lock: str) -> None:
 
 def pip(*arguments: str) -> bool:
     """Whether `pip install` with these arguments has done its work."""
-    command = [str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input", *arguments]
-    status = subprocess.run(command, check=False).returncode  # noqa: S603 - no word of it comes from outside
+    return run(PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input", *arguments)
+
+
+def run(program: "str | Path", *arguments: "str | Path", quiet: bool = False) -> bool:
+    """Whether the program did its work; exits where it was killed, as what it left cannot be trusted."""
+    command = [str(part) for part in (program, *arguments)]
+    output = subprocess.DEVNULL if quiet else None
+    status = subprocess.run(command, stdout=output, stderr=output, check=False).returncode  # noqa: S603 - our own words
     if status < 0:
         sys.exit(128 - status)
     return status == 0
