@@ -131,6 +131,7 @@ def test_ctrl_c_during_the_start_leaves_nothing(data_dir: Path) -> None:
         assert teams(next_server) == set()
 
 
+@pytest.mark.timeout(300)
 def test_whichever_process_is_killed_the_rest_ends_and_the_next_start_has_the_data(data_dir: Path) -> None:
     written: set[str] = set()
     for victim in ("server", "worker", "Postgres", "S3"):
