@@ -11,6 +11,7 @@ import asyncpg
 import orjson
 from sqlalchemy import ExceptionContext, Executable, Row as ResultRow, bindparam, event, text
 from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
 
 from db.errors import translate, translated
@@ -137,7 +138,6 @@ class Database:
             pool_size=pool_size,
             max_overflow=0,
             pool_timeout=POOL_WAIT_S,
-            pool_pre_ping=True,
             pool_use_lifo=True,
             # Values of a failed statement would end up in logs.
             hide_parameters=True,
@@ -168,7 +168,13 @@ class Database:
         with translated():
             async with session:
                 async with asyncio.timeout(OPEN_S):
-                    await self._begin(await session.connection(), self.roles.app, org_id)
+                    try:
+                        await self._begin(await session.connection(), self.roles.app, org_id)
+                    except DBAPIError as error:
+                        if not error.connection_invalidated:
+                            raise
+                        await session.rollback()
+                        await self._begin(await session.connection(), self.roles.app, org_id)
                 yield session
                 await session.flush()
                 if session.events:
@@ -197,16 +203,30 @@ class Database:
     async def _open(self, role: str, org_id: UUID | None, options: Mapping[str, Any]) -> AsyncConnection:
         """A connection with an open transaction; closing it without a commit undoes what was done."""
         async with asyncio.timeout(OPEN_S):
-            connection = await self.engine.connect()
             try:
-                await connection.execution_options(**options)
-                await self._begin(connection, role, org_id)
-            except BaseException:
-                await connection.close()
-                raise
+                return await self._open_once(role, org_id, options)
+            except DBAPIError as error:
+                if not error.connection_invalidated:
+                    raise
+                return await self._open_once(role, org_id, options)
+
+    async def _open_once(self, role: str, org_id: UUID | None, options: Mapping[str, Any]) -> AsyncConnection:
+        connection = await self.engine.connect()
+        try:
+            await connection.execution_options(**options)
+            await self._begin(connection, role, org_id)
+        except BaseException:
+            await connection.close()
+            raise
         return connection
 
     async def _begin(self, connection: AsyncConnection, role: str, org_id: UUID | None) -> None:
+        """The first statement of a transaction.
+
+        It may find that a pooled connection was lost since its last use: the pool is renewed then, and the caller tries
+        once more. Asking each connection beforehand would cost three round trips and wait for a server that stands
+        still beyond every limit.
+        """
         await connection.execute(_BEGIN, {"role": role, "org_id": "" if org_id is None else str(org_id)})
 
     async def close(self) -> None:
