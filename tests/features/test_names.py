@@ -4,11 +4,15 @@ import unicodedata
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings, strategies as st
+from hypothesis import HealthCheck, Phase, example, given, settings, strategies as st
 
 from tests.tenant import Tenant
 
-over_http = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+# Each example is several requests: a failing one is told as it was found.
+PHASES = (Phase.explicit, Phase.reuse, Phase.generate)
+over_http = settings(
+    phases=PHASES, max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 ODD = (
     "aZé\u0301\u0308\u200b\u200d\u202e\u2066\u200f\ufeff\u00a0\u2028\u3000\u0958\n\t\x00\x7f\x85\ud800\udfff\U0001f468\u05d0\u0627"
     "\ufffe\U0010ffff İ'\"\\%_{}$<"

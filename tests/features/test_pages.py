@@ -7,7 +7,7 @@ from typing import Any
 import httpx2
 import orjson
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import Phase, given, settings, strategies as st
 from sqlalchemy import update
 from sqlmodel import col
 
@@ -19,7 +19,9 @@ from tests.tenant import GraphQLFailed, Tenant, found_tenant
 ROWS = 23
 PAGE = "nodes { id } edges { cursor node { id } } pageInfo { hasNextPage hasPreviousPage startCursor endCursor }"
 LISTS = ("models", "teams", "versions")
-over_http = settings(max_examples=6, deadline=None)
+# Each example is several requests: a failing one is told as it was found.
+PHASES = (Phase.explicit, Phase.reuse, Phase.generate)
+over_http = settings(phases=PHASES, max_examples=6, deadline=None)
 
 
 @pytest.fixture(scope="module")

@@ -74,6 +74,12 @@ async def test_the_same_parameters_again_tell_nothing(tenant: Tenant, database: 
     assert [event.kind for event in await events_about(database, tenant.org_id, run.id)] == ["run.created"]
 
 
+async def test_a_set_parameter_keeps_the_way_it_was_written(tenant: Tenant) -> None:
+    run = await create(tenant, parameters=[parameter("rate", 1.0)])
+    merged = (await log(tenant, run.id, parameter("rate", 1), parameter("new", 1))).parameters
+    assert isinstance(merged["rate"], float)
+
+
 async def test_a_run_has_at_most_a_thousand_parameters_in_all(tenant: Tenant) -> None:
     run = await create(tenant, parameters=[parameter(f"p{place}", place) for place in range(MAX_PARAMETERS)])
     assert len((await log(tenant, run.id, parameter("p0", 0))).parameters) == MAX_PARAMETERS
