@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import ARRAY, Integer, Select, Uuid, and_, any_, bindparam, or_, select
@@ -19,13 +19,18 @@ from sqlmodel import col
 from db.base import Row, columns
 from db.codes import DatasetRole, LineageKind
 from db.session import Change, Snapshot
-from db.tables import LineageEdge
+from db.tables import DatasetVersion, LineageEdge, Run, Version
 from registry.access import Actor
 from registry.changes import add
 
 MAX_DEPTH = 20
-MAX_NODES = 10_000
+MAX_EDGES = 5_000
+"""How many edges the walks of one operation go along, all together."""
 DEADLINE_S = 2.0
+
+
+KINDS: Final[Mapping[str, type[Row]]] = {table.__name__: table for table in (DatasetVersion, Run, Version)}
+"""What takes part in the lineage, by the name of its kind."""
 
 
 class Direction(StrEnum):
@@ -77,40 +82,46 @@ async def walk(
     *,
     depth: int,
     as_of: datetime | None = None,
-    max_nodes: int = MAX_NODES,
+    max_edges: int = MAX_EDGES,
 ) -> Mapping[UUID, Walk]:
     """Follow edges from many starts at once, level by level: one statement a level, however many starts there are.
 
-    Each start gets its own walk, which reaches a node once, by the shortest way, and so ends on cycles too. All walks
-    together stop at `depth` levels (at most MAX_DEPTH), `max_nodes` nodes or after DEADLINE_S seconds; a walk that had
-    more to see is marked as truncated. `as_of` takes the edges that were valid at that time.
+    Each start gets its own walk, which reaches a node once, by the shortest way, and so ends on cycles too. The walks
+    stop at `depth` levels (at most MAX_DEPTH), after `max_edges` edges, counted for every walk that goes along them, or
+    after DEADLINE_S seconds; a walk that had more to see is marked as truncated, which takes one statement more where
+    the depth ends it. `as_of` takes the edges that were valid at that time.
     """
     walks = {start: Walk() for start in starts}
     seen = {start: {start} for start in walks}
     # Node by node, which walks have just arrived there.
     frontier: dict[UUID, set[UUID]] = {start: {start} for start in walks}
-    budget, ends = max_nodes, time.monotonic() + DEADLINE_S
-    statement = _level(direction, as_of)
-    for level in range(1, min(depth, MAX_DEPTH) + 1):
+    budget, ends = max_edges, time.monotonic() + DEADLINE_S
+    last = min(depth, MAX_DEPTH)
+    for level in range(1, last + 2):
         if not frontier:
             break
-        if not budget or time.monotonic() > ends:
+        if budget <= 0 or time.monotonic() > ends:
             _cut(walks, frontier)
             break
-        edges = await snapshot.rows(statement, {"org_id": org_id, "nodes": list(frontier), "most": budget + 1})
+        values = {"org_id": org_id, "nodes": list(frontier), "most": budget + 1}
+        edges = await snapshot.rows(_level(direction, as_of), values)
         reached: dict[UUID, set[UUID]] = {}
-        for edge in edges[:budget]:
+        for edge in edges:
             kind, near, far = _ends(edge, direction)
             for start in frontier[near]:
+                if level > last:
+                    # One look beyond the depth, only to know whether there is something.
+                    walks[start].truncated |= far not in seen[start]
+                    continue
+                budget -= 1
+                if budget < 0:
+                    walks[start].truncated = True
+                    continue
                 walks[start].edges.append(edge)
                 if far not in seen[start]:
                     seen[start].add(far)
                     walks[start].steps.append(Step(kind, far, level))
                     reached.setdefault(far, set()).add(start)
-        if len(edges) > budget:
-            _cut(walks, frontier)
-            break
-        budget -= len(edges)
         frontier = reached
     return walks
 

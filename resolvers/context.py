@@ -41,7 +41,7 @@ class Operation:
         self._begin()
 
     async def close(self) -> None:
-        """Give the connection back for good; a resolver that is still under way reads nothing more. Safe to call twice."""
+        """Give the connection back for good: a resolver still under way reads nothing more. Safe to call twice."""
         await self.snapshot.close()
 
 

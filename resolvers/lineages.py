@@ -1,19 +1,17 @@
 """Walks along the lineage, from a row to what it came from or what came of it."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from db.base import Row
-from db.tables import DatasetVersion, Run, Version
 from registry.errors import BadInput
-from registry.lineage import MAX_DEPTH, Direction
+from registry.lineage import KINDS, MAX_DEPTH, Direction
 from resolvers import ids
 from resolvers.context import Operation
 
-DEFAULT_DEPTH = 5
-TABLES: dict[str, type[Row]] = {table.__name__: table for table in (DatasetVersion, Run, Version)}
+DEFAULT_DEPTH = MAX_DEPTH
 
 
 @dataclass(frozen=True)
@@ -54,9 +52,10 @@ async def walk(
         raise BadInput(f"`depth` is 1 to {MAX_DEPTH}.")
     found = await operation.loaders.walk(direction, depth, as_of).load(root.id)
     steps: list[LineageStep] = []
-    by_kind = {kind: operation.loaders.row(table) for kind, table in TABLES.items()}
-    loading = [by_kind[step.kind].load(step.id) for step in found.steps]
-    for step, node in zip(found.steps, [await one for one in loading], strict=True):
+    # A kind that a newer server knows and this one does not is passed over.
+    known = [step for step in found.steps if step.kind in KINDS]
+    nodes = await asyncio.gather(*[operation.loaders.row(KINDS[step.kind]).load(step.id) for step in known])
+    for step, node in zip(known, nodes, strict=True):
         if node is not None:
             steps.append(LineageStep(step.depth, node))
     links = [
@@ -68,4 +67,4 @@ async def walk(
         )
         for edge in found.edges
     ]
-    return LineageWalk(steps, links, found.truncated)
+    return LineageWalk(steps, links, found.truncated or len(known) < len(found.steps))

@@ -1,15 +1,15 @@
 """Batching: a handful of loader shapes that cover every edge of the graph, each one statement for all parents."""
 
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Coroutine, Hashable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Hashable, Mapping, Sequence
 from datetime import datetime
-from functools import partial
+from functools import cache, partial
+from types import MappingProxyType
 from typing import Any, TypeAlias
 from uuid import UUID
 
 from aiodataloader import DataLoader
-from sqlalchemy import ARRAY, ColumnElement, Select, Uuid, any_, bindparam, func, literal, select, true, tuple_
-from sqlalchemy.dialects.postgresql import distinct_on
+from sqlalchemy import ARRAY, ColumnElement, Integer, Select, Uuid, any_, bindparam, func, literal, select, true, tuple_
 
 from db.base import Row, Tenant, columns
 from db.session import Snapshot
@@ -28,6 +28,7 @@ class Loaders:
         self._snapshot = snapshot
         self._org_id = org_id
         self._made: dict[Hashable, DataLoader[Any, Any]] = {}
+        self._walkable = lineage.MAX_EDGES
 
     def row(self, table: type[Tenant], column: str = "id") -> DataLoader[Any, Any]:
         """The row whose `column`, unique in the organisation, has the key; None where there is none."""
@@ -43,7 +44,8 @@ class Loaders:
 
         async def batch(keys: list[UUID]) -> list[Page[Any]]:
             children = defaultdict(list)
-            for row in await self._records(table, _children(table, parent, order, args), keys):
+            statement = _children(table, parent, order, backward=args.backward, from_cursor=args.cursor is not None)
+            for row in await self._records(table, statement, keys, _bounds(table, order, args)):
                 children[getattr(row, parent)].append(row)
             count = self.count(table, parent)
             return [_window(children[key], order, args, partial(count.load, key)) for key in keys]
@@ -54,8 +56,8 @@ class Loaders:
         """The first `limit` children of each key, as a plain list."""
 
         async def batch(keys: list[UUID]) -> list[list[Any]]:
-            statement = _children(table, parent, order, PageArgs(limit - 1))
-            return self._grouped(await self._records(table, statement, keys), parent, keys)
+            statement = _children(table, parent, order, backward=False, from_cursor=False)
+            return self._grouped(await self._records(table, statement, keys, {"size": limit}), parent, keys)
 
         return self._loader(("bounded", table, parent, order, limit), batch)
 
@@ -81,14 +83,24 @@ class Loaders:
         """The lineage of each key: one statement a level for all of them."""
 
         async def batch(keys: list[UUID]) -> list[lineage.Walk]:
-            walks = await lineage.walk(self._snapshot, self._org_id, keys, direction, depth=depth, as_of=as_of)
+            walks = await lineage.walk(
+                self._snapshot, self._org_id, keys, direction, depth=depth, as_of=as_of, max_edges=self._walkable
+            )
+            self._walkable -= sum(len(walk.edges) for walk in walks.values())
             return [walks[key] for key in keys]
 
         return self._loader(("walk", direction, depth, as_of), batch)
 
-    async def _records(self, table: type[Tenant], statement: Statement, keys: Sequence[Any]) -> list[Any]:
+    async def _records(
+        self,
+        table: type[Tenant],
+        statement: Statement,
+        keys: Sequence[Any],
+        bounds: Mapping[str, Any] = MappingProxyType({}),
+    ) -> list[Any]:
         make = record_of(table)._make
-        return [make(row) for row in await self._snapshot.rows(statement, {"org_id": self._org_id, "keys": keys})]
+        bound = {"org_id": self._org_id, "keys": keys, **bounds}
+        return [make(row) for row in await self._snapshot.rows(statement, bound)]
 
     @staticmethod
     def _grouped(rows: Sequence[Any], parent: str, keys: Sequence[UUID]) -> list[list[Any]]:
@@ -115,44 +127,73 @@ def _own(table: type[Tenant]) -> ColumnElement[bool]:
     return _column(table, "org_id") == bindparam("org_id")
 
 
+@cache
 def _by_key(table: type[Tenant], column: str) -> Statement:
     key = _column(table, column)
     return select(*columns(table)).where(_own(table), key == any_(bindparam("keys", type_=ARRAY(key.type))))
 
 
-def _children(table: type[Tenant], parent: str, order: Order, args: PageArgs) -> Statement:
-    """For each of `:keys` its children in order, one more than the page holds, to know whether there is more."""
-    descending = order.descending != args.backward
+@cache
+def _children(table: type[Tenant], parent: str, order: Order, *, backward: bool, from_cursor: bool) -> Statement:
+    """For each of `:keys` its first `:size` children in order, behind the cursor whose values are bound by column."""
+    descending = order.descending != backward
     places = [_column(table, name) for name in order.columns]
     keys = func.unnest(bindparam("keys", type_=ARRAY(Uuid))).table_valued("key", name="parent").render_derived()
     children = select(*columns(table)).where(_own(table), _column(table, parent) == keys.c.key)
-    if args.cursor is not None:
-        here = tuple_(*[
-            literal(value, place.type)
-            for value, place in zip(decode_cursor(args.cursor, table, order), places, strict=True)
-        ])  # fmt: skip
+    if from_cursor:
+        here = tuple_(*[bindparam(f"cursor_{place.name}", type_=place.type) for place in places])
         children = children.where(tuple_(*places) < here if descending else tuple_(*places) > here)
     ordered = children.order_by(*[place.desc() if descending else place.asc() for place in places])
-    return _for_each(keys, ordered.limit(args.size + 1).lateral("child"))
+    return _for_each(keys, ordered.limit(bindparam("size", type_=Integer)).lateral("child"))
 
 
+def _bounds(table: type[Tenant], order: Order, args: PageArgs) -> dict[str, Any]:
+    """What a page binds: one row more than it holds, to know whether there is more, and where it begins."""
+    bounds: dict[str, Any] = {"size": args.size + 1}
+    if args.cursor is not None:
+        values = decode_cursor(args.cursor, table, order)
+        bounds |= {f"cursor_{name}": value for name, value in zip(order.columns, values, strict=True)}
+    return bounds
+
+
+@cache
 def _latest(table: type[Tenant], parent: str, limit: int) -> Statement:
+    """For each of `:keys` the last point of each of its metrics, by phase and name.
+
+    The names are found by jumping from one to the next in the index: a run may have millions of points.
+    """
     keys = func.unnest(bindparam("keys", type_=ARRAY(Uuid))).table_valued("key", name="parent").render_derived()
-    phase, name, step = (_column(table, column) for column in ("phase", "name", "step"))
-    points = (
-        select(*columns(table))
-        .ext(distinct_on(phase, name))
-        .where(_own(table), _column(table, parent) == keys.c.key)
-        .order_by(phase, name, step.desc())
-        .limit(limit)
+    owner, phase, name, step = (_column(table, column) for column in (parent, "phase", "name", "step"))
+    in_order = select(phase, name).where(_own(table)).order_by(phase, name).limit(1)
+
+    first = in_order.where(owner == keys.c.key).lateral("first")
+    metric = (
+        select(keys.c.key, literal(1).label("place"), first.c.phase, first.c.name)
+        .select_from(keys.join(first, true()))
+        .cte("metric", recursive=True)
     )
-    return _for_each(keys, points.lateral("child"))
+    following = tuple_(phase, name) > tuple_(metric.c.phase, metric.c.name)
+    next_ = in_order.where(owner == metric.c.key, following).lateral("next")
+    metric = metric.union_all(
+        select(metric.c.key, metric.c.place + 1, next_.c.phase, next_.c.name)
+        .select_from(metric.join(next_, true()))
+        .where(metric.c.place < limit)
+    )
+    last = (
+        select(*columns(table))
+        .where(_own(table), owner == metric.c.key, phase == metric.c.phase, name == metric.c.name)
+        .order_by(step.desc())
+        .limit(1)
+        .lateral("last")
+    )
+    return select(*last.c).select_from(metric.join(last, true())).order_by(metric.c.key, metric.c.place)
 
 
 def _for_each(keys: Any, children: Any) -> Statement:
     return select(*children.c).select_from(keys.join(children, true()))
 
 
+@cache
 def _counts(table: type[Tenant], parent: str) -> Statement:
     key = _column(table, parent)
     counted = select(key, func.count()).where(_own(table), key == any_(bindparam("keys", type_=ARRAY(Uuid))))

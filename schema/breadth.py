@@ -5,7 +5,7 @@ future for every value. Here each selected field becomes a column: plain attribu
 fetched for all parents with one call of its loader, and the objects it leads to are completed together likewise.
 
 This is done where every selected field allows it: plain attributes, functions of nothing but the object, and edges
-declared in `schema.edges`. Any other field, an interface or a union leave the list to graphql-core, and so does
+declared in `schema.edges`, also behind interfaces. Any other field leaves the list to graphql-core, and so does
 anything that goes wrong: graphql-core then does the work anew and tells the errors with their paths.
 """
 
@@ -18,6 +18,7 @@ from operator import attrgetter
 from typing import Any
 
 from graphql import (
+    GraphQLAbstractType,
     GraphQLField,
     GraphQLList,
     GraphQLObjectType,
@@ -32,6 +33,7 @@ from graphql import (
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 from strawberry.types.field import StrawberryField
 
+from resolvers.records import Record
 from schema.edges import Edge
 
 Values = list[Any]
@@ -53,6 +55,7 @@ class BreadthFirst(StrawberryGraphQLCoreExecutionContext):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._plans: dict[tuple[str, int], Completion | None] = {}
+        self._gives_up = False
 
     def complete_iterable_value(
         self, item_type: Any, field_details_list: Any, info: Any, path: Any, items: Any, position_context: Any
@@ -64,14 +67,17 @@ class BreadthFirst(StrawberryGraphQLCoreExecutionContext):
                 item_type, field_details_list, info, path, items, position_context
             )
 
-        complete = self._plan(item_type, field_details_list) if items and isinstance(items, list) else None
+        can_try = bool(items) and isinstance(items, list) and not self._gives_up
+        complete = self._plan(item_type, field_details_list) if can_try else None
         return item_by_item() if complete is None else self._by_breadth(complete, items, item_by_item)
 
     async def _by_breadth(self, complete: Completion, items: Values, item_by_item: Callable[[], Any]) -> Values:
         try:
             return await complete(items)
         except Exception:
-            # Whatever it was: the same work item by item meets it again and gives each error its place.
+            # Whatever it was: the same work item by item meets it again and gives each error its place. The lists
+            # inside are not tried by breadth again, or each would fail anew.
+            self._gives_up = True
             completed = item_by_item()
             again: Values = await completed if self.is_awaitable(completed) else completed
             return again
@@ -96,7 +102,7 @@ class BreadthFirst(StrawberryGraphQLCoreExecutionContext):
             return self._list(wanted, details)
         if is_object_type(wanted):
             return self._object(wanted, details)
-        raise NotByBreadth
+        return self._abstract(wanted, details)
 
     def _list(self, wanted: GraphQLList[Any], details: Any) -> Completion:
         complete = self._completion(wanted.of_type, details)
@@ -104,6 +110,27 @@ class BreadthFirst(StrawberryGraphQLCoreExecutionContext):
         async def completion(values: Values) -> Values:
             flat = iter(await complete(list(chain.from_iterable(value for value in values if value is not None))))
             return [None if value is None else list(islice(flat, len(value))) for value in values]
+
+        return completion
+
+    def _abstract(self, wanted: GraphQLAbstractType, details: Any) -> Completion:
+        """Records of several tables: those of one type are completed together."""
+        types = {one.name: one for one in self.schema.get_possible_types(wanted)}
+        completions = {name: self._object(one, details) for name, one in types.items()}
+
+        async def completion(values: Values) -> Values:
+            shown: Values = [None] * len(values)
+            places: dict[str, list[int]] = {}
+            for place, value in enumerate(values):
+                if value is not None:
+                    if not isinstance(value, Record):
+                        raise NotByBreadth
+                    places.setdefault(value.TYPE_NAME, []).append(place)
+            for name, those in places.items():
+                completed = await completions[name]([values[place] for place in those])
+                for place, one in zip(those, completed, strict=True):
+                    shown[place] = one
+            return shown
 
         return completion
 
@@ -160,7 +187,7 @@ class BreadthFirst(StrawberryGraphQLCoreExecutionContext):
         return _computed(function)
 
     def _along(self, edge: Edge, arguments: dict[str, Any]) -> Source:
-        """The rows at the far end of an edge, by one call of its loader's batch."""
+        """The rows at the far end of an edge, through its loader: lists completed side by side share its batch."""
         key_of = attrgetter(edge.parent_key)
 
         async def source(objects: Sequence[Any]) -> Values:
@@ -169,7 +196,7 @@ class BreadthFirst(StrawberryGraphQLCoreExecutionContext):
             if not wanted:
                 return [None] * len(keys)
             loader = edge.load(self.context_value.loaders, arguments)
-            found = dict(zip(wanted, await loader.batch_load_fn(wanted), strict=True))
+            found = dict(zip(wanted, await loader.load_many(wanted), strict=True))
             return [found.get(key) for key in keys]
 
         return source

@@ -1,5 +1,6 @@
 """The guard: what an operation may ask for, checked on its text before validation and before any resolver."""
 
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -48,11 +49,38 @@ def door_extensions(
 
     Without introspection also set `StrawberryConfig(disable_field_suggestions=True)`, or errors give the names away.
     """
-    chosen = limits or Limits()
+    chosen, known = limits or Limits(), KnownDocuments()
     return [
-        lambda: Guard(chosen, introspection=introspection),
+        lambda: Guard(chosen, known, introspection=introspection),
         lambda: OperationScope(deadline_s),
     ]
+
+
+class KnownDocuments:
+    """The documents that were found valid lately, by their text: programs send the same few again and again.
+
+    Only short ones are kept, so that no client can make them take much memory.
+    """
+
+    def __init__(self, most: int = 128, longest: int = 4_000) -> None:
+        self._most = most
+        self._longest = longest
+        self._documents: OrderedDict[str, DocumentNode] = OrderedDict()
+
+    def get(self, text: str | None) -> DocumentNode | None:
+        """The document of this text, if it is known to be valid."""
+        if text is None or text not in self._documents:
+            return None
+        self._documents.move_to_end(text)
+        return self._documents[text]
+
+    def add(self, text: str | None, document: DocumentNode | None) -> None:
+        """Keep a valid document, in place of the one that was last asked for the longest ago."""
+        if text is None or document is None or len(text) > self._longest:
+            return
+        self._documents[text] = document
+        if len(self._documents) > self._most:
+            self._documents.popitem(last=False)
 
 
 class Guard(SchemaExtension):
@@ -63,10 +91,12 @@ class Guard(SchemaExtension):
     counts are those of the operation that would run.
     """
 
-    def __init__(self, limits: Limits, *, introspection: bool = True) -> None:
+    def __init__(self, limits: Limits, known: KnownDocuments | None = None, *, introspection: bool = True) -> None:
         self._limits = limits
+        self._known = known or KnownDocuments()
         self._introspection = introspection
         self._cost: int | None = None
+        self._is_known = False
 
     def on_operation(self) -> Iterator[None]:
         """Bound the parser."""
@@ -79,9 +109,20 @@ class Guard(SchemaExtension):
         self.execution_context.parse_options.update(options)  # type: ignore[typeddict-item]
         yield
 
+    def on_parse(self) -> Iterator[None]:
+        """Take a document that is known to be valid."""
+        context = self.execution_context
+        if context.graphql_document is None:
+            context.graphql_document = self._known.get(context.query)
+            self._is_known = context.graphql_document is not None
+        yield
+
     def on_validate(self) -> Iterator[None]:
         """Check the limits; give validation errors a code."""
         context = self.execution_context
+        if self._is_known:
+            # An empty list makes Strawberry skip validation: the schema has not changed since it passed.
+            context.pre_execution_errors = []
         try:
             self._check()
         except GraphQLError as refusal:
@@ -90,6 +131,8 @@ class Guard(SchemaExtension):
         if not self._introspection:
             context.validation_rules = (*context.validation_rules, NoSchemaIntrospectionCustomRule)
         yield
+        if not context.pre_execution_errors:
+            self._known.add(context.query, context.graphql_document)
         for error in context.pre_execution_errors or ():
             _mark_as_validation(error)
 

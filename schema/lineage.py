@@ -7,12 +7,12 @@ import strawberry
 from strawberry import UNSET, lazy
 
 from db.codes import DatasetRole, LineageKind
-from registry.lineage import MAX_DEPTH, MAX_NODES, Direction
+from registry.lineage import MAX_DEPTH, MAX_EDGES, Direction
 from resolvers import lineages
 from resolvers.context import Info
 from schema.node import RowNode
 
-_USUAL_STEPS = 10
+_USUAL_STEPS = 50
 """What a walk counts in the cost of an operation. One that finds more is bounded by its own caps."""
 
 Depth = Annotated[int, strawberry.argument(description=f"How many edges away at most, 1 to {MAX_DEPTH}.")]
@@ -67,5 +67,5 @@ class LineageWalk:
     )
     links: list[LineageLink] = strawberry.field(description="The edges between them.", metadata={"rows": _USUAL_STEPS})
     truncated: bool = strawberry.field(
-        description=f"Whether there was more: a walk ends at {MAX_NODES} edges or after 2 seconds."
+        description=f"Whether there was more: beyond `depth`, {MAX_EDGES} edges in the whole query, or 2 seconds."
     )

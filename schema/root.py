@@ -12,6 +12,7 @@ from db.base import Row, utc_now
 from registry import artifacts, datasets, models, organisations, runs, uploads, versions
 from registry.access import Action, require
 from registry.errors import BadInput, Conflict, InvalidValue, NameTaken, NotFound, TooLarge, UploadIncomplete
+from registry.lineage import KINDS
 from resolvers import nodes, operations
 from resolvers.context import Info
 from resolvers.ids import decode_as
@@ -31,7 +32,6 @@ NODE_TYPES: Final[tuple[type[RowNode], ...]] = (
     Artifact, Dataset, DatasetVersion, Model, Organisation, Principal, Project, Run, Team, Upload, Version,
 )  # fmt: skip
 NODE_TABLES: Final[dict[str, type[Row]]] = {node.__name__: node.table for node in NODE_TYPES}
-LINEAGE_TABLES: Final = {kind: NODE_TABLES[kind] for kind in ("DatasetVersion", "Run", "Version")}
 
 GlobalId = Annotated[strawberry.ID, strawberry.argument(description="A global id, as this server gave it out.")]
 
@@ -64,7 +64,7 @@ async def _nodes(
 
 
 async def _lineage_node(info: Info, id: GlobalId) -> Any:
-    return await nodes.by_id(info.context, LINEAGE_TABLES, id)
+    return await nodes.by_id(info.context, KINDS, id)
 
 
 async def _viewer(info: Info) -> Any:

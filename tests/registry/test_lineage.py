@@ -51,12 +51,12 @@ async def walk(
     direction: Direction = DOWN,
     depth: int = MAX_DEPTH,
     as_of: datetime | None = None,
-    max_nodes: int = lineage.MAX_NODES,
+    max_edges: int = lineage.MAX_EDGES,
 ) -> dict[UUID, Walk]:
     snapshot = tenant.database.new_snapshot(tenant.org_id)
     try:
         found = await lineage.walk(
-            snapshot, tenant.org_id, starts, direction, depth=depth, as_of=as_of, max_nodes=max_nodes
+            snapshot, tenant.org_id, starts, direction, depth=depth, as_of=as_of, max_edges=max_edges
         )
         return dict(found)
     finally:
@@ -104,13 +104,15 @@ async def test_a_chain_is_walked_nearest_first_in_both_directions(tenant: Tenant
     ]
 
 
-async def test_a_walk_ends_at_its_depth_without_being_cut(tenant: Tenant, database: Database) -> None:
+async def test_a_walk_that_its_depth_ends_says_whether_there_was_more(tenant: Tenant, database: Database) -> None:
     chain = nodes(MAX_DEPTH + 3)
     await draw(database, tenant.org_id, pairwise(chain))
     found = (await walk(tenant, chain[0], depth=2))[chain[0]]
-    assert (depths(found), found.truncated) == ({chain[1]: 1, chain[2]: 2}, False)
+    assert (depths(found), found.truncated) == ({chain[1]: 1, chain[2]: 2}, True)
     found = (await walk(tenant, chain[0], depth=1_000))[chain[0]]
-    assert len(found.steps) == MAX_DEPTH
+    assert (len(found.steps), found.truncated) == (MAX_DEPTH, True)
+    found = (await walk(tenant, chain[-3], depth=2))[chain[-3]]
+    assert (depths(found), found.truncated) == ({chain[-2]: 1, chain[-1]: 2}, False)
 
 
 async def test_in_a_diamond_a_thing_stands_once_by_the_shortest_way(tenant: Tenant, database: Database) -> None:
@@ -133,11 +135,11 @@ async def test_a_cycle_ends(tenant: Tenant, database: Database) -> None:
 async def test_a_walk_that_meets_its_bound_says_so(tenant: Tenant, database: Database) -> None:
     start, *far = nodes(11)
     await draw(database, tenant.org_id, [(start, end) for end in far])
-    whole = (await walk(tenant, start, max_nodes=11))[start]
+    whole = (await walk(tenant, start, max_edges=11))[start]
     assert (len(whole.steps), whole.truncated) == (10, False)
-    cut = (await walk(tenant, start, max_nodes=9))[start]
+    cut = (await walk(tenant, start, max_edges=9))[start]
     assert (len(cut.steps), cut.truncated) == (9, True)
-    nothing = (await walk(tenant, start, max_nodes=0))[start]
+    nothing = (await walk(tenant, start, max_edges=0))[start]
     assert (nothing.steps, nothing.truncated) == ([], True)
 
 
@@ -145,7 +147,7 @@ async def test_only_walks_that_had_somewhere_to_go_are_cut(tenant: Tenant, datab
     a, b, alone = nodes(3)
     ends = nodes(5)
     await draw(database, tenant.org_id, [(a, b), *[(b, end) for end in ends]])
-    found = await walk(tenant, a, alone, max_nodes=3)
+    found = await walk(tenant, a, alone, max_edges=3)
     assert (found[a].truncated, found[alone].truncated) == (True, False)
 
 
@@ -208,7 +210,8 @@ async def test_many_starts_at_once_find_what_each_finds_alone(
         own = found[named[start]]
         assert (depths(own), arrows_of(own)) == expected(drawn, named[start], direction, depth)
         assert [step.depth for step in own.steps] == sorted(step.depth for step in own.steps)
-        assert not own.truncated
+        further, _ = expected(drawn, named[start], direction, depth + 1)
+        assert own.truncated == (len(further) > len(depths(own)))
 
 
 async def test_the_same_start_twice_is_one_walk(tenant: Tenant, database: Database) -> None:

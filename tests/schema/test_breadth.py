@@ -131,7 +131,7 @@ async def test_fragments_directives_and_variables_count(app: Starlette, filled: 
 
 
 async def test_a_lineage_walk_is_left_to_graphql_core_and_its_parents_too(app: Starlette, filled: Tenant) -> None:
-    query = "{ models { nodes { versions { nodes { label upstream { steps { depth node { __typename id } } } } } } } }"
+    query = "{ models(first: 2) { nodes { versions(first: 2) { nodes { label upstream { steps { depth node { __typename id } } } } } } } }"
 
     data, errors = await same(app, filled, query)
 
