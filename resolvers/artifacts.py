@@ -7,6 +7,7 @@ from typing import Any
 from db.base import utc_now
 from db.codes import ArtifactState, UploadState
 from db.tables import Artifact, Blob
+from registry.access import Action, require
 from registry.errors import BadInput
 from resolvers.context import Operation
 from resolvers.paging import MAX_PAGE
@@ -37,8 +38,11 @@ class Download:
 async def parts(root: Any, operation: Operation, after: int, first: int) -> list[UploadPart]:
     """The parts of an open upload behind number `after`, each with a fresh URL; none of one that is not open.
 
-    Raises: BadInput.
+    Whoever holds such a URL can replace the part: the right to write is needed, also where there is nothing to send.
+
+    Raises: Forbidden, BadInput.
     """
+    require(operation.actor, Action.WRITE, root)
     if not 0 <= first <= MAX_PAGE or after < 0:
         raise BadInput(f"`first` is 0 to {MAX_PAGE} and `after` is the number of a part, or 0.")
     if root.state != UploadState.OPEN or root.store_upload_id is None:

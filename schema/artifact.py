@@ -97,6 +97,7 @@ class Upload(RowNode):
 
     parts = strawberry.field(
         _parts,
-        graphql_type=list[UploadPart],
-        description="Its parts with fresh URLs, in order; empty unless it is OPEN.",
+        # Nullable, so that the refusal takes nothing else from the answer.
+        graphql_type=list[UploadPart] | None,
+        description="Its parts with fresh URLs, in order; empty unless it is OPEN. Only for who may write.",
     )

@@ -8,9 +8,11 @@ from urllib.parse import unquote, urlsplit
 
 import httpx2
 import pytest
+from graphql import GraphQLObjectType, get_named_type
 
 from db.codes import PrincipalKind, Role
 from db.session import Database
+from schema.build import build_schema
 from storage.store import ObjectStore
 from tests import sending
 from tests.tenant import GraphQLFailed, Tenant
@@ -100,8 +102,52 @@ async def test_a_readers_download_is_like_anybodys(tenant: Tenant, database: Dat
     data = sending.content()
     found = await sending.deliver(tenant.client, database, store, data, run=await tenant.run())
     reader = await tenant.member(Role.READER, PrincipalKind.SERVICE_ACCOUNT)
-    seen = await sending.look(reader, found["id"])
+    seen = (await reader(DOWNLOAD, id=found["id"]))["node"]
     assert (await sending.fetch(seen["download"]["url"])).content == data
+
+
+def fields_that_give_urls() -> set[str]:
+    """Every field of the graph that leads to a presigned URL, as `Type.field`."""
+    types = [shown for shown in build_schema()._schema.type_map.values() if isinstance(shown, GraphQLObjectType)]
+    givers = {shown.name for shown in types if "url" in shown.fields}
+    return {
+        f"{shown.name}.{name}"
+        for shown in types
+        for name, field in shown.fields.items()
+        if get_named_type(field.type).name in givers
+    }
+
+
+async def test_a_reader_gets_no_url_to_write_to(tenant: Tenant, database: Database, store: ObjectStore) -> None:
+    data, run = sending.content(), await tenant.run()
+    kept = await sending.deliver(tenant.client, database, store, sending.content(), run=run)
+    awaited = await sending.announced(tenant.client, data, run=run, path="other")
+    reader = await tenant.member(Role.READER)
+    asked = {
+        "Artifact.download": (kept["id"], "... on Artifact { id state download { url } }"),
+        "Upload.parts": (awaited["upload"]["id"], "... on Upload { id state parts { url } }"),
+    }
+    assert fields_that_give_urls() == asked.keys()
+
+    answers = {
+        field: await reader.post(f"query($id: ID!) {{ node(id: $id) {{ {selection} }} }}", {"id": thing})
+        for field, (thing, selection) in asked.items()
+    }
+
+    assert answers["Artifact.download"]["data"]["node"]["download"]["url"]
+    refused = answers["Upload.parts"]
+    assert refused["data"]["node"] == {"id": awaited["upload"]["id"], "state": "OPEN", "parts": None}
+    assert [(error["path"], error["extensions"]["code"]) for error in refused["errors"]] == [
+        (["node", "parts"], "FORBIDDEN")
+    ]
+
+
+async def test_a_writer_gets_the_urls_of_anybodys_upload(tenant: Tenant) -> None:
+    data = sending.content()
+    artifact = await sending.announced(tenant.client, data, run=await tenant.run())
+    writer = await tenant.member(Role.WRITER)
+    await sending.send(await sending.look(writer, artifact["id"]), data)
+    assert (await sending.complete(writer, artifact["id"]))["errors"] == []
 
 
 async def test_a_file_of_another_organisation_is_not_there(
