@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Column, DateTime, ForeignKeyConstraint, MetaData, Text, TypeDecorator
+from sqlalchemy import Column, DateTime, ForeignKeyConstraint, MetaData, Text, TypeDecorator, UniqueConstraint
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
@@ -83,6 +83,17 @@ class Row(Tenant):
 def within(column: str, table: str) -> ForeignKeyConstraint:
     """`column` refers to a row of `table` in the same organisation: it cannot point into another."""
     return ForeignKeyConstraint(["org_id", column], [f"{SCHEMA}.{table}.org_id", f"{SCHEMA}.{table}.id"])
+
+
+def unique_key(table: type[Tenant], *names: str) -> str:
+    """The name of the constraint that keeps `names` unique within the organisation. Raises: LookupError without one."""
+    found = metadata.tables[f"{SCHEMA}.{table.__tablename__}"]
+    for constraint in found.constraints:
+        if isinstance(constraint, UniqueConstraint) and {column.name for column in constraint.columns} - {
+            "org_id"
+        } == set(names):
+            return str(constraint.name)
+    raise LookupError(f"{table.__name__} does not keep {names} unique.")
 
 
 def columns(table: type[Tenant]) -> list[Column[Any]]:

@@ -16,7 +16,7 @@ _PLACE: Final = """{
   organisation { name }
   projects(first: 100) { nodes { id name } }
 }"""
-_MODEL: Final = "query Model($by: ModelBy!) { model(by: $by) { id } }"
+_MODEL: Final = "query Model($by: IdOrName!) { model(by: $by) { id } }"
 _DATASETS: Final = """query Datasets($project: ID!, $after: String) {
   node(id: $project) { ... on Project {
     datasets(first: 100, after: $after) { nodes { id name } pageInfo { hasNextPage endCursor } }

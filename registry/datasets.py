@@ -7,6 +7,7 @@ from sqlalchemy import select
 from sqlmodel import col
 from typing_extensions import Doc
 
+from db.base import unique_key
 from db.session import Change
 from db.tables import Dataset, DatasetVersion, Project
 from registry import inputs
@@ -39,7 +40,7 @@ async def create(
         created_by=actor.principal_id,
     )
     taken = NameTaken("dataset", row.name, "project")
-    return await add(change, actor, row, {"dataset_org_id_project_id_name_key": taken})
+    return await add(change, actor, row, {unique_key(Dataset, "project_id", "name"): taken})
 
 
 async def create_version(

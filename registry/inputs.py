@@ -94,7 +94,7 @@ class Metric:
 
 
 @dataclass(frozen=True)
-class RunInput:
+class DatasetUse:
     """A dataset version that a run read."""
 
     dataset_version_id: Annotated[DatasetVersionId, Doc("The data.")]

@@ -21,7 +21,7 @@ from db.codes import DatasetRole, LineageKind
 from db.session import Change, Snapshot
 from db.tables import DatasetVersion, LineageEdge, Run, Version
 from registry.access import Actor
-from registry.changes import add
+from registry.changes import flush, image, record
 
 MAX_DEPTH = 20
 MAX_EDGES = 5_000
@@ -59,19 +59,25 @@ class Walk:
 
 
 async def link(
-    change: Change, actor: Actor, kind: LineageKind, upstream: Row, downstream: Row, role: DatasetRole | None = None
+    change: Change, actor: Actor, kind: LineageKind, links: Sequence[tuple[Row, Row, DatasetRole | None]]
 ) -> None:
-    """Write that `downstream` came from `upstream`. Both must be of the organisation of the change."""
-    edge = LineageEdge(
-        org_id=change.org_id,
-        kind=kind,
-        role=role,
-        upstream_kind=type(upstream).__name__,
-        upstream_id=upstream.id,
-        downstream_kind=type(downstream).__name__,
-        downstream_id=downstream.id,
-    )
-    await add(change, actor, edge)
+    """Write that the second of each came from the first. All must be of the organisation of the change."""
+    edges = [
+        LineageEdge(
+            org_id=change.org_id,
+            kind=kind,
+            role=role,
+            upstream_kind=type(upstream).__name__,
+            upstream_id=upstream.id,
+            downstream_kind=type(downstream).__name__,
+            downstream_id=downstream.id,
+        )
+        for upstream, downstream, role in links
+    ]
+    change.add_all(edges)
+    await flush(change)
+    for edge in edges:
+        record(change, actor, edge, "created", None, image(edge))
 
 
 async def walk(

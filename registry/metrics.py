@@ -1,7 +1,7 @@
 """Metric points: measured values of runs and versions, by phase, name and step."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -12,16 +12,19 @@ from db.codes import SpecialValue
 from db.session import Change
 from db.tables import Run, RunMetric, Version, VersionMetric
 from registry import inputs
+from registry.access import Actor
+from registry.changes import record
 from registry.errors import InvalidValue
 
 _CLOCK_SKEW = timedelta(days=1)
 _SPECIAL = {"nan": SpecialValue.NAN, "inf": SpecialValue.POSITIVE_INFINITY, "-inf": SpecialValue.NEGATIVE_INFINITY}
 
 
-async def log(change: Change, owner: Run | Version, metrics: Sequence[inputs.Metric]) -> None:
+async def log(change: Change, actor: Actor, owner: Run | Version, metrics: Sequence[inputs.Metric]) -> None:
     """Store metric points of a run or a version; a point that is there already is replaced.
 
-    Points are data and make no events: a training loop may log thousands.
+    Points of a run are data and make no events: a training loop may log thousands. Those of a version decide what
+    becomes of it, so they are an event with all of them.
 
     Raises: InvalidValue, naming the place in the list.
     """
@@ -39,8 +42,15 @@ async def log(change: Change, owner: Run | Version, metrics: Sequence[inputs.Met
     # In the order of the key: two lists that share points cannot lock each other.
     statement = insert(table).values([points[key] for key in sorted(points)])
     replaced = {name: statement.excluded[name] for name in ("value", "special", "measured_at")}
+    if isinstance(owner, Version):
+        told = [{**point, "measured_at": point["measured_at"].isoformat()} for point in map(_told, points.values())]
+        record(change, actor, owner, "measured", None, {"metrics": told})
     key_columns = ["org_id", owner_column, "phase", "name", "step"]
     await change.execute(statement.on_conflict_do_update(index_elements=key_columns, set_=replaced))
+
+
+def _told(point: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: point[name] for name in ("phase", "name", "step", "value", "special", "measured_at")}
 
 
 def _point(metric: inputs.Metric, path: Sequence[str]) -> dict[str, Any]:

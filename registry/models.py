@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from typing_extensions import Doc
 
-from db.base import utc_now
+from db.base import unique_key, utc_now
 from db.session import Change
 from db.tables import Model, Project
 from registry import inputs
@@ -14,7 +14,7 @@ from registry.changes import add, alter, find
 from registry.errors import InvalidValue, NameTaken
 from registry.inputs import KEEP, Keep
 
-NAME_KEY = "model_org_id_project_id_name_key"
+NAME_KEY = unique_key(Model, "project_id", "name")
 
 
 async def create(

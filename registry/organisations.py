@@ -7,6 +7,7 @@ from sqlalchemy import select, text
 from sqlmodel import col
 from typing_extensions import Doc
 
+from db.base import unique_key
 from db.codes import PrincipalKind, Role, ScopeKind
 from db.ids import uuid7
 from db.session import Change, Database
@@ -34,7 +35,7 @@ async def found(database: Database, name: str) -> Organisation:
     async with database.change(org_id) as change:
         await change.execute(text("select ev.open_stream(:org_id)"), {"org_id": org_id})
         row = Organisation(org_id=org_id, id=org_id, name=inputs.name(name))
-        taken = {"organisation_name_key": NameTaken("organisation", row.name, "installation")}
+        taken = {unique_key(Organisation, "name"): NameTaken("organisation", row.name, "installation")}
         return await add(change, system(org_id), row, taken)
 
 
@@ -53,7 +54,7 @@ async def add_principal(change: Change, actor: Actor, *, name: str, kind: Princi
     require(actor, Action.ADMINISTER)
     row = Principal(org_id=change.org_id, kind=kind, name=inputs.name(name))
     taken = NameTaken("principal", row.name, "organisation")
-    await add(change, actor, row, {"principal_org_id_name_key": taken})
+    await add(change, actor, row, {unique_key(Principal, "name"): taken})
     binding = RoleBinding(
         org_id=change.org_id,
         principal_id=row.id,
@@ -74,7 +75,7 @@ async def create_team(
     """
     require(actor, Action.ORGANISE)
     row = Team(org_id=change.org_id, name=inputs.name(name))
-    return await add(change, actor, row, {"team_org_id_name_key": NameTaken("team", row.name, "organisation")})
+    return await add(change, actor, row, {unique_key(Team, "name"): NameTaken("team", row.name, "organisation")})
 
 
 async def create_project(
@@ -98,4 +99,4 @@ async def create_project(
         description=inputs.text(description, ("description",)),
     )
     taken = NameTaken("project", row.name, "team")
-    return await add(change, actor, row, {"project_org_id_team_id_name_key": taken})
+    return await add(change, actor, row, {unique_key(Project, "team_id", "name"): taken})

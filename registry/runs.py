@@ -12,7 +12,7 @@ from db.session import Change
 from db.tables import DatasetVersion, Project, Run
 from registry import inputs, lineage, metrics as metric_points
 from registry.access import Action, Actor, require
-from registry.changes import add, alter, find
+from registry.changes import add, alter, find, find_all
 from registry.errors import Conflict, InvalidValue
 
 MAX_INPUTS = 100
@@ -25,7 +25,7 @@ async def create(
     project_id: Annotated[inputs.ProjectId, Doc("Where it lives.")],
     name: Annotated[str, Doc(f"Need not be unique; 1 to {inputs.MAX_NAME} characters.")],
     parameters: Annotated[Sequence[inputs.Parameter], Doc("What is known of its settings at the start.")] = (),
-    datasets: Annotated[Sequence[inputs.RunInput], Doc("What it reads; each becomes an edge of the lineage.")] = (),
+    datasets: Annotated[Sequence[inputs.DatasetUse], Doc("What it reads; each becomes an edge of the lineage.")] = (),
 ) -> Run:
     """A new run, in status RUNNING.
 
@@ -45,10 +45,10 @@ async def create(
         created_by=actor.principal_id,
     )
     await add(change, actor, run)
-    for place, one in enumerate(datasets):
-        path = f"datasets.{place}.datasetVersion"
-        dataset_version = await find(change, DatasetVersion, one.dataset_version_id, path)
-        await lineage.link(change, actor, LineageKind.USED, dataset_version, run, one.role)
+    ids = [one.dataset_version_id for one in datasets]
+    versions = await find_all(change, DatasetVersion, ids, "datasets.{}.datasetVersion")
+    links = [(version, run, one.role) for version, one in zip(versions, datasets, strict=True)]
+    await lineage.link(change, actor, LineageKind.USED, links)
     return run
 
 
@@ -86,7 +86,7 @@ async def log_metrics(
     Raises: Forbidden, NotFound, InvalidValue, Conflict when the run has ended.
     """
     run = await _running(change, actor, run_id)
-    await metric_points.log(change, run, metrics)
+    await metric_points.log(change, actor, run, metrics)
     return run
 
 
@@ -110,8 +110,9 @@ async def finish(
         return run
     if run.status != RunStatus.RUNNING:
         raise Conflict(f"This run has ended already, as {run.status}.", ("run",))
-    moment = ended_at or utc_now()
-    if moment.tzinfo is None or not run.started_at <= moment <= utc_now():
+    # Another server, whose clock is a little ahead, may have begun the run.
+    moment = ended_at or max(utc_now(), run.started_at)
+    if moment.tzinfo is None or not run.started_at <= moment <= max(utc_now(), run.started_at):
         raise InvalidValue("A run ends after it began and not in the future.", ("endedAt",))
     return await alter(change, actor, run, {"status": status, "ended_at": moment}, verb="ended")
 

@@ -5,6 +5,7 @@ from typing import Annotated
 
 from typing_extensions import Doc
 
+from db.base import unique_key
 from db.codes import LineageKind
 from db.session import Change
 from db.tables import Model, Run, Version
@@ -13,7 +14,7 @@ from registry.access import Action, Actor, require
 from registry.changes import add, find, flush
 from registry.errors import NameTaken
 
-LABEL_KEY = "version_org_id_model_id_label_key"
+LABEL_KEY = unique_key(Version, "model_id", "label")
 
 
 async def create(
@@ -53,10 +54,10 @@ async def create(
     )
     await add(change, actor, version, {LABEL_KEY: NameTaken("version", version.label, "model", ("label",))})
     if run is not None:
-        await lineage.link(change, actor, LineageKind.PRODUCED, run, version)
+        await lineage.link(change, actor, LineageKind.PRODUCED, [(run, version, None)])
     if base is not None:
-        await lineage.link(change, actor, LineageKind.DERIVED, base, version)
-    await metric_points.log(change, version, metrics)
+        await lineage.link(change, actor, LineageKind.DERIVED, [(base, version, None)])
+    await metric_points.log(change, actor, version, metrics)
     await flush(change)
     return version
 
@@ -74,5 +75,5 @@ async def log_metrics(
     """
     version = await find(change, Version, version_id, "version")
     require(actor, Action.WRITE, version)
-    await metric_points.log(change, version, metrics)
+    await metric_points.log(change, actor, version, metrics)
     return version

@@ -8,6 +8,7 @@ from strawberry import Info as StrawberryInfo
 from db.session import Database
 from registry.access import Actor
 from registry.artifacts import Shelves
+from registry.errors import Refusal
 from resolvers.loading import Loaders
 from storage.store import ObjectStore
 
@@ -29,6 +30,8 @@ class Operation:
     def __init__(self, services: Services, actor: Actor) -> None:
         self.services = services
         self.actor = actor
+        self.given_up: Refusal | None = None
+        """Why no further change of this operation is tried."""
         self._begin()
 
     def _begin(self) -> None:

@@ -7,10 +7,8 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select
-from sqlmodel import col
 
 from db.base import Row, columns
-from db.tables import Model
 from registry.errors import BadInput
 from resolvers import ids
 from resolvers.context import Operation
@@ -35,11 +33,13 @@ async def by_ids(operation: Operation, tables: Mapping[str, type[Row]], gids: Se
     return await asyncio.gather(*[by_id(operation, tables, gid) for gid in gids])
 
 
-async def model_by_name(operation: Operation, project_id: UUID, name: str) -> Any:
-    """The model of a project with this name, in whatever normal form it is written, or None."""
-    stored = unicodedata.normalize("NFC", name).strip()
-    statement = select(*columns(Model)).where(
-        col(Model.org_id) == operation.actor.org_id, col(Model.project_id) == project_id, col(Model.name) == stored
+async def by_name(operation: Operation, table: type[Row], project_id: UUID, name: str) -> Any:
+    """The thing of a project with this name, in whatever normal form it is written, or None."""
+    named = {column.name: column for column in columns(table)}
+    statement = select(*named.values()).where(
+        named["org_id"] == operation.actor.org_id,
+        named["project_id"] == project_id,
+        named["name"] == unicodedata.normalize("NFC", name).strip(),
     )
     rows = await operation.snapshot.rows(statement)
-    return record_of(Model)._make(rows[0]) if rows else None
+    return record_of(table)._make(rows[0]) if rows else None

@@ -4,12 +4,16 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Generic, TypeVar
+from enum import StrEnum
+from functools import cache
+from typing import Any, Generic, TypeVar, get_args
 from uuid import UUID
 
 import orjson
+from pydantic import TypeAdapter
+from sqlalchemy import BigInteger
 
-from db.base import Tenant
+from db.base import Tenant, columns
 from registry.errors import BadInput
 
 DEFAULT_PAGE = 20
@@ -110,19 +114,27 @@ def decode_cursor(cursor: str, table: type[Tenant], order: Order) -> list[Any]:
 
 
 def _typed(table: type[Tenant], column: str, value: Any) -> Any:
-    """A value of a cursor as its column has it."""
-    wanted = table.model_fields[column].annotation
-    if wanted is UUID and isinstance(value, str):
-        return UUID(value)
-    if wanted is UUID:
+    """A value of a cursor as its column has it. Raises: ValueError for what the column cannot hold."""
+    annotation: Any = table.model_fields[column].annotation
+    written_as_text = any(_is_written_as_text(part) for part in get_args(annotation) or (annotation,))
+    if written_as_text and not isinstance(value, str | None):
         raise ValueError(value)
-    if wanted is datetime:
-        moment = datetime.fromisoformat(value)
-        if moment.tzinfo is None:
-            raise ValueError(value)
-        return moment
-    if wanted is int and (type(value) is not int or not 0 <= value < 2**31):
+    typed = _adapter(annotation).validate_python(value, strict=not written_as_text)
+    if isinstance(typed, datetime) and typed.tzinfo is None:
         raise ValueError(value)
-    if wanted is str and (not isinstance(value, str) or "\0" in value):
+    if isinstance(typed, str) and "\0" in typed:
         raise ValueError(value)
-    return value
+    if type(typed) is int and not -(2**31) <= typed < 2**31 and not _is_big(table, column):
+        raise ValueError(value)
+    return typed
+
+
+_adapter = cache(TypeAdapter[Any])
+
+
+def _is_written_as_text(part: Any) -> bool:
+    return isinstance(part, type) and issubclass(part, UUID | datetime | StrEnum)
+
+
+def _is_big(table: type[Tenant], column: str) -> bool:
+    return any(isinstance(one.type, BigInteger) for one in columns(table) if one.name == column)

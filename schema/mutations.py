@@ -1,5 +1,6 @@
 """Mutations, each declared in one call: a rule gives the input, the payload, the failures and the field."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import reduce
 from operator import or_
@@ -12,14 +13,19 @@ from typing_extensions import Doc
 
 from db.base import Row
 from registry import changing
-from registry.access import Action
-from registry.changing import Rule
-from registry.errors import Failure, IdempotencyKeyReused
+from registry.access import Action, require
+from registry.changing import Outcome, Rule
+from registry.errors import Failure, IdempotencyKeyReused, Overloaded, Unavailable
+from registry.faults import refusal_of
 from resolvers.context import Info, Operation, Services
 from schema.errors import ERROR_TYPES, as_data
 from schema.inputs import Declared, declared, input_type, values_of
+from schema.operation import DeadlineExceeded
 
 Step = Callable[[Operation, UUID], Awaitable[None]]
+
+DEADLINE_S = 10.0
+"""How long one change may take. What it has committed by then stays committed."""
 
 _KEY = "idempotency_key"
 _KEY_DESCRIPTION = (
@@ -44,11 +50,10 @@ def change(
     """The mutation field `name` that runs a rule and answers with the row it was about.
 
     The input type is made from what the rule declares, the payload has one field named after `ref`'s type. `errors` are
-    the failures that the payload may hold; any other is a top-level error. `action` is what the rule requires: it is
-    checked by the rule, which knows the thing, and stands here for the list of policies. `supply` gives the rule what
-    comes from the server and not from the caller. `before` and `after` are steps outside of the transaction that may
-    call the object store: the first gets the id given as the named value, the other the id of the outcome; both can be
-    repeated.
+    the failures that the payload may hold; any other is a top-level error. `action` is what the actor must be allowed
+    in its organisation; the rule, which knows the thing, may require more. `supply` gives the rule what comes from the
+    server and not from the caller. `before` and `after` are steps outside of the transaction that may call the object
+    store: the first gets the id given as the named value, the other the id of the outcome; both can be repeated.
 
     The snapshot of the request is closed first and a new one opened by the payload's fields, so that they show what was
     written and no request ever holds two connections.
@@ -61,9 +66,12 @@ def change(
 
     async def resolve(info: Info, input: Any) -> Any:
         operation = info.context
+        # A replay under a key runs no rule, so what the rule would require at the least is asked here.
+        require(operation.actor, action)
         values = values_of(input, fields)
         await operation.renew()
-        try:
+
+        async def make() -> Outcome:
             if before is not None:
                 await before[1](operation, values[before[0]])
             outcome = await changing.run(
@@ -77,6 +85,10 @@ def change(
             )
             if after is not None:
                 await after(operation, outcome.id)
+            return outcome
+
+        try:
+            outcome = await _in_time(operation, make)
         except expected as failure:
             return payload_class(errors=[as_data(failure)])
         row = await operation.loaders.row(table).load(outcome.id)
@@ -88,6 +100,29 @@ def change(
     return strawberry.mutation(
         resolve, name=name, graphql_type=payload_class | None, description=description, metadata={"access": action}
     )
+
+
+async def _in_time(operation: Operation, make: Callable[[], Awaitable[Outcome]]) -> Outcome:
+    """Make one change within its deadline.
+
+    Where a service did not answer, the changes that follow in the same request are refused at once: each would wait as
+    long again.
+
+    Raises: DeadlineExceeded, and what the change raises.
+    """
+    if operation.given_up is not None:
+        raise operation.given_up
+    try:
+        async with asyncio.timeout(DEADLINE_S):
+            return await make()
+    except TimeoutError as error:
+        operation.given_up = DeadlineExceeded(DEADLINE_S)
+        raise operation.given_up from error
+    except Exception as error:
+        refusal = refusal_of(error)
+        if isinstance(refusal, Unavailable | Overloaded):
+            operation.given_up = refusal
+        raise
 
 
 def _row_field(table: type[Row]) -> str:

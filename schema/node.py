@@ -27,7 +27,7 @@ class RowNode(Node):
 
     table: ClassVar[type[Row]]
     access: ClassVar[Action] = Action.READ
-    """What the actor must be allowed to do to see anything of this type."""
+    """What whoever reaches this type was required to be allowed, by the root field or the mutation on the way."""
 
     @classmethod
     def is_type_of(cls, obj: Any, info: Any) -> bool:

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import structlog
 from strawberry.extensions import SchemaExtension
 from strawberry.types import StreamExecutionResult
+from strawberry.types.graphql import OperationType
 
 from registry.errors import Refusal
 from schema.failures import traceback_of
@@ -62,8 +63,8 @@ class Visit:
 class OperationScope(SchemaExtension):
     """Replaces a visit by the context of this operation, and closes that whatever happens.
 
-    A context made by somebody else (a test, a worker) is used as it is and left open. Queries, mutations and the start
-    of a subscription have `deadline_s` seconds from the first resolver on; cancelled then, they answer TIMEOUT.
+    A context made by somebody else (a test, a worker) is used as it is and left open. Queries and the start of a
+    subscription have `deadline_s` seconds from the first resolver on; cancelled then, they answer TIMEOUT.
     """
 
     def __init__(self, deadline_s: float) -> None:
@@ -82,6 +83,10 @@ class OperationScope(SchemaExtension):
 
     async def on_execute(self) -> AsyncIterator[None]:
         """Run to the deadline. Raises DeadlineExceeded."""
+        if self.execution_context.operation_type is OperationType.MUTATION:
+            # Each change has a deadline of its own: what one field has committed is told whatever becomes of the next.
+            yield
+            return
         limit = asyncio.timeout(self._deadline_s)
         try:
             async with limit:

@@ -44,9 +44,9 @@ class NameInProject:
     name: str = strawberry.field(description="The exact name.")
 
 
-@strawberry.input(description="Which model: by exactly one of these.", one_of=True)
-class ModelBy:
-    """The ways to name a model."""
+@strawberry.input(description="Which model or dataset: by exactly one of these.", one_of=True)
+class IdOrName:
+    """The ways to name a thing of a project."""
 
     id: strawberry.Maybe[strawberry.ID] = strawberry.field(description="Its id.", default=None)
     name: strawberry.Maybe[NameInProject] = strawberry.field(description="Its project and name.", default=None)
@@ -75,13 +75,22 @@ async def _organisation(info: Info) -> Any:
     return await info.context.loaders.row(tables.Organisation).load(info.context.actor.org_id)
 
 
-async def _model(info: Info, by: Annotated[ModelBy, strawberry.argument(description="Which one.")]) -> Any:
-    if by.id is not None:
-        return await info.context.loaders.row(tables.Model).load(decode_as("Model", by.id.value, "id"))
-    if by.name is None:
-        raise BadInput("Say which model: by its id, or by its project and name.")
-    name = by.name.value
-    return await nodes.model_by_name(info.context, decode_as("Project", name.project, "project"), name.name)
+By = Annotated[IdOrName, strawberry.argument(description="Which one.")]
+
+
+def _by(table: type[Row]) -> Any:
+    """The resolver of a root field for one thing of a project, by id or by name."""
+    kind = table.__name__
+
+    async def resolve(info: Info, by: By) -> Any:
+        if by.id is not None:
+            return await info.context.loaders.row(table).load(decode_as(kind, by.id.value, "id"))
+        if by.name is None:
+            raise BadInput(f"Say which {kind.lower()}: by its id, or by its project and name.")
+        name = by.name.value
+        return await nodes.by_name(info.context, table, decode_as("Project", name.project, "project"), name.name)
+
+    return resolve
 
 
 async def _frameworks(info: Info) -> list[str]:
@@ -106,9 +115,10 @@ class Query:
     organisation = read(_organisation, Organisation | None, description="The organisation that is asked.")
     teams = all_of(Team, tables.Team, order=BY_NAME, description="All teams, by name.")
     projects = all_of(Project, tables.Project, description="All projects, newest first.")
-    model = read(_model, Model | None, description="A model by id, or by project and name.")
+    model = read(_by(tables.Model), Model | None, description="A model by id, or by project and name.")
     models = all_of(Model, tables.Model, description="All models, newest first.")
     runs = all_of(Run, tables.Run, description="All runs, newest first.")
+    dataset = read(_by(tables.Dataset), Dataset | None, description="A dataset by id, or by project and name.")
     datasets = all_of(Dataset, tables.Dataset, description="All datasets, newest first.")
     supported_frameworks = read(_frameworks, list[str], description="What models may be made with on this server.")
     server_version = read(_server_version, str, description="The version of this server.")

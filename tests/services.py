@@ -1,4 +1,4 @@
-"""The services that all tests of a run share: started once by the first process, found by the others in the environment.
+"""The services that all tests share: started once by the first process, found by the others in the environment.
 
 `TEST_DATABASE_URL` points the suite at a server that is there already; its login needs CREATEDB and CREATEROLE.
 """

@@ -87,7 +87,7 @@ async def test_a_name_is_found_and_taken_in_either_normal_form(tenant: Tenant, n
     assert model is not None
     assert model["name"] == composed
     assert await create(tenant, name=composed) == (None, "NAME_TAKEN")
-    query = "query($by: ModelBy!) { model(by: $by) { id } }"
+    query = "query($by: IdOrName!) { model(by: $by) { id } }"
     for form in (composed, decomposed, f" {composed} "):
         found = await tenant.client(query, by={"name": {"project": tenant.project, "name": form}})
         assert found["model"] == {"id": model["id"]}
@@ -96,7 +96,7 @@ async def test_a_name_is_found_and_taken_in_either_normal_form(tenant: Tenant, n
 @pytest.mark.parametrize("name", ["", "\u202e", "x" * 10_000, "'; drop table model; --", "%", "_"])
 async def test_looking_for_a_name_that_cannot_be_finds_nothing(tenant: Tenant, name: str) -> None:
     await tenant.model()
-    query = "query($by: ModelBy!) { model(by: $by) { id } }"
+    query = "query($by: IdOrName!) { model(by: $by) { id } }"
     assert await tenant.client(query, by={"name": {"project": tenant.project, "name": name}}) == {"model": None}
 
 

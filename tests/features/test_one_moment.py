@@ -77,7 +77,7 @@ async def test_a_thing_is_not_seen_before_and_after_its_change(
 
     between(rename)
     seen = await tenant.client(
-        """query($by: ModelBy!) { models { nodes { name project { models { nodes { name } } } } }
+        """query($by: IdOrName!) { models { nodes { name project { models { nodes { name } } } } }
             model(by: $by) { name } }""",
         by={"name": {"project": tenant.project, "name": "before"}},
     )

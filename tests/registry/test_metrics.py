@@ -22,7 +22,7 @@ from tests.tenant import Tenant, uuid_of
 
 async def log(tenant: Tenant, run: str, *points: Metric) -> None:
     async with tenant.database.change(tenant.org_id) as change:
-        await metrics.log(change, await change.get_one(Run, (tenant.org_id, uuid_of(run))), points)
+        await metrics.log(change, tenant.actor, await change.get_one(Run, (tenant.org_id, uuid_of(run))), points)
 
 
 async def stored(database: Database, tenant: Tenant, run: str) -> list[RunMetric]:
@@ -178,6 +178,17 @@ async def test_points_are_data_and_make_no_events(tenant: Tenant, database: Data
     run = await tenant.run()
     await log(tenant, run, *[Metric("loss", Phase.TEST, 1.0, step=BigInt(step)) for step in range(9)])
     assert len(await events_about(database, tenant.org_id, uuid_of(run))) == 1
+
+
+async def test_points_of_a_version_are_told_with_all_their_values(tenant: Tenant, database: Database) -> None:
+    version = await tenant.version()
+    for value in (0.5, 0.99):
+        point = {"name": "accuracy", "phase": "TEST", "value": value}
+        await tenant.client.make("logVersionMetrics", "version", version=version, metrics=[point])
+    _, first, second = await events_about(database, tenant.org_id, uuid_of(version))
+    assert (first.kind, second.kind) == ("version.measured", "version.measured")
+    told = [event.body["after"]["metrics"][0]["value"] for event in (first, second)]
+    assert told == [0.5, 0.99]
 
 
 async def test_clients_that_log_the_same_points_at_once_do_not_lock_each_other(

@@ -12,7 +12,7 @@ from db.session import Database
 from db.tables import Run
 from registry import runs
 from registry.errors import Conflict, InvalidValue, NotFound
-from registry.inputs import MAX_PARAMETERS, Metric, Parameter, ParameterValue, RunInput
+from registry.inputs import MAX_PARAMETERS, DatasetUse, Metric, Parameter, ParameterValue
 from tests.registry.told import events_about
 from tests.tenant import Tenant, uuid_of
 
@@ -159,7 +159,7 @@ async def test_what_a_run_read_is_upstream_of_it_in_its_role(tenant: Tenant) -> 
 
 async def test_a_dataset_version_stands_once_in_each_role_and_at_most_a_hundred_are_read(tenant: Tenant) -> None:
     data = uuid_of(await tenant.dataset_version())
-    for datasets in ([RunInput(data)] * 2, [RunInput(data)] * 101):
+    for datasets in ([DatasetUse(data)] * 2, [DatasetUse(data)] * 101):
         with pytest.raises(InvalidValue) as refused:
             await create(tenant, datasets=datasets)
         assert refused.value.path == ("datasets",)
@@ -168,5 +168,5 @@ async def test_a_dataset_version_stands_once_in_each_role_and_at_most_a_hundred_
 async def test_data_of_another_organisation_cannot_be_read(tenant: Tenant, neighbour: Tenant) -> None:
     foreign = uuid_of(await neighbour.dataset_version())
     with pytest.raises(NotFound) as refused:
-        await create(tenant, datasets=[RunInput(foreign)])
+        await create(tenant, datasets=[DatasetUse(foreign)])
     assert refused.value.path == ("datasets", "0", "datasetVersion")

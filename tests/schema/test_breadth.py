@@ -1,5 +1,6 @@
 """Execution by breadth gives the answers of graphql-core, errors included, and asks the database less."""
 
+from functools import cache
 from typing import Any
 
 import pytest
@@ -56,6 +57,7 @@ async def filled(tenant: Tenant) -> Tenant:
     return tenant
 
 
+@cache
 def selections(schema: GraphQLSchema, parent: GraphQLObjectType, depth: int) -> st.SearchStrategy[str]:
     """Selections of fields without arguments, aliased or not, down to a depth."""
     fields = [st.just("__typename")]
@@ -66,8 +68,8 @@ def selections(schema: GraphQLSchema, parent: GraphQLObjectType, depth: int) -> 
         if is_leaf_type(kind):
             fields += [st.just(name), st.just(f"other_{name}: {name}")]
         elif isinstance(kind, GraphQLObjectType) and depth:
-            inner = st.deferred(lambda kind=kind: selections(schema, kind, depth - 1))
-            fields.append(inner.map(lambda chosen, name=name: f"{name} {chosen}"))
+            inner = selections(schema, kind, depth - 1)
+            fields.append(inner.map(f"{name} {{}}".format))
     return st.lists(st.one_of(fields), min_size=1, max_size=4, unique_by=lambda one: one.split(" ")[0]).map(
         lambda chosen: "{ " + " ".join(chosen) + " }"
     )
@@ -82,8 +84,7 @@ def queries() -> st.SearchStrategy[str]:
         kind = get_named_type(query.fields[name].type)
         assert is_object_type(kind)
         arguments = "(first: 3)" if "first" in query.fields[name].args else ""
-        inner = selections(schema, kind, 4)
-        roots.append(inner.map(lambda chosen, name=name, arguments=arguments: f"{{ {name}{arguments} {chosen} }}"))
+        roots.append(selections(schema, kind, 4).map(f"{{{{ {name}{arguments} {{}} }}}}".format))
     return st.one_of(roots)
 
 
@@ -131,7 +132,8 @@ async def test_fragments_directives_and_variables_count(app: Starlette, filled: 
 
 
 async def test_a_lineage_walk_is_left_to_graphql_core_and_its_parents_too(app: Starlette, filled: Tenant) -> None:
-    query = "{ models(first: 2) { nodes { versions(first: 2) { nodes { label upstream { steps { depth node { __typename id } } } } } } } }"
+    query = """{ models(first: 2) { nodes { versions(first: 2) { nodes { label
+        upstream { steps { depth node { __typename id } } } } } } } }"""
 
     data, errors = await same(app, filled, query)
 
@@ -167,6 +169,19 @@ async def test_a_missing_row_of_a_required_edge_is_an_error_at_its_place(
 
     assert data is None
     assert errors[0][1] == ["models", "nodes", 0, "project"]
+
+
+async def test_lists_inside_a_list_that_is_left_to_graphql_core_still_share_their_statements(
+    app: Starlette, filled: Tenant, statements: list[str]
+) -> None:
+    query = """{ models { nodes { versions(first: 2) { nodes { upstream(depth: 1) { truncated }
+        artifacts(first: 2) { nodes { createdBy { name } } } } } } } }"""
+
+    _, errors = await answers(app, filled, BY_BREADTH, query)
+
+    assert errors == []
+    about_artifacts = [statement for statement in statements if "FROM registry.artifact" in statement]
+    assert len(about_artifacts) == 1
 
 
 async def test_a_shared_row_is_read_and_completed_once(app: Starlette, filled: Tenant, statements: list[str]) -> None:

@@ -75,7 +75,7 @@ async def test_the_lineage_node_is_there_for_what_takes_part_in_the_lineage(tena
 
 async def test_a_model_is_found_by_its_id_or_by_its_project_and_name(tenant: Tenant) -> None:
     model = await tenant.model(name="iris")
-    query = "query($by: ModelBy!) { model(by: $by) { id } }"
+    query = "query($by: IdOrName!) { model(by: $by) { id } }"
     assert (await tenant.client(query, by={"id": model}))["model"] == {"id": model}
     by_name = {"name": {"project": tenant.project, "name": "iris"}}
     assert (await tenant.client(query, by=by_name))["model"] == {"id": model}
@@ -89,13 +89,13 @@ async def test_a_model_is_found_by_its_id_or_by_its_project_and_name(tenant: Ten
 )
 async def test_a_model_is_named_in_exactly_one_way(tenant: Tenant, by: Any) -> None:
     with pytest.raises(GraphQLFailed) as refused:
-        await tenant.client("query($by: ModelBy!) { model(by: $by) { id } }", by=by)
+        await tenant.client("query($by: IdOrName!) { model(by: $by) { id } }", by=by)
     assert refused.value.code == "BAD_USER_INPUT"
 
 
 async def test_a_neighbours_model_is_not_found_by_id_or_name(tenant: Tenant, neighbour: Tenant) -> None:
     model = await neighbour.model(name="secret")
-    query = "query($by: ModelBy!) { model(by: $by) { id } }"
+    query = "query($by: IdOrName!) { model(by: $by) { id } }"
     assert (await tenant.client(query, by={"id": model}))["model"] is None
     by_name = {"name": {"project": neighbour.project, "name": "secret"}}
     assert (await tenant.client(query, by=by_name))["model"] is None

@@ -100,6 +100,7 @@ ARGUMENTS = {
     "nodes": '(ids: ["{team}"])',
     "lineageNode": '(id: "{team}")',
     "model": '(by: {{id: "{model}"}})',
+    "dataset": '(by: {{name: {{project: "{project}", name: "data"}}}})',
 }
 
 
@@ -123,7 +124,8 @@ async def stranger(tenant: Tenant, database: Database, http: httpx2.AsyncClient)
 @pytest.mark.parametrize("field", list(fields_of(Query)), ids=lambda field: field.python_name)
 async def test_a_principal_without_any_role_reads_nothing(tenant: Tenant, stranger: Client, field: Any) -> None:
     team = await tenant.client.make("createTeam", "team", name="one")
-    query = read_of(field, team=team, model=await tenant.model())
+    await tenant.client.make("createDataset", "dataset", project=tenant.project, name="data")
+    query = read_of(field, team=team, model=await tenant.model(), project=tenant.project)
     assert await tenant.client(query)
     with pytest.raises(GraphQLFailed) as refused:
         await stranger(query)

@@ -1,8 +1,7 @@
 """Part layouts stay within the limits of S3."""
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from storage.errors import ObjectTooLarge
 from storage.layout import LARGEST_OBJECT_BYTES, LARGEST_PART_BYTES, MIB_BYTES, part_layout, planned_parts

@@ -4,8 +4,7 @@ import re
 from urllib.parse import unquote
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from storage.names import LONGEST_NAME_BYTES, attachment, safe_content_type
 
