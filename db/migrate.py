@@ -30,7 +30,7 @@ _UNPREPARED = ("22023", "42501", "3F000", "42P01")
 
 
 class SchemaBehind(Exception):
-    """The database has another revision than this program."""
+    """The database has an older schema than this program needs, or none."""
 
 
 def head() -> str:
@@ -69,8 +69,11 @@ async def drift(url: str, roles: Roles) -> list[Any]:
     return found
 
 
-async def require_current(database: Database) -> None:
-    """Refuse a database whose schema is not the one this program was written for.
+async def require_current(database: Database) -> tuple[str, ...]:
+    """Refuse a database whose schema is older than this program, and return what is to be warned of.
+
+    A revision that this program does not know is a newer one: while servers are replaced one by one, the old ones live
+    with the schema of the new ones, which only adds.
 
     Raises: SchemaBehind, with the command to run.
     """
@@ -81,11 +84,18 @@ async def require_current(database: Database) -> None:
         if sqlstate(error) not in _UNPREPARED:
             raise
         current = None
-    if current != head():
+    if current == head():
+        return ()
+    if current is None or current in _known():
         raise SchemaBehind(
             f"The database is at revision {current or 'none'}, this program needs {head()}."
             " Run `registry db bootstrap` once and `registry migrate`, then start again."
         )
+    return (f"The database is at revision {current}, which is newer than this program's {head()}. Update the program.",)
+
+
+def _known() -> set[str]:
+    return {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
 
 
 def _config() -> Config:

@@ -74,6 +74,7 @@ def create_app(settings: Settings) -> Starlette:
     (SchemaBehind, UnsafeRole). `app.state.door.shutdown` ends streams and sockets: set it when the server is to exit.
     """
     services = create_services(settings)
+    aside = Database.connect(settings.database, settings.roles, pool_size=1)
     door = GraphQLDoor(
         build_schema(introspection=settings.graphql_introspection),
         RegistryDoor(services, Authenticator(services.database)),
@@ -84,10 +85,10 @@ def create_app(settings: Settings) -> Starlette:
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             stack.push_async_callback(services.database.close)
-            await require_current(services.database)
-            app.state.health.warnings = await role_warnings(services.database)
+            stack.push_async_callback(aside.close)
+            app.state.health.warnings = await checked(services.database)
             await stack.enter_async_context(services.store)
-            log.info("server.started", version=VERSION, warnings=app.state.health.warnings)
+            log.info("server.started", version=VERSION)
             yield
 
     app = Starlette(
@@ -106,8 +107,19 @@ def create_app(settings: Settings) -> Starlette:
     )
     app.state.services = services
     app.state.door = door
-    app.state.health = Health(services, settings.buckets, draining=door.shutdown)
+    app.state.health = Health(services, aside, settings.buckets, draining=door.shutdown)
     return app
+
+
+async def checked(database: Database) -> tuple[str, ...]:
+    """Refuse a database that is not to be served from; the warnings about one that is, which are logged as well.
+
+    Raises: SchemaBehind, UnsafeRole.
+    """
+    warnings = (*await require_current(database), *await role_warnings(database))
+    for warning in warnings:
+        log.warning("database.warning", reason=warning)
+    return warnings
 
 
 async def role_warnings(database: Database) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ from registry.faults import refusal_of
 from registry.onboarding import token_for
 from schema.build import build_schema
 from server import logs, worker
-from server.app import UnsafeRole, create_services, role_warnings
+from server.app import UnsafeRole, checked, create_services
 from server.embedded.errors import EmbeddedError
 from server.local import local_services
 from server.reference import settings_table
@@ -72,8 +72,7 @@ def work() -> None:
     async def main() -> None:
         services = create_services(settings)
         try:
-            await require_current(services.database)
-            await role_warnings(services.database)
+            await checked(services.database)
             await worker.run(services, worker.stop_on_signals())
         finally:
             await services.database.close()

@@ -8,25 +8,31 @@ from typing import Any
 
 import orjson
 import structlog
+from sqlalchemy import text
 from starlette.requests import Request
 from starlette.responses import Response
 
-from db.migrate import SchemaBehind, require_current
+from db.session import Database
 from registry.faults import refusal_of
 from resolvers.context import Services
 from storage.errors import StoreError
 
 log = structlog.get_logger(__name__)
 
+_PING = text("select 1")
 _PING_S = 1.0
 _REMEMBERED_S = 1.0
 
 
 @dataclass
 class Health:
-    """Probes of the services, each remembered for a second so that probing costs nothing."""
+    """Probes of the services, each remembered for a second so that probing costs nothing.
+
+    `aside` has connections of its own: that requests hold all of the pool does not make the database dead.
+    """
 
     services: Services
+    aside: Database
     buckets: tuple[str, ...]
     warnings: tuple[str, ...] = ()
     draining: asyncio.Event = field(default_factory=asyncio.Event)
@@ -42,7 +48,7 @@ class Health:
         return await self._remembered("object_store", self._ask_store)
 
     async def _remembered(self, name: str, ask: Any) -> str:
-        # One asks and the others wait for its answer: probes must not compete for the connections they ask about.
+        # One asks and the others wait for its answer: probes must not compete for the connection they ask on.
         async with self._asking[name]:
             at, answer = self._probed.get(name, (float("-inf"), ""))
             if time.monotonic() - at > _REMEMBERED_S:
@@ -52,10 +58,8 @@ class Health:
 
     async def _ask_database(self) -> str:
         try:
-            async with asyncio.timeout(_PING_S):
-                await require_current(self.services.database)
-        except SchemaBehind:
-            return "behind: run `registry migrate`"
+            async with asyncio.timeout(_PING_S), self.aside.as_nobody() as connection:
+                await connection.execute(_PING)
         except Exception as error:
             # A wrong password or database is for the log: whoever may probe need not know which.
             if not isinstance(error, TimeoutError) and refusal_of(error) is None:

@@ -149,17 +149,27 @@ async def test_an_older_schema_is_refused_with_the_command(ground: Ground) -> No
     await _is_behind(url, roles, older)
 
 
-async def test_a_schema_from_the_future_is_refused(ground: Ground) -> None:
-    url, roles = await _bootstrapped(ground)
-    await migrate.upgrade(url, roles)
+async def test_a_schema_from_the_future_is_served_with_a_warning(ground: Ground) -> None:
+    url, roles = await ground.migrated()
+    assert await _warnings(url, roles) == ()
     await execute(url, f"set role {roles.owner}", "update registry.alembic_version set version_num = '2999_01_01_next'")
-    await _is_behind(url, roles, "2999_01_01_next")
+    (warning,) = await _warnings(url, roles)
+    assert "2999_01_01_next, which is newer" in warning
+    assert migrate.head() in warning
 
 
 async def _bootstrapped(ground: Ground) -> tuple[str, Roles]:
     url, roles = await ground.database(), ground.roles()
     await bootstrap(url, roles)
     return url, roles
+
+
+async def _warnings(url: str, roles: Roles) -> tuple[str, ...]:
+    database = Database.connect(url, roles, pool_size=1)
+    try:
+        return await require_current(database)
+    finally:
+        await database.close()
 
 
 async def _is_behind(url: str, roles: Roles, revision: str) -> None:

@@ -12,7 +12,9 @@ from pydantic import SecretStr
 from sqlalchemy import text
 from sqlalchemy.event import listen
 from starlette.applications import Starlette
+from structlog.testing import capture_logs
 
+from db.migrate import SchemaBehind
 from server import health
 from server.app import VERSION, UnsafeRole, create_app, role_warnings
 from server.settings import Settings
@@ -45,6 +47,7 @@ def serve(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Serve:
         async with app.state.services.store, httpx2.AsyncClient(transport=transport, base_url="http://t") as client:
             yield client, app
         await app.state.services.database.close()
+        await app.state.health.aside.close()
 
     return serving
 
@@ -108,10 +111,34 @@ async def test_a_database_that_refuses_the_login_is_away_and_no_failure_of_the_p
         assert (await answers(client))["/readyz"] == (503, {"status": "unavailable", "database": "unavailable"})
 
 
-async def test_a_schema_that_is_behind_is_named_with_the_command(serve: Serve, ground: Ground) -> None:
-    async with serve(database_url=SecretStr(await ground.database())) as (client, _):
-        said = {"status": "unavailable", "database": "behind: run `registry migrate`"}
-        assert (await answers(client))["/readyz"] == (503, said)
+async def test_no_server_starts_over_a_schema_that_is_behind(serve: Serve, ground: Ground) -> None:
+    async with serve(database_url=SecretStr(await ground.database())) as (_, app):
+        with pytest.raises(SchemaBehind):
+            async with app.router.lifespan_context(app):
+                pytest.fail("it started")
+
+
+async def test_a_schema_that_is_ahead_is_served_with_a_warning(serve: Serve, ground: Ground) -> None:
+    url, roles = await ground.migrated()
+    ahead = "update registry.alembic_version set version_num = '2999_01_01_next'"
+    settings = {"database_url": SecretStr(url), "database_role_prefix": roles.prefix}
+    with capture_logs() as entries:
+        async with serve(**settings) as (client, app), app.router.lifespan_context(app):
+            await execute(url, f"set role {roles.owner}", ahead)
+            assert (await answers(client))["/readyz"] == (200, {"status": "ok", "database": "ok"})
+        async with serve(**settings) as (client, app), app.router.lifespan_context(app):
+            found = await answers(client)
+    assert found["/readyz"] == (200, {"status": "ok", "database": "ok"})
+    assert found["/health"][0] == 200
+    said = [warning for warning in found["/health"][1]["warnings"] if "2999_01_01_next" in warning]
+    assert len(said) == 1
+    assert said[0] in [entry.get("reason") for entry in entries if entry["log_level"] == "warning"]
+
+
+async def test_a_pool_that_is_in_use_is_no_reason_to_be_unready(serve: Serve) -> None:
+    async with serve() as (client, app), app.state.services.database.as_nobody():
+        assert app.state.services.database.engine.pool.checkedout() == app.state.services.database.engine.pool.size()
+        assert (await answers(client))["/readyz"] == (200, {"status": "ok", "database": "ok"})
 
 
 async def test_nothing_is_ready_that_is_about_to_end(serve: Serve) -> None:
@@ -124,7 +151,7 @@ async def test_nothing_is_ready_that_is_about_to_end(serve: Serve) -> None:
 
 async def test_a_database_that_takes_its_time_is_away(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(health, "_PING_S", 0.05)
-    async with serve() as (client, app), app.state.services.database.as_nobody():
+    async with serve() as (client, app), app.state.health.aside.as_nobody():
         assert (await answers(client))["/readyz"][0] == 503
 
 
@@ -132,20 +159,17 @@ async def test_probing_often_and_at_once_asks_the_database_once(serve: Serve, mo
     monkeypatch.setattr(health, "_REMEMBERED_S", 3600)
     async with serve() as (client, app):
         asked: list[str] = []
-        listen(
-            app.state.services.database.engine.sync_engine, "before_cursor_execute", lambda *sent: asked.append(sent[2])
-        )
+        listen(app.state.health.aside.engine.sync_engine, "before_cursor_execute", lambda *sent: asked.append(sent[2]))
         responses = await asyncio.gather(*(client.get("/health") for _ in range(20)))
         responses += [await client.get("/readyz") for _ in range(20)]
     assert {response.status_code for response in responses} == {200}
-    assert len([one for one in asked if "alembic_version" in one]) == 1
+    assert asked.count("select 1") == 1
 
 
 async def test_a_database_that_comes_back_is_noticed(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(health, "_REMEMBERED_S", 0)
     async with serve() as (client, app):
-        database = app.state.services.database
-        async with database.as_nobody():
+        async with app.state.health.aside.as_nobody():
             monkeypatch.setattr(health, "_PING_S", 0.05)
             assert (await answers(client))["/readyz"][0] == 503
         monkeypatch.setattr(health, "_PING_S", 30)
