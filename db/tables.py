@@ -258,20 +258,23 @@ class LineageEdge(Row, table=True):
 
 
 class Blob(Tenant, table=True):
-    """Verified bytes, once in an organisation."""
+    """Verified bytes, once in each bucket of an organisation."""
 
     __tablename__ = "blob"
-    __table_args__ = (PrimaryKeyConstraint("org_id", "sha256"),)
+    __table_args__ = (PrimaryKeyConstraint("org_id", "bucket", "sha256"),)
 
+    bucket: str
     sha256: str
     size_bytes: int = Field(sa_type=BigInteger)
-    bucket: str
     object_key: str
     verified_at: datetime = Field(default_factory=utc_now, sa_type=Time)
 
 
 class Artifact(Row, table=True):
-    """A file of a run or of a version. `path` is its logical name, never a place in the store."""
+    """A file of a run or of a version. `path` is its logical name; `bucket` and `object_key` are where its bytes are.
+
+    The place is known once the bytes are verified, and shared by all artifacts with the same bytes in the same bucket.
+    """
 
     __tablename__ = "artifact"
     __table_args__ = (
@@ -279,6 +282,7 @@ class Artifact(Row, table=True):
         within("version_id", "version"),
         within("created_by", "principal"),
         CheckConstraint("num_nonnulls(run_id, version_id) = 1", name="one_owner"),
+        CheckConstraint("num_nonnulls(bucket, object_key) in (0, 2)", name="whole_place"),
         Index(
             "artifact_run_path_key", "org_id", "run_id", "folded_path",
             unique=True, postgresql_where=text("state not in ('QUARANTINED', 'ABANDONED')"),
@@ -300,6 +304,8 @@ class Artifact(Row, table=True):
     size_bytes: int | None = Field(default=None, sa_type=BigInteger)
     sha256: str | None = None
     state: ArtifactState = Field(sa_type=code(ArtifactState))
+    bucket: str | None = Field(default=None, sa_column_kwargs={"info": {"derived": True}})
+    object_key: str | None = Field(default=None, sa_column_kwargs={"info": {"derived": True}})
     external_uri: str | None = None
     failure: str | None = None
     verified_at: datetime | None = Field(default=None, sa_type=Time)

@@ -60,8 +60,9 @@ async def begin_upload(
 ) -> Artifact:
     """An artifact that waits for its bytes, with an open upload.
 
-    Bytes that the organisation has already are not sent again: the artifact is AVAILABLE at once. Asked again for the
-    same path and the same bytes, it gives the artifact that is there, so that a client can resume an upload.
+    Bytes that the organisation has already in the bucket of this kind are not sent again: the artifact is AVAILABLE at
+    once. Asked again for the same path and the same bytes, it gives the artifact that is there, so that a client can
+    resume an upload.
 
     Raises: Forbidden, NotFound, InvalidValue, TooLarge, NameTaken.
     """
@@ -82,11 +83,12 @@ async def begin_upload(
         if same and known.state != ArtifactState.EXTERNAL:
             return known
         raise _path_taken(artifact, owner)
-    blob = await change.get(Blob, (change.org_id, sha256))
+    blob = await change.get(Blob, (change.org_id, shelves.bucket_for(kind), sha256))
     if blob is not None:
         if blob.size_bytes != size_bytes:
             raise InvalidValue(f"The file with this digest has {blob.size_bytes} bytes.", ("sizeBytes",))
         artifact.state, artifact.verified_at = ArtifactState.AVAILABLE, blob.verified_at
+        artifact.bucket, artifact.object_key = blob.bucket, blob.object_key
         return await _insert(change, actor, artifact, owner)
     await _insert(change, actor, artifact, owner)
     await _open_upload(change, actor, artifact, shelves)

@@ -41,8 +41,8 @@ class _Heartbeat:
 async def verify(database: Database, store: ObjectStore, lease: Lease) -> None:
     """Decide whether the bytes of an artifact are what was announced: AVAILABLE, or QUARANTINED with the reason.
 
-    Bytes that the organisation has under another object are kept once: the second object is removed. Quarantined bytes
-    stay in the store, for whoever looks into the matter.
+    Bytes that the organisation has in the same bucket under another object are kept once: the artifact gets the place
+    of the first object, and the second is removed. Quarantined bytes stay in the store, for whoever looks into them.
 
     Raises: LeaseLost, StoreUnavailable, DatabaseUnavailable; nothing was decided then.
     """
@@ -68,10 +68,12 @@ async def verify(database: Database, store: ObjectStore, lease: Lease) -> None:
             quarantined = {"state": ArtifactState.QUARANTINED, "failure": fault}
             await alter(change, actor, artifact, quarantined, verb="quarantined")
             return
-        if not await _shelve(change, artifact, upload):
-            # The organisation has these bytes under another object: this one can go.
+        blob = await _shelved(change, artifact, upload)
+        if blob.object_key != upload.object_key:
+            # The bucket has these bytes under another object: this one can go.
             change.add(Job(org_id=lease.org_id, kind=JobKind.CLEAR_UPLOAD, subject_id=upload.id))
-        available = {"state": ArtifactState.AVAILABLE, "verified_at": utc_now()}
+        place = {"bucket": blob.bucket, "object_key": blob.object_key}
+        available = {"state": ArtifactState.AVAILABLE, "verified_at": utc_now(), **place}
         await alter(change, actor, artifact, available, verb="verified")
 
 
@@ -100,10 +102,7 @@ async def clear(database: Database, store: ObjectStore, lease: Lease) -> None:
             )
             return
         # The bytes of a verified artifact may be kept under the object of another upload.
-        blob = await change.get(Blob, (lease.org_id, artifact.sha256))
-        is_spare = (
-            artifact.state == ArtifactState.AVAILABLE and blob is not None and blob.object_key != upload.object_key
-        )
+        is_spare = artifact.state == ArtifactState.AVAILABLE and artifact.object_key != upload.object_key
     if upload.store_upload_id is not None:
         await store.abort(upload.bucket, upload.object_key, upload.store_upload_id)
     if upload.state != UploadState.COMPLETED or is_spare:
@@ -127,19 +126,18 @@ def _fault(artifact: Artifact, found: HashedObject) -> str | None:
     return None
 
 
-async def _shelve(change: Change, artifact: Artifact, upload: Upload) -> bool:
-    """Make the uploaded object the bytes behind its digest, unless the organisation has some; whether it became so."""
-    inserted = await change.execute(
+async def _shelved(change: Change, artifact: Artifact, upload: Upload) -> Blob:
+    """What the bucket of the upload keeps for this digest: the uploaded object, unless there was another before."""
+    await change.execute(
         insert(Blob)
         .values(
             org_id=change.org_id,
+            bucket=upload.bucket,
             sha256=artifact.sha256,
             size_bytes=artifact.size_bytes,
-            bucket=upload.bucket,
             object_key=upload.object_key,
             verified_at=utc_now(),
         )
         .on_conflict_do_nothing()
-        .returning(col(Blob.sha256))
     )
-    return inserted.one_or_none() is not None
+    return await change.get_one(Blob, (change.org_id, upload.bucket, artifact.sha256))

@@ -6,7 +6,7 @@ from typing import Any
 
 from db.base import utc_now
 from db.codes import ArtifactState, UploadState
-from db.tables import Artifact, Blob
+from db.tables import Artifact
 from registry.access import Action, require
 from registry.errors import BadInput
 from resolvers.context import Operation
@@ -65,8 +65,7 @@ async def download(root: Any, operation: Operation, expires_s: int) -> Download 
         raise BadInput(f"`expiresS` is 1 to {MAX_DOWNLOAD_S}.")
     if root.state != ArtifactState.AVAILABLE:
         return None
-    blob = await operation.loaders.row(Blob, "sha256").load(root.sha256)
     url = operation.services.store.presign_download(
-        blob.bucket, blob.object_key, file_name=root.path, content_type=root.content_type, expires_s=expires_s
+        root.bucket, root.object_key, file_name=root.path, content_type=root.content_type, expires_s=expires_s
     )
     return Download(url, utc_now() + timedelta(seconds=expires_s))

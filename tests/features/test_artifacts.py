@@ -81,6 +81,21 @@ async def test_a_download_url_lives_as_long_as_was_asked(
         assert refused.value.code == "BAD_USER_INPUT"
 
 
+async def test_a_download_costs_no_statement(
+    tenant: Tenant, database: Database, store: ObjectStore, statements: list[str]
+) -> None:
+    run = await tenant.run()
+    for name in ("a", "b", "c"):
+        await sending.deliver(tenant.client, database, store, sending.content(), run=run, path=name)
+    counts = {}
+    for selection in ("state", "state download { url }"):
+        statements.clear()
+        listed = f"query($id: ID!) {{ node(id: $id) {{ ... on Run {{ artifacts {{ nodes {{ {selection} }} }} }} }} }}"
+        assert len((await tenant.client(listed, id=run))["node"]["artifacts"]["nodes"]) == 3
+        counts[selection] = len(statements)
+    assert len(set(counts.values())) == 1
+
+
 async def test_a_download_url_opens_nothing_else(tenant: Tenant, database: Database, store: ObjectStore) -> None:
     first, second = [
         urlsplit((await sending.deliver(tenant.client, database, store, sending.content(), **owner))["download"]["url"])

@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from sqlalchemy import func, select, text, update
@@ -151,6 +152,65 @@ async def test_bytes_that_the_organisation_has_are_not_sent_again(
     got = await sending.fetch(again["download"]["url"])
     assert (got.content, got.headers["content-type"]) == (data, "text/plain")
     assert 'filename="other name.txt"' in got.headers["content-disposition"]
+
+
+async def test_bytes_of_one_bucket_are_not_given_out_for_a_kind_that_belongs_in_the_other(
+    tenant: Tenant, database: Database, store: ObjectStore
+) -> None:
+    data, run = sending.content(), await tenant.run()
+    plot = await sending.deliver(tenant.client, database, store, data, run=run, path="a", kind="PLOT")
+
+    model = await sending.announced(tenant.client, data, run=run, path="b", kind="MODEL")
+    assert (model["state"], model["download"]) == ("PENDING", None)
+    await sending.send(model, data)
+    assert (await sending.complete(tenant.client, model["id"]))["errors"] == []
+    await sending.work(database, store)
+
+    checkpoint = await sending.announced(tenant.client, data, run=run, path="c", kind="CHECKPOINT")
+    log = await sending.announced(tenant.client, data, run=run, path="d", kind="OTHER")
+    assert (checkpoint["upload"], log["upload"]) == (None, None)
+    places = {
+        artifact["path"]: urlsplit((await sending.look(tenant.client, artifact["id"]))["download"]["url"]).path
+        for artifact in (plot, model, checkpoint, log)
+    }
+    assert {path: place.split("/")[1] for path, place in places.items()} == {
+        "a": "artifacts", "b": "models", "c": "models", "d": "artifacts",
+    }  # fmt: skip
+    assert (places["a"], places["b"]) == (places["d"], places["c"])
+    for place in places.values():
+        assert await store.stat(*place[1:].split("/", 1)) is not None
+
+
+async def test_the_same_bytes_uploaded_at_once_to_both_buckets_are_spare_in_neither(
+    tenant: Tenant, database: Database, store: ObjectStore
+) -> None:
+    data, run = sending.content(), await tenant.run()
+    kinds = ("MODEL", "PLOT", "MODEL", "PLOT")
+    waiting = [await completed(tenant, data, run=run, path=f"{n}", kind=kind) for n, kind in enumerate(kinds)]
+
+    await sending.work(database, store)
+
+    uploads = [await upload_row(tenant, artifact) for artifact in waiting]
+    kept = {(blob.bucket, blob.object_key) for blob in await blobs_of(tenant)}
+    there = {place for row in uploads if await store.stat(*(place := (row.bucket, row.object_key))) is not None}
+    assert {bucket for bucket, _ in kept} == {"models", "artifacts"}
+    assert there == kept
+    for artifact in waiting:
+        found = await sending.look(tenant.client, artifact["id"])
+        assert (await sending.fetch(found["download"]["url"])).content == data
+
+
+async def test_where_bytes_are_kept_is_told_in_no_event(tenant: Tenant, database: Database, store: ObjectStore) -> None:
+    artifact = await completed(tenant, sending.content())
+    await sending.work(database, store)
+    async with tenant.database.change(tenant.org_id) as change:
+        bodies = await change.execute(
+            text("select body::text from ev.event where org_id = :org_id and subject = :subject"),
+            {"org_id": tenant.org_id, "subject": f"Artifact:{uuid_of(artifact['id'])}"},
+        )
+        told = list(bodies.scalars())
+    assert len(told) == 3
+    assert not [body for body in told if "object_key" in body or "bucket" in body]
 
 
 async def test_a_known_digest_with_another_size_is_refused(

@@ -14,12 +14,12 @@ def upgrade() -> None:
     op.create_table(
         "blob",
         sa.Column("org_id", sa.Uuid(), nullable=False),
+        sa.Column("bucket", sa.Text(), nullable=False),
         sa.Column("sha256", sa.Text(), nullable=False),
         sa.Column("size_bytes", sa.BigInteger(), nullable=False),
-        sa.Column("bucket", sa.Text(), nullable=False),
         sa.Column("object_key", sa.Text(), nullable=False),
         sa.Column("verified_at", sa.DateTime(timezone=True), nullable=False),
-        sa.PrimaryKeyConstraint("org_id", "sha256", name=op.f("blob_pk")),
+        sa.PrimaryKeyConstraint("org_id", "bucket", "sha256", name=op.f("blob_pk")),
         schema="registry",
     )
     op.create_table(
@@ -396,10 +396,13 @@ def upgrade() -> None:
         sa.Column("size_bytes", sa.BigInteger(), nullable=True),
         sa.Column("sha256", sa.Text(), nullable=True),
         sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("bucket", sa.Text(), nullable=True),
+        sa.Column("object_key", sa.Text(), nullable=True),
         sa.Column("external_uri", sa.Text(), nullable=True),
         sa.Column("failure", sa.Text(), nullable=True),
         sa.Column("verified_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("created_by", sa.Uuid(), nullable=False),
+        sa.CheckConstraint("num_nonnulls(bucket, object_key) in (0, 2)", name=op.f("artifact_whole_place_check")),
         sa.CheckConstraint("num_nonnulls(run_id, version_id) = 1", name=op.f("artifact_one_owner_check")),
         sa.ForeignKeyConstraint(
             ["org_id", "created_by"],
