@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import structlog
@@ -27,6 +27,9 @@ class DeadlineExceeded(Refusal):
 
 class OperationContext(Protocol):
     """What resolvers get as `info.context`: loaders and, from the first read on, one database connection."""
+
+    actor: Any
+    """Who asks. Set anew when a long visit is authenticated again."""
 
     async def renew(self) -> None:
         """Give the connection back and forget what was loaded; what is read next opens anew.
@@ -53,11 +56,28 @@ class Visit:
     """Who asks, for as long as a request or a WebSocket lasts. The schema takes it as `context_value`."""
 
     door: Door
+    authorization: str | None = None
     actor: Any = None
+    _contexts: set[OperationContext] = field(default_factory=set)
+
+    async def authenticate(self) -> None:
+        """Ask who this is, again if asked before; running operations go on with what the actor may do now.
+
+        Raises: Unauthenticated, Unavailable, Overloaded.
+        """
+        self.actor = await self.door.authenticate(self.authorization)
+        for context in self._contexts:
+            context.actor = self.actor
 
     def open(self) -> OperationContext:
         """Return a new context for one operation."""
-        return self.door.context(self.actor)
+        context = self.door.context(self.actor)
+        self._contexts.add(context)
+        return context
+
+    def leave(self, context: OperationContext) -> None:
+        """Forget the context of an operation that has ended."""
+        self._contexts.discard(context)
 
 
 class OperationScope(SchemaExtension):
@@ -73,13 +93,16 @@ class OperationScope(SchemaExtension):
 
     async def on_operation(self) -> AsyncIterator[None]:
         """Open the context before parsing, close it after the last result."""
-        if isinstance(self.execution_context.context, Visit):
-            self._context = self.execution_context.context.open()
-            self.execution_context.context = self._context
+        visit = self.execution_context.context
+        if not isinstance(visit, Visit):
+            yield
+            return
+        self.execution_context.context = self._context = visit.open()
         try:
             yield
         finally:
-            await self._close()
+            visit.leave(self._context)
+            await self._close(self._context)
 
     async def on_execute(self) -> AsyncIterator[None]:
         """Run to the deadline. Raises DeadlineExceeded."""
@@ -103,11 +126,9 @@ class OperationScope(SchemaExtension):
             await self._context.renew()
         yield
 
-    async def _close(self) -> None:
-        if self._context is None:
-            return
+    async def _close(self, context: OperationContext) -> None:
         try:
-            await self._context.close()
+            await context.close()
         except Exception as error:
             # The answer is complete by now; failing it would hide what was committed.
             log.error("operation.close_failed", exception=traceback_of(error))

@@ -1,12 +1,14 @@
 """The GraphQL endpoint: one ASGI application for queries, mutations, event streams over HTTP, and WebSockets."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+import random
+from collections.abc import AsyncGenerator, Coroutine
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
+import structlog
 from graphql import GraphQLError
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
@@ -19,7 +21,7 @@ from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType
 
 from registry.errors import Overloaded, Unauthenticated, Unavailable
-from schema.failures import INTERNAL, INTERNAL_MESSAGE, MaskingSchema, log_unexpected, presentable
+from schema.failures import INTERNAL, INTERNAL_MESSAGE, MaskingSchema, log_unexpected, presentable, traceback_of
 from schema.operation import Door, Visit
 from server.graphql_request import (
     GRAPHQL_JSON,
@@ -33,6 +35,8 @@ from server.graphql_request import (
     read_request,
 )
 from server.graphql_ws import SocketDoor, SocketSettings
+
+log = structlog.get_logger(__name__)
 
 _STATUS_OF_CODE = {INTERNAL: 500, "TIMEOUT": 503, "UNAVAILABLE": 503, "OVERLOADED": 503}
 
@@ -50,8 +54,9 @@ class GraphQLDoor:
 
     Answers 400 for operations that were never run to clients that read `application/graphql-response+json`, and 200 to
     those that read `application/json`, as each expects. A subscription over HTTP needs `text/event-stream` or Apollo's
-    `multipart/mixed`; queries and mutations are answered as JSON by preference. Streams and sockets end when `shutdown`
-    is set: set it when the server begins to exit, because uvicorn waits for streams before it ends the lifespan.
+    `multipart/mixed`; queries and mutations are answered as JSON by preference. Streams are checked again and grow old
+    as sockets do, by the same settings. Both end when `shutdown` is set: set it when the server begins to exit, because
+    uvicorn waits for streams before it ends the lifespan.
     """
 
     def __init__(
@@ -103,13 +108,15 @@ class GraphQLDoor:
         return _single_response(result, acceptance.single or GRAPHQL_JSON)
 
     async def _visit(self, request: Request) -> Visit:
+        visit = Visit(self._door, request.headers.get("authorization"))
         try:
-            return Visit(self._door, await self._door.authenticate(request.headers.get("authorization")))
+            await visit.authenticate()
         except Unauthenticated as refusal:
             headers = {"www-authenticate": "Bearer"}
             raise RequestRefused(401, refusal.code, refusal.message, headers) from refusal
         except (Unavailable, Overloaded) as refusal:
             raise RequestRefused(503, refusal.code, refusal.message, {"retry-after": "5"}) from refusal
+        return visit
 
     async def _execute(self, sent: GraphQLRequest, visit: Visit, allowed: set[OperationType]) -> ExecutionResult:
         try:
@@ -153,7 +160,18 @@ class GraphQLDoor:
             send_initial_heartbeat=transport.send_initial_heartbeat,
         )
         headers = {"cache-control": "no-store", **transport.headers, "vary": "Accept"}
-        return StreamingResponse(_until(self.shutdown, merged()), headers=headers)
+        return StreamingResponse(_until(self._stream_is_over(visit), merged()), headers=headers)
+
+    async def _stream_is_over(self, visit: Visit) -> None:
+        """Return when the server leaves, when the stream is old, or when its token is good no more."""
+        settings, time_s = self._settings.socket, asyncio.get_running_loop().time
+        last_s = time_s() + settings.max_age_s * random.uniform(0.9, 1)
+        while (left_s := last_s - time_s()) > 0:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self.shutdown.wait(), min(settings.recheck_s, left_s))
+                return
+            if not await _is_still_known(visit):
+                return
 
 
 def _single_response(result: ExecutionResult, media_type: str) -> Response:
@@ -195,11 +213,25 @@ def _encode_text(body: object) -> str:
     return orjson.dumps(body).decode()
 
 
-async def _until(end: asyncio.Event, chunks: AsyncGenerator[str, None]) -> AsyncGenerator[str, None]:
-    """Yield the chunks until they or the server end. Cut off, the client sees no completion and subscribes again."""
-    ended = asyncio.ensure_future(end.wait())
+async def _is_still_known(visit: Visit) -> bool:
     try:
-        while not end.is_set():
+        await visit.authenticate()
+    except Unauthenticated:
+        return False
+    except (Unavailable, Overloaded):
+        # Nobody can be told apart now; the next check follows, and no operation gets far without a database.
+        log.warning("stream.recheck_unavailable")
+    except Exception as error:
+        log.error("stream.recheck_failed", exception=traceback_of(error))
+        return False
+    return True
+
+
+async def _until(end: Coroutine[None, None, None], chunks: AsyncGenerator[str, None]) -> AsyncGenerator[str, None]:
+    """Yield the chunks until they or `end` are over. Cut off, the client sees no completion and subscribes again."""
+    ended = asyncio.ensure_future(end)
+    try:
+        while not ended.done():
             step = asyncio.ensure_future(anext(chunks, None))
             try:
                 await asyncio.wait({step, ended}, return_when=asyncio.FIRST_COMPLETED)

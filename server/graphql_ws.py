@@ -57,13 +57,8 @@ class SocketVisit(Visit):
     """A visit that lasts as long as its socket; the actor is known from `connection_init` on."""
 
     def __init__(self, door: Door, authorization: str | None) -> None:
-        super().__init__(door)
-        self.authorization = authorization
+        super().__init__(door, authorization)
         self.connection_params: dict[str, object] = {}
-
-    async def authenticate(self) -> None:
-        """Ask who this is, again if asked before. Raises Unauthenticated or Unavailable."""
-        self.actor = await self.door.authenticate(self.authorization)
 
     def take_token(self) -> None:
         """Prefer the token of `connection_init`: a browser cannot set headers of a WebSocket."""

@@ -96,7 +96,7 @@ class ModelConnection:
     total_count: int | None = None
 
 
-@dataclass
+@dataclass(eq=False)
 class StubContext:
     """Counts what the door does with it."""
 
@@ -185,6 +185,12 @@ class Subscription:
             info.context.waiting = False
 
     @strawberry.subscription
+    async def names(self, info: strawberry.Info[StubContext, None]) -> AsyncGenerator[str, None]:
+        while True:
+            yield info.context.actor
+            await asyncio.sleep(0.01)
+
+    @strawberry.subscription
     async def breaks(self) -> AsyncGenerator[int, None]:
         yield 1
         raise RuntimeError(f"cannot reach {SECRET}")
@@ -202,10 +208,11 @@ def make_schema(limits: Limits | None = None, *, deadline_s: float = 10, introsp
 
 @dataclass
 class StubDoor:
-    """Knows two tokens; `gone` and `down` change its mind while it serves."""
+    """Knows two tokens; `gone`, `down` and `name` change its mind while it serves."""
 
     gone: bool = False
     down: bool = False
+    name: str = "ada"
     asked: int = 0
     contexts: list[StubContext] = field(default_factory=list)
 
@@ -217,7 +224,7 @@ class StubDoor:
             raise RuntimeError(f"cannot reach {SECRET}")
         if self.gone or authorization != f"Bearer {TOKEN}":
             raise Unauthenticated
-        return "ada"
+        return self.name
 
     def context(self, actor: str) -> StubContext:
         self.contexts.append(StubContext(actor))

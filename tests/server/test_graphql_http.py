@@ -3,16 +3,32 @@
 import asyncio
 import gzip
 import json
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx2
 import pytest
 import structlog
+from sqlalchemy import update
+from sqlmodel import col
+from starlette.applications import Starlette
 from structlog.testing import capture_logs
 
-from server.graphql_http import DoorSettings
+from db.base import utc_now
+from db.codes import Role
+from db.session import Database
+from db.tables import ApiToken
+from registry import tokens
+from resolvers.context import Services
+from schema.build import build_schema
+from server import auth
+from server.app import RegistryDoor
+from server.auth import Authenticator
+from server.graphql_http import DoorSettings, GraphQLDoor
+from server.graphql_ws import SocketSettings
 from tests.server.door_stub import AUTHORIZED, SECRET, Served, make_schema, served
+from tests.tenant import Tenant
 
 GRAPHQL_JSON = "application/graphql-response+json"
 APOLLO_STREAM = 'multipart/mixed;boundary="graphql";subscriptionSpec=1.0,application/json'
@@ -393,3 +409,98 @@ async def test_a_stream_whose_reader_has_gone_is_closed(client: httpx2.AsyncClie
         async with asyncio.timeout(10):
             while server.door.contexts[-1].waiting:
                 await asyncio.sleep(0.01)
+
+
+STREAMS = (("text/event-stream", "event: complete"), (APOLLO_STREAM, "--graphql--"))
+
+
+@pytest.mark.parametrize(("accept", "last"), STREAMS)
+async def test_a_stream_ends_without_completion_when_its_token_is_gone(
+    client: httpx2.AsyncClient, accept: str, last: str
+) -> None:
+    async with served(settings=DoorSettings(socket=SocketSettings(recheck_s=0.05))) as server:
+        sent = {"query": "subscription { waits }"}
+        async with client.stream("POST", server.url, json=sent, headers={"accept": accept}) as response:
+            received = ""
+            async for chunk in response.aiter_text():
+                received += chunk
+                server.door.gone = "listening" in received
+        assert last not in received
+        assert server.door.contexts[-1].closed
+        assert (await client.post(server.url, json=sent, headers={"accept": accept})).status_code == 401
+
+
+async def test_a_stream_outlives_checks_that_cannot_be_made(client: httpx2.AsyncClient) -> None:
+    async with served(settings=DoorSettings(socket=SocketSettings(recheck_s=0.02))) as server:
+        sent, headers = {"query": "subscription { names }"}, {"accept": "text/event-stream"}
+        async with client.stream("POST", server.url, json=sent, headers=headers) as response:
+            received = response.aiter_text()
+            await anext(received)
+            server.door.down, asked = True, server.door.asked
+            while server.door.asked < asked + 3:
+                assert "ada" in await anext(received)
+
+
+async def test_a_stream_ends_when_it_is_old(client: httpx2.AsyncClient) -> None:
+    async with served(settings=DoorSettings(socket=SocketSettings(max_age_s=0.1))) as server:
+        headers = {"accept": "text/event-stream"}
+        response = await client.post(server.url, json={"query": "subscription { waits }"}, headers=headers)
+        assert "listening" in response.text
+        assert "event: complete" not in response.text
+        assert server.door.contexts[-1].closed
+
+
+async def test_later_events_of_a_stream_see_who_the_token_is_by_then(client: httpx2.AsyncClient) -> None:
+    async with served(settings=DoorSettings(socket=SocketSettings(recheck_s=0.05))) as server:
+        sent, headers = {"query": "subscription { names }"}, {"accept": "text/event-stream"}
+        async with client.stream("POST", server.url, json=sent, headers=headers) as response:
+            received, limit_s = "", time.monotonic() + 20
+            async for chunk in response.aiter_text():
+                assert time.monotonic() < limit_s, "nobody was told"
+                received += chunk
+                server.door.name = "grace" if "ada" in received else "ada"
+                if "grace" in received:
+                    break
+        assert "ada" in received
+
+
+async def test_a_heartbeat_ends_when_its_token_is_revoked(
+    app: Starlette, database: Database, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(auth, "CACHE_S", 0)
+    services: Services = app.state.services
+    settings = DoorSettings(socket=SocketSettings(recheck_s=0.05))
+    door = GraphQLDoor(build_schema(), RegistryDoor(services, Authenticator(database)), settings=settings)
+    member = await tenant.member(Role.READER)
+    heard, never = asyncio.Event(), asyncio.Event()
+    body = b'{"query": "subscription { heartbeat { serverVersion } }"}'
+    requests = iter([{"type": "http.request", "body": body, "more_body": False}])
+    headers = {"authorization": f"Bearer {member.token}", "accept": "text/event-stream"}
+    headers |= {"content-type": "application/json"}
+
+    async def receive() -> Any:
+        request = next(requests, None)
+        if request is None:
+            await never.wait()
+        return request
+
+    async def send(message: Any) -> None:
+        if b"serverVersion" in message.get("body", b""):
+            heard.set()
+
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/graphql",
+        "query_string": b"",
+        "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
+    }
+    streaming = asyncio.create_task(door(scope, receive, send))
+    await asyncio.wait_for(heard.wait(), 20)
+    assert not streaming.done()
+    async with database.change(tenant.org_id) as change:
+        token_hash = tokens.hash_of(member.token)
+        await change.execute(
+            update(ApiToken).where(col(ApiToken.token_hash) == token_hash).values(revoked_at=utc_now())
+        )
+    await asyncio.wait_for(streaming, 20)
