@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from functools import reduce
+from dataclasses import dataclass
+from functools import partial, reduce
 from operator import or_
 from typing import Annotated, Any
 from uuid import UUID
@@ -58,38 +59,17 @@ def change(
     The snapshot of the request is closed first and a new one opened by the payload's fields, so that they show what was
     written and no request ever holds two connections.
     """
-    fields = declared(rule)
+    made = _Change(name, rule, action, (*errors, IdempotencyKeyReused), supply, before, after)
     title = name[0].upper() + name[1:]
+    fields = declared(rule)
     input_class = _input(title, fields)
-    expected: tuple[type[Failure], ...] = (*errors, IdempotencyKeyReused)
-    payload_class = _payload(title, ref, table, expected)
+    payload_class = _payload(title, ref, table, made.expected)
 
     async def resolve(info: Info, input: Any) -> Any:
         operation = info.context
-        # A replay under a key runs no rule, so what the rule would require at the least is asked here.
-        require(operation.actor, action)
-        values = values_of(input, fields)
-        await operation.renew()
-
-        async def make() -> Outcome:
-            if before is not None:
-                await before[1](operation, values[before[0]])
-            outcome = await changing.run(
-                operation.services.database,
-                operation.actor,
-                name,
-                rule,
-                values,
-                None if (key := getattr(input, _KEY)) is UNSET else key,
-                supplied=supply(operation.services),
-            )
-            if after is not None:
-                await after(operation, outcome.id)
-            return outcome
-
         try:
-            outcome = await _in_time(operation, make)
-        except expected as failure:
+            outcome = await made.make(operation, values_of(input, fields), getattr(input, _KEY))
+        except made.expected as failure:
             return payload_class(errors=[as_data(failure)])
         row = await operation.loaders.row(table).load(outcome.id)
         return payload_class(**{_row_field(table): row}, errors=[], replayed=outcome.replayed)
@@ -100,6 +80,38 @@ def change(
     return strawberry.mutation(
         resolve, name=name, graphql_type=payload_class | None, description=description, metadata={"access": action}
     )
+
+
+@dataclass(frozen=True)
+class _Change:
+    """What a mutation does, without its shape in the graph; see `change`."""
+
+    name: str
+    rule: Rule
+    action: Action
+    expected: tuple[type[Failure], ...]
+    supply: Callable[[Services], Mapping[str, Any]]
+    before: tuple[str, Step] | None
+    after: Step | None
+
+    async def make(self, operation: Operation, values: Mapping[str, Any], key: Any) -> Outcome:
+        """Make the change once, within its deadline. Raises: Forbidden, DeadlineExceeded, and what the rule raises."""
+        # A replay under a key runs no rule, so what the rule would require at the least is asked here.
+        require(operation.actor, self.action)
+        await operation.renew()
+        return await _in_time(operation, partial(self._steps, operation, values, None if key is UNSET else key))
+
+    async def _steps(self, operation: Operation, values: Mapping[str, Any], key: str | None) -> Outcome:
+        if self.before is not None:
+            named, step = self.before
+            await step(operation, values[named])
+        services = operation.services
+        outcome = await changing.run(
+            services.database, operation.actor, self.name, self.rule, values, key, supplied=self.supply(services)
+        )
+        if self.after is not None:
+            await self.after(operation, outcome.id)
+        return outcome
 
 
 async def _in_time(operation: Operation, make: Callable[[], Awaitable[Outcome]]) -> Outcome:
