@@ -5,13 +5,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import asyncpg
-from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, TimeoutError as PoolTimeout
+from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_dbapi
+from sqlalchemy.exc import DBAPIError, InterfaceError, StatementError, TimeoutError as PoolTimeout
 
 # Deadlock and serialisation failure: the transaction was rolled back whole and may be run again at once.
 RETRYABLE = ("40001", "40P01")
 # Lock or statement time-out, shutdown, crash, start-up, connection loss, out of resources, read-only after fail-over.
 _UNAVAILABLE = ("55P03", "57014", "57P01", "57P02", "57P03", "57P05", "25006", "25P03", "25P04")
 _UNAVAILABLE_CLASSES = ("08", "53", "58")
+# The same error in the words of each layer. Their texts quote the values of rows and of parameters.
+_QUOTING = (StatementError, AsyncAdapt_asyncpg_dbapi.Error, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 
 class DatabaseUnavailable(Exception):
@@ -33,7 +36,7 @@ def sqlstate(error: BaseException) -> str | None:
     return None
 
 
-def constraint(error: IntegrityError) -> str | None:
+def constraint(error: BaseException) -> str | None:
     """The name of the constraint that refused a row."""
     cause: BaseException | None = error
     while cause is not None:
@@ -42,6 +45,14 @@ def constraint(error: IntegrityError) -> str | None:
             return name
         cause = getattr(cause, "orig", None) or cause.__cause__
     return None
+
+
+def told(error: BaseException) -> str:
+    """What may be kept of an error: type and text; of a database error type, SQLSTATE and constraint, and no text."""
+    name = type(error).__name__
+    if isinstance(error, _QUOTING):
+        return " ".join(part for part in (name, sqlstate(error), constraint(error)) if part)
+    return f"{name}: {error}" if str(error) else name
 
 
 def translate(error: Exception) -> Exception:

@@ -2,6 +2,7 @@
 
 import re
 import traceback
+from collections.abc import Iterator
 from typing import Any
 from uuid import uuid4
 
@@ -12,6 +13,7 @@ from strawberry.exceptions import StrawberryInputCoercionError
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 from strawberry.types import ExecutionContext
 
+from db.errors import told
 from registry.errors import Failure, RegistryError
 from registry.faults import refusal_of
 
@@ -69,8 +71,23 @@ def log_unexpected(cause: BaseException, *, path: list[str | int] | None = None)
 
 
 def traceback_of(cause: BaseException) -> str:
-    """Return the traceback without local variables, however logging is set up: those hold variables and tokens."""
-    return "".join(traceback.format_exception(cause))
+    """Return the traceback of an error and of what led to it, the first cause first.
+
+    Local variables stay out however logging is set up, as they hold what people sent, and so do the texts of database
+    errors, which quote rows.
+    """
+    return "\n".join(reversed(list(_steps(cause, set()))))
+
+
+def _steps(error: BaseException | None, seen: set[int]) -> Iterator[str]:
+    """The tracebacks of an error, of its members if it is a group, and of its causes, the last first."""
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield "".join(("Traceback (most recent call last):\n", *traceback.format_tb(error.__traceback__), told(error)))
+        if isinstance(error, BaseExceptionGroup):
+            for member in error.exceptions:
+                yield from _steps(member, seen)
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
 
 
 def _root_cause(error: GraphQLError) -> BaseException:

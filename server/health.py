@@ -12,6 +12,7 @@ from sqlalchemy import text
 from starlette.requests import Request
 from starlette.responses import Response
 
+from db.errors import told
 from db.session import Database
 from registry.faults import refusal_of
 from resolvers.context import Services
@@ -63,7 +64,7 @@ class Health:
         except Exception as error:
             # A wrong password or database is for the log: whoever may probe need not know which.
             if not isinstance(error, TimeoutError) and refusal_of(error) is None:
-                log.warning("health.database_refused", error=str(error))
+                log.warning("health.database_refused", error=told(error))
             return "unavailable"
         return "ok"
 

@@ -10,6 +10,7 @@ import orjson
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from schema.failures import traceback_of
 from server.metrics import REQUEST_SECONDS
 
 log = structlog.get_logger(__name__)
@@ -25,13 +26,8 @@ def configure(level: str, *, human: bool = False) -> None:
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    # Local variables stay out of tracebacks: they hold tokens, keys and what people sent.
-    renderer: list[Any]
-    if human:
-        renderer = [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
-    else:
-        told = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
-        renderer = [structlog.processors.ExceptionRenderer(told), _as_json]
+    renderer: list[Any] = [structlog.processors.ExceptionRenderer(lambda exc_info: traceback_of(exc_info[1]))]
+    renderer.append(structlog.dev.ConsoleRenderer() if human else _as_json)
     formatter = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=shared, processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderer]
     )
@@ -43,9 +39,11 @@ def configure(level: str, *, human: bool = False) -> None:
     for name in ("uvicorn", "uvicorn.error"):
         logging.getLogger(name).handlers.clear()
         logging.getLogger(name).propagate = True
-    # Requests are logged here, without their query strings; alembic and stamina tell what an operator need not know.
+    # Requests are logged here, without their query strings; alembic tells what an operator need not know.
     for name in ("uvicorn.access", "alembic", "aiobotocore", "botocore", "asyncio"):
         logging.getLogger(name).setLevel("WARNING")
+    # It repeats the texts of database errors, which quote rows.
+    logging.getLogger("stamina").setLevel("ERROR")
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         wrapper_class=structlog.stdlib.BoundLogger,

@@ -6,12 +6,14 @@ from contextlib import suppress
 
 import structlog
 
+from db.errors import told
 from db.session import Database
 from registry import jobs
 from registry.faults import refusal_of
 from registry.jobs import Lease, LeaseLost
 from registry.verification import HANDLERS
 from resolvers.context import Services
+from schema.failures import traceback_of
 from server.metrics import JOBS
 from storage.store import ObjectStore
 
@@ -32,7 +34,7 @@ async def run(services: Services, stop: asyncio.Event) -> None:
             except Exception as error:
                 if refusal_of(error) is None:
                     raise
-                log.warning("worker.waiting", reason=str(error))
+                log.warning("worker.waiting", reason=told(error))
                 pause_s = FAULT_S
             with suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), pause_s or None) if pause_s else await asyncio.sleep(0)
@@ -65,8 +67,8 @@ async def _do(database: Database, store: ObjectStore, lease: Lease) -> str:
         return "lost"
     except Exception as error:
         if refusal_of(error) is None:
-            log.exception("job.failed")
-        await jobs.postpone(database, lease, f"{type(error).__name__}: {error}")
+            log.error("job.failed", exception=traceback_of(error))
+        await jobs.postpone(database, lease, told(error))
         return "postponed"
     return "done"
 

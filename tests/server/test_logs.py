@@ -10,12 +10,16 @@ from typing import Any
 import httpx2
 import pytest
 import structlog
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from db.errors import sqlstate
+from db.session import Database
 from server import logs
 from server.logs import RequestLog
 from tests.tenant import Tenant
@@ -189,6 +193,33 @@ def test_a_traceback_has_no_local_variables(capsys: pytest.CaptureFixture[str], 
     assert written.count("no good, 22 characters") == 2
     assert "failing" in written
     assert SECRET not in written
+
+
+@pytest.mark.parametrize("human", [False, True])
+@pytest.mark.parametrize("statement", [f"select '{SECRET}'::int", "select cast(:value as int)", "select :value +"])
+async def test_what_the_database_quotes_is_in_no_traceback(
+    database: Database, capsys: pytest.CaptureFixture[str], human: bool, statement: str
+) -> None:
+    logs.configure("INFO", human=human)
+    values = {"value": SECRET} if ":value" in statement else {}
+    with pytest.raises(DBAPIError) as refused:
+        async with database.as_nobody() as connection:
+            await connection.execute(text(statement), values)
+    assert SECRET in str(refused.value) + statement + str(values)
+    try:
+        raise ExceptionGroup("several", [RuntimeError("one"), refused.value]) from refused.value
+    except ExceptionGroup:
+        structlog.get_logger("x").exception("went.wrong")
+        logging.getLogger("y").exception("went wrong elsewhere")
+    written = capsys.readouterr().err
+    assert written.count("RuntimeError: one") == 2
+    assert str(sqlstate(refused.value)) in written
+    assert SECRET not in written
+
+
+def test_another_try_is_not_told_with_the_words_of_the_database(entries: Entries) -> None:
+    structlog.get_logger("stamina").warning("stamina.retry_scheduled", caused_by=SECRET)
+    assert entries() == []
 
 
 def test_entries_of_other_libraries_look_the_same(entries: Entries) -> None:

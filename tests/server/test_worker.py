@@ -10,13 +10,14 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import insert, select, text
 from sqlmodel import col
+from structlog.testing import capture_logs
 
 from db.base import utc_now
 from db.codes import JobKind
 from db.session import Database
-from db.tables import Job
+from db.tables import Job, Team
 from registry import organisations, verification
 from registry.jobs import Lease
 from resolvers.context import Services
@@ -128,6 +129,31 @@ async def test_a_bug_in_one_job_does_not_stop_the_others(
     await asyncio.wait_for(running, PATIENCE_S)
 
     assert (await jobs_of(own.database, org_id))[bad].last_error == "ZeroDivisionError: a bug"
+
+
+async def test_what_the_database_says_of_a_row_is_kept_nowhere(
+    own: Services, org_id: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = await put_in(own.database, org_id, JobKind.VERIFY_ARTIFACT)
+
+    async def verify(database: Database, _store: ObjectStore, _lease: Lease) -> None:
+        async with database.change(org_id) as change:
+            for _ in range(2):
+                await change.execute(
+                    insert(Team).values(org_id=org_id, id=uuid4(), created_at=utc_now(), name="hunter2")
+                )
+
+    monkeypatch.setattr(worker, "HANDLERS", {JobKind.VERIFY_ARTIFACT: verify})
+    with capture_logs() as entries:
+        async with own.store:
+            assert await worker.work_once(own.database, own.store)
+
+    kept = (await jobs_of(own.database, org_id))[job_id].last_error
+    assert kept == "IntegrityError 23505 team_org_id_name_key"
+    (failed,) = [entry for entry in entries if entry["event"] == "job.failed"]
+    assert "UniqueViolationError 23505 team_org_id_name_key" in failed["exception"]
+    assert "in verify" in failed["exception"]
+    assert "hunter2" not in str(entries)
 
 
 async def test_a_job_under_way_is_finished_before_the_end(
