@@ -3,7 +3,6 @@
 import re
 import unicodedata
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Annotated
 
 from sqlalchemy import select
@@ -15,7 +14,7 @@ from db.codes import ArtifactKind, ArtifactState, JobKind
 from db.ids import uuid7
 from db.session import Change
 from db.tables import Artifact, Blob, Job, Run, Upload, Version
-from registry import inputs
+from registry import inputs, uploads
 from registry.access import Action, Actor, require
 from registry.changes import add, find
 from registry.errors import Conflict, InvalidValue, NameTaken, TooLarge
@@ -25,7 +24,6 @@ from storage.names import safe_content_type
 
 MAX_PATH_BYTES = 1_024
 MAX_SEGMENT_BYTES = 255
-UPLOAD_LIFETIME = timedelta(hours=24)
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _RELEASED = (ArtifactState.QUARANTINED, ArtifactState.ABANDONED)
 
@@ -61,10 +59,10 @@ async def begin_upload(
     """An artifact that waits for its bytes, with an open upload.
 
     Bytes that the organisation has already in the bucket of this kind are not sent again: the artifact is AVAILABLE at
-    once. Asked again for the same path and the same bytes, it gives the artifact that is there, so that a client can
-    resume an upload.
+    once. Whoever may write and knows a digest can therefore come by the bytes. Asked again for the same file at the
+    same path, it gives the artifact that is there and an open upload its full time again, so that a client can resume.
 
-    Raises: Forbidden, NotFound, InvalidValue, TooLarge, NameTaken.
+    Raises: Forbidden, NotFound, InvalidValue, TooLarge, NameTaken, Conflict.
     """
     owner = await _owner(change, actor, version_id, run_id)
     sha256 = sha256.lower()
@@ -79,10 +77,7 @@ async def begin_upload(
     artifact.content_type = safe_content_type(content_type)
     known = await _at_path(change, owner, artifact.folded_path)
     if known is not None:
-        same = (known.path, known.sha256, known.size_bytes) == (artifact.path, sha256, size_bytes)
-        if same and known.state != ArtifactState.EXTERNAL:
-            return known
-        raise _path_taken(artifact, owner)
+        return await _resumed(change, actor, known, artifact, owner)
     blob = await change.get(Blob, (change.org_id, shelves.bucket_for(kind), sha256))
     if blob is not None:
         if blob.size_bytes != size_bytes:
@@ -186,16 +181,40 @@ def _artifact(
     )
 
 
+async def _resumed(
+    change: Change, actor: Actor, known: Artifact, announced: Artifact, owner: Run | Version
+) -> Artifact:
+    """The artifact that holds the path, which has to be what is announced; its upload goes on."""
+    told = [(one.path, one.sha256, one.size_bytes) for one in (known, announced)]
+    if told[0] != told[1] or known.state == ArtifactState.EXTERNAL:
+        raise _path_taken(announced, owner)
+    # Bucket and downloads follow from these: the caller must not believe that they are as it says now.
+    for name, before, now in (
+        ("kind", known.kind, announced.kind),
+        ("contentType", known.content_type, announced.content_type),
+    ):
+        if before != now:
+            what = f"This file was announced with the {name} {before}."
+            raise Conflict(f"{what} Say the same or choose another path.", (name,))
+    await uploads.extend(change, actor, known)
+    return known
+
+
 async def _at_path(change: Change, owner: Run | Version, folded_path: str) -> Artifact | None:
-    """The artifact of this owner that holds the path; one that failed has let go of it."""
+    """The artifact of this owner that holds the path; one that failed has let go of it.
+
+    Locked, so that an upload is not given up while it is resumed.
+    """
     column = Artifact.run_id if isinstance(owner, Run) else Artifact.version_id
     found = await change.execute(
-        select(Artifact).where(
+        select(Artifact)
+        .where(
             col(Artifact.org_id) == change.org_id,
             col(column) == owner.id,
             col(Artifact.folded_path) == folded_path,
             col(Artifact.state).not_in(_RELEASED),
         )
+        .with_for_update(key_share=True)
     )
     return found.scalar_one_or_none()
 
@@ -223,7 +242,7 @@ async def _open_upload(change: Change, actor: Actor, artifact: Artifact, shelves
         object_key=blob_key(change.org_id, artifact.sha256, upload_id),
         part_size_bytes=layout.part_size_bytes,
         part_count=layout.part_count,
-        expires_at=utc_now() + UPLOAD_LIFETIME,
+        expires_at=utc_now() + uploads.LIFETIME,
     )
     await add(change, actor, upload)
     change.add(Job(org_id=change.org_id, kind=JobKind.CLEAR_UPLOAD, subject_id=upload.id, run_after=upload.expires_at))

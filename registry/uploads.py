@@ -24,6 +24,9 @@ from storage.errors import PartsRefused, UploadGone
 from storage.layout import planned_parts
 from storage.store import ObjectStore
 
+LIFETIME = timedelta(hours=24)
+"""How long an upload stays open after its file was announced, and announced again."""
+
 SETTLING = timedelta(minutes=1)
 """How long after the end of an upload no completion of it can be under way any more."""
 
@@ -123,6 +126,17 @@ async def abort(change: Change, actor: Actor, *, artifact_id: ARTIFACT) -> Artif
         if job is not None:
             job.run_after = utc_now() + SETTLING
     return artifact
+
+
+async def extend(change: Change, actor: Actor, artifact: Artifact) -> None:
+    """Give an open upload its full time again; does nothing for any other. The caller has locked the artifact."""
+    upload = await _upload_of(change, artifact.id)
+    if upload is None or upload.state != UploadState.OPEN:
+        return
+    await alter(change, actor, upload, {"expires_at": utc_now() + LIFETIME}, verb="extended")
+    job = await _expiry_of(change, upload)
+    if job is not None:
+        job.run_after = upload.expires_at
 
 
 async def give_up(change: Change, actor: Actor, artifact: Artifact, upload: Upload, state: UploadState) -> None:

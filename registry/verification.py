@@ -68,7 +68,7 @@ async def verify(database: Database, store: ObjectStore, lease: Lease) -> None:
             quarantined = {"state": ArtifactState.QUARANTINED, "failure": fault}
             await alter(change, actor, artifact, quarantined, verb="quarantined")
             return
-        blob = await _shelved(change, artifact, upload)
+        blob = await _shelve(change, artifact, upload)
         if blob.object_key != upload.object_key:
             # The bucket has these bytes under another object: this one can go.
             change.add(Job(org_id=lease.org_id, kind=JobKind.CLEAR_UPLOAD, subject_id=upload.id))
@@ -80,8 +80,8 @@ async def verify(database: Database, store: ObjectStore, lease: Lease) -> None:
 async def clear(database: Database, store: ObjectStore, lease: Lease) -> None:
     """End an upload that nobody completed in time, and remove from the store what no artifact needs.
 
-    An open upload is first marked as expired; its bytes are removed a minute later, when no completion that was under
-    way can still put an object there.
+    An open upload is first marked as expired, unless it was given more time; its bytes are removed a minute later, when
+    no completion that was under way can still put an object there.
 
     Raises: LeaseLost, StoreUnavailable, DatabaseUnavailable; everything can be repeated.
     """
@@ -90,14 +90,17 @@ async def clear(database: Database, store: ObjectStore, lease: Lease) -> None:
         artifact = await find(change, Artifact, upload.artifact_id, "artifact", lock=True)
         await change.refresh(upload)
         if upload.state == UploadState.OPEN:
-            await uploads.give_up(change, system(lease.org_id), artifact, upload, UploadState.EXPIRED)
+            next_look_at = upload.expires_at
+            if next_look_at <= utc_now():
+                await uploads.give_up(change, system(lease.org_id), artifact, upload, UploadState.EXPIRED)
+                next_look_at = utc_now() + uploads.SETTLING
             await jobs.finish(change, lease)
             change.add(
                 Job(
                     org_id=lease.org_id,
                     kind=JobKind.CLEAR_UPLOAD,
                     subject_id=upload.id,
-                    run_after=utc_now() + uploads.SETTLING,
+                    run_after=next_look_at,
                 )
             )
             return
@@ -126,7 +129,7 @@ def _fault(artifact: Artifact, found: HashedObject) -> str | None:
     return None
 
 
-async def _shelved(change: Change, artifact: Artifact, upload: Upload) -> Blob:
+async def _shelve(change: Change, artifact: Artifact, upload: Upload) -> Blob:
     """What the bucket of the upload keeps for this digest: the uploaded object, unless there was another before."""
     await change.execute(
         insert(Blob)

@@ -13,7 +13,7 @@ from db.base import utc_now
 from db.codes import ArtifactState, JobKind, PrincipalKind, Role, UploadState
 from db.session import Database
 from db.tables import Artifact, Job, Upload
-from registry import uploads
+from registry import jobs, uploads, verification
 from registry.errors import Conflict
 from storage.errors import UploadGone
 from storage.store import ObjectStore
@@ -33,8 +33,9 @@ async def jobs_of(tenant: Tenant) -> list[Job]:
 
 
 async def make_due(tenant: Tenant) -> None:
-    """Let the time pass that the jobs of this organisation wait for."""
+    """Let the time pass that the jobs and uploads of this organisation wait for."""
     async with tenant.database.change(tenant.org_id) as change:
+        await change.execute(update(Upload).where(col(Upload.org_id) == tenant.org_id).values(expires_at=utc_now()))
         await change.execute(update(Job).where(col(Job.org_id) == tenant.org_id).values(run_after=utc_now()))
 
 
@@ -156,6 +157,72 @@ async def test_an_upload_can_be_resumed_with_fresh_urls(tenant: Tenant, database
     assert (await sending.complete(tenant.client, again["id"]))["artifact"]["state"] == "VERIFYING"
     await sending.work(database, store)
     assert (await sending.announced(tenant.client, data, run=run))["state"] == "AVAILABLE"
+
+
+async def test_resuming_gives_an_upload_its_full_time_again(tenant: Tenant) -> None:
+    data, run = sending.content(), await tenant.run()
+    artifact = await sending.announced(tenant.client, data, run=run)
+    await make_due(tenant)
+
+    await sending.announced(tenant.client, data, run=run)
+
+    row = await upload_row(tenant.database, tenant.org_id, artifact["id"])
+    (sweep,) = await jobs_of(tenant)
+    assert row.expires_at > utc_now() + uploads.LIFETIME - timedelta(minutes=1)
+    assert (sweep.kind, sweep.run_after) == (JobKind.CLEAR_UPLOAD, row.expires_at)
+
+
+async def test_an_upload_that_is_resumed_while_a_worker_comes_to_sweep_it_goes_on(
+    tenant: Tenant, database: Database, store: ObjectStore
+) -> None:
+    data, run = sending.content(), await tenant.run()
+    await sending.work(database, store)
+    artifact = await sending.announced(tenant.client, data, run=run)
+    await make_due(tenant)
+    lease = await jobs.take(database)
+    assert lease is not None
+    assert lease.org_id == tenant.org_id
+
+    await sending.announced(tenant.client, data, run=run)
+    await verification.clear(database, store, lease)
+
+    row = await upload_row(database, tenant.org_id, artifact["id"])
+    (sweep,) = await jobs_of(tenant)
+    assert (row.state, sweep.run_after) == (UploadState.OPEN, row.expires_at)
+    await sending.send(artifact, data)
+    assert (await sending.complete(tenant.client, artifact["id"]))["errors"] == []
+
+
+async def test_announcing_a_completed_file_again_gives_no_more_time(tenant: Tenant) -> None:
+    data, run = sending.content(), await tenant.run()
+    artifact = await sending.announced(tenant.client, data, run=run)
+    await sending.send(artifact, data)
+    await sending.complete(tenant.client, artifact["id"])
+    before = await upload_row(tenant.database, tenant.org_id, artifact["id"])
+
+    assert (await sending.announced(tenant.client, data, run=run))["state"] == "VERIFYING"
+
+    assert (await upload_row(tenant.database, tenant.org_id, artifact["id"])).expires_at == before.expires_at
+
+
+@pytest.mark.parametrize("is_sent", [False, True])
+@pytest.mark.parametrize("differing", [{"kind": "PLOT"}, {"contentType": "image/png"}])
+async def test_the_same_bytes_announced_as_something_else_are_refused(
+    tenant: Tenant, database: Database, store: ObjectStore, differing: dict[str, str], is_sent: bool
+) -> None:
+    data, run = sending.content(), await tenant.run()
+    artifact = await sending.announced(tenant.client, data, run=run, contentType="text/csv")
+    if is_sent:
+        await sending.send(artifact, data)
+        await sending.complete(tenant.client, artifact["id"])
+        await sending.work(database, store)
+    before = await upload_row(database, tenant.org_id, artifact["id"])
+
+    payload = await sending.announce(tenant.client, data, run=run, **{"contentType": "text/csv", **differing})
+
+    assert payload["artifact"] is None
+    assert [(error["code"], error["path"]) for error in payload["errors"]] == [("CONFLICT", list(differing))]
+    assert (await upload_row(database, tenant.org_id, artifact["id"])).expires_at == before.expires_at
 
 
 async def test_a_replay_gives_the_same_artifact_with_urls_that_work(tenant: Tenant) -> None:

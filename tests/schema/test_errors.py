@@ -30,6 +30,12 @@ async def _taken(tenant: Tenant, mutation: str) -> Given:
     return given | ({"sha256": uuid4().hex * 2} if "sha256" in given else {})
 
 
+async def _announced_as_another_kind(tenant: Tenant, mutation: str) -> Given:
+    given = await valid_input(tenant, mutation)
+    await tenant.client.change(mutation, "replayed", **given)
+    return given | {"kind": "PLOT"}
+
+
 async def _model_name_taken(tenant: Tenant, _: str) -> Given:
     other = tenant.name()
     await tenant.model(name=other)
@@ -101,6 +107,7 @@ CASES: dict[tuple[str, str], Callable[[Tenant, str], Awaitable[Given]]] = {
     ("logParameters", "ConflictError"): _ended_run,
     ("logMetrics", "ConflictError"): _ended_run,
     ("finishRun", "ConflictError"): _ended_run,
+    ("createUpload", "ConflictError"): _announced_as_another_kind,
     ("completeUpload", "ConflictError"): _external,
     ("abortUpload", "ConflictError"): _external,
     ("createUpload", "TooLargeError"): _with(sizeBytes=str(2**40)),
