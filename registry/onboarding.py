@@ -11,7 +11,7 @@ from db.session import Change, Database
 from db.tables import Principal
 from registry import organisations, tokens
 from registry.access import Actor
-from registry.errors import NameTaken
+from registry.errors import Conflict, NameTaken
 from registry.inputs import name as clean_name
 
 
@@ -20,13 +20,15 @@ async def token_for(
     organisation: str,
     principal: str,
     *,
-    kind: PrincipalKind = PrincipalKind.USER,
-    role: Role = Role.OWNER,
+    kind: PrincipalKind | None = None,
+    role: Role | None = None,
     lifetime: timedelta,
 ) -> str:
     """A new token of a principal. Organisation and principal are made where they are missing, so is a first project.
 
-    Raises: InvalidValue.
+    A principal that is made is a user and owner unless told otherwise. One that is there keeps what it is.
+
+    Raises: InvalidValue; Conflict when the principal is there with another kind or role than was asked for.
     """
     org_id = await _organisation(database, clean_name(organisation, ("organisation",)))
     system = organisations.system(org_id)
@@ -55,9 +57,20 @@ async def _organisation(database: Database, name: str) -> UUID:
     return made.id
 
 
-async def _principal(change: Change, system: Actor, name: str, kind: PrincipalKind, role: Role) -> Principal:
+async def _principal(
+    change: Change, system: Actor, name: str, kind: PrincipalKind | None, role: Role | None
+) -> Principal:
     statement = select(Principal).where(col(Principal.org_id) == change.org_id, col(Principal.name) == name)
     known = (await change.execute(statement)).scalar_one_or_none()
-    if known is not None:
-        return known
-    return await organisations.add_principal(change, system, name=name, kind=kind, role=role)
+    if known is None:
+        kind, role = kind or PrincipalKind.USER, role or Role.OWNER
+        return await organisations.add_principal(change, system, name=name, kind=kind, role=role)
+    roles = await organisations.roles_of(change, known)
+    if kind not in (None, known.kind) or (role is not None and roles != {role}):
+        held = ", ".join(sorted(roles)) or "none"
+        raise Conflict(
+            f"{name!r} is there already: a {known.kind} with the role {held}. Ask for a token without a role and a kind"
+            " to give it another one, or choose another principal.",
+            ("principal",),
+        )
+    return known

@@ -66,6 +66,14 @@ async def add_principal(change: Change, actor: Actor, *, name: str, kind: Princi
     return row
 
 
+async def roles_of(change: Change, principal: Principal) -> set[Role]:
+    """The roles of a principal, whatever their scopes."""
+    statement = select(col(RoleBinding.role)).where(
+        col(RoleBinding.org_id) == change.org_id, col(RoleBinding.principal_id) == principal.id
+    )
+    return set((await change.execute(statement)).scalars())
+
+
 async def create_team(
     change: Change, actor: Actor, *, name: Annotated[str, Doc("Unique in the organisation.")]
 ) -> Team:

@@ -13,7 +13,8 @@ from datetime import timedelta
 from typing import Annotated
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import and_, select, text
+from sqlmodel import col
 from typing_extensions import Doc
 
 from db.base import utc_now
@@ -22,7 +23,7 @@ from db.session import Change, Database
 from db.tables import ApiToken, Principal
 from registry import inputs
 from registry.access import Action, Actor, Grant, require
-from registry.changes import add, find
+from registry.changes import add, alter, find
 from registry.errors import InvalidValue, Unauthenticated
 
 _ALPHABET = string.digits + string.ascii_uppercase + string.ascii_lowercase
@@ -100,6 +101,48 @@ async def issue(
         expires_at=utc_now() + lifetime,
     )
     return await add(change, actor, row), token
+
+
+async def revoke(change: Change, actor: Actor, *, token_id: UUID) -> ApiToken:
+    """Let a token open nothing any more, for good. One that was revoked before stays as it is.
+
+    Raises: Forbidden, NotFound.
+    """
+    row = await find(change, ApiToken, token_id, "token", lock=True)
+    require(actor, Action.ADMINISTER, row)
+    if row.revoked_at is not None:
+        return row
+    return await alter(change, actor, row, {"revoked_at": utc_now()}, verb="revoked")
+
+
+async def known(change: Change, actor: Actor) -> list[tuple[ApiToken, Principal]]:
+    """All tokens of the organisation and whose they are, the oldest first.
+
+    Raises: Forbidden.
+    """
+    require(actor, Action.ADMINISTER)
+    statement = (
+        select(ApiToken, Principal)
+        .join(
+            Principal,
+            and_(col(Principal.org_id) == col(ApiToken.org_id), col(Principal.id) == col(ApiToken.principal_id)),
+        )
+        .where(col(ApiToken.org_id) == change.org_id)
+        .order_by(col(ApiToken.id))
+    )
+    return [(row, principal) for row, principal in (await change.execute(statement)).all()]
+
+
+async def named(change: Change, actor: Actor, name: str) -> ApiToken:
+    """The token with this id, or the only one that ends with these four characters.
+
+    Raises: Forbidden, InvalidValue.
+    """
+    found = [row for row, _ in await known(change, actor) if name in (str(row.id), row.last_four)]
+    if len(found) == 1:
+        return found[0]
+    reason = f"{len(found)} tokens end with" if found else "No token has the id or ends with"
+    raise InvalidValue(f"{reason} {name!r}. Give the id as the list of tokens shows it.", ("token",))
 
 
 def _checksum(secret: str) -> str:

@@ -3,8 +3,10 @@
 import asyncio
 import signal
 import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
 from pydantic import ValidationError
@@ -15,8 +17,11 @@ from db.codes import PrincipalKind, Role
 from db.errors import translate
 from db.migrate import SchemaBehind, require_current
 from db.roles import NeedsAdministrator, ServerTooOld, bootstrap
-from db.session import Database
-from registry.errors import RegistryError
+from db.session import Change, Database
+from db.tables import ApiToken, Principal
+from registry import organisations, tokens
+from registry.access import Actor
+from registry.errors import InvalidValue, RegistryError
 from registry.faults import refusal_of
 from registry.onboarding import token_for
 from schema.build import build_schema
@@ -54,7 +59,9 @@ out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 Organisation = Annotated[str, typer.Option(help="The organisation; made if it is not there yet.")]
-Principal = Annotated[str, typer.Option(help="The user or service account; made if it is not there yet.")]
+KnownOrganisation = Annotated[str, typer.Option("--organisation", help="The organisation.")]
+PrincipalName = Annotated[str, typer.Option(help="The user or service account; made if it is not there yet.")]
+Made = TypeVar("Made")
 
 
 @app.command()
@@ -140,26 +147,83 @@ def bootstrap_storage() -> None:
 @token.command("create")
 def create_token(
     organisation: Organisation = "default",
-    principal: Principal = "admin",
-    role: Annotated[Role, typer.Option(help="The role of a principal that is made now.")] = Role.OWNER,
-    service_account: Annotated[bool, typer.Option(help="Make a service account and not a user.")] = False,
+    principal: PrincipalName = "admin",
+    role: Annotated[
+        Role | None, typer.Option(help="The role of a principal that is made now.", show_default=Role.OWNER)
+    ] = None,
+    service_account: Annotated[
+        bool, typer.Option("--service-account", help="Make a service account and not a user.")
+    ] = False,
     expires_minutes: Annotated[int | None, typer.Option(help="How long it is valid.", min=1)] = None,
 ) -> None:
     """Print a new API token. It is shown once; the database keeps only its hash."""
-    kind = PrincipalKind.SERVICE_ACCOUNT if service_account else PrincipalKind.USER
+    kind = PrincipalKind.SERVICE_ACCOUNT if service_account else None
     with local_services(_settings(), with_store=False) as local:
-        settings = local.settings
-        lifetime = timedelta(minutes=expires_minutes or settings.access_token_expire_minutes)
+        lifetime = timedelta(minutes=expires_minutes or local.settings.access_token_expire_minutes)
 
         async def make() -> str:
-            database = Database.connect(settings.database, settings.roles, pool_size=1)
-            try:
-                await require_current(database)
+            async with _database(local.settings) as database:
                 return await token_for(database, organisation, principal, kind=kind, role=role, lifetime=lifetime)
-            finally:
-                await database.close()
 
         out.print(asyncio.run(make()), markup=False)
+
+
+@token.command("list")
+def list_tokens(organisation: KnownOrganisation = "default") -> None:
+    """Print the tokens of an organisation, the oldest first: id, last four characters, whose, for what, how long."""
+
+    async def listed(change: Change, system: Actor) -> list[str]:
+        return [_line_of(row, principal) for row, principal in await tokens.known(change, system)]
+
+    for line in _as_operator(organisation, listed):
+        out.print(line, markup=False)
+
+
+@token.command("revoke")
+def revoke_token(
+    name: Annotated[str, typer.Argument(metavar="TOKEN", help="Its id, or its last four characters.")],
+    organisation: KnownOrganisation = "default",
+) -> None:
+    """Let a token open nothing any more: at the latest 5 seconds from now. To revoke it again changes nothing."""
+
+    async def revoked(change: Change, system: Actor) -> ApiToken:
+        found = await tokens.named(change, system, name)
+        return await tokens.revoke(change, system, token_id=found.id)
+
+    row = _as_operator(organisation, revoked)
+    out.print(f"The token {row.id} that ends with {row.last_four} is revoked.", markup=False)
+
+
+def _line_of(row: ApiToken, principal: Principal) -> str:
+    end = f"revoked {row.revoked_at:%Y-%m-%d}" if row.revoked_at else f"expires {row.expires_at:%Y-%m-%d}"
+    used = f"used {row.last_used_at:%Y-%m-%d}" if row.last_used_at else "never used"
+    return "  ".join((str(row.id), f"…{row.last_four}", principal.name, row.name, end, used))
+
+
+def _as_operator(organisation: str, act: Callable[[Change, Actor], Awaitable[Made]]) -> Made:
+    """What `act` makes of one transaction of an organisation that is there."""
+    with local_services(_settings(), with_store=False) as local:
+
+        async def run() -> Made:
+            async with _database(local.settings) as database:
+                org_id = await organisations.id_by_name(database, organisation.strip())
+                if org_id is None:
+                    raise InvalidValue(f"There is no organisation {organisation!r}.", ("organisation",))
+                async with database.change(org_id) as change:
+                    return await act(change, organisations.system(org_id))
+
+        return asyncio.run(run())
+
+
+@asynccontextmanager
+async def _database(settings: Settings) -> AsyncIterator[Database]:
+    """One connection to a database that is new enough. Raises: SchemaBehind."""
+    database = Database.connect(settings.database, settings.roles, pool_size=1)
+    try:
+        await require_current(database)
+        yield database
+    finally:
+        await database.close()
 
 
 def _settings() -> Settings:

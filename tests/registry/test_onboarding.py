@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -12,7 +13,7 @@ from db.codes import PrincipalKind, Role
 from db.session import Database
 from db.tables import ApiToken, Principal, Project, Team
 from registry import onboarding, organisations, tokens
-from registry.errors import InvalidValue
+from registry.errors import Conflict, InvalidValue
 
 DAY = timedelta(days=1)
 
@@ -60,8 +61,20 @@ async def test_a_service_account_gets_the_role_it_was_given(database: Database, 
 
 async def test_a_principal_that_is_known_keeps_its_role(database: Database, name: str) -> None:
     await onboarding.token_for(database, name, "ada", role=Role.READER, lifetime=DAY)
-    token = await onboarding.token_for(database, name, "ada", role=Role.OWNER, lifetime=DAY)
+    token = await onboarding.token_for(database, name, "ada", lifetime=DAY)
     assert {grant.role for grant in (await tokens.authenticate(database, token)).grants} == {Role.READER}
+
+
+@pytest.mark.parametrize("asked", [{"role": Role.OWNER}, {"kind": PrincipalKind.SERVICE_ACCOUNT}])
+async def test_a_token_with_other_rights_than_its_principal_has_is_refused(
+    database: Database, name: str, asked: dict[str, Any]
+) -> None:
+    same: dict[str, Any] = {"role": Role.READER, "kind": PrincipalKind.USER}
+    token = await onboarding.token_for(database, name, "ada", **same, lifetime=DAY)
+    with pytest.raises(Conflict, match="'ada' is there already: a USER with the role READER"):
+        await onboarding.token_for(database, name, "ada", **asked, lifetime=DAY)
+    await onboarding.token_for(database, name, "ada", **same, lifetime=DAY)
+    assert await counts(database, (await tokens.authenticate(database, token)).org_id) == [1, 1, 1, 2]
 
 
 async def test_two_operators_at_once_found_one_organisation(database: Database, name: str) -> None:

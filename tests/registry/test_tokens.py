@@ -7,6 +7,7 @@ import string
 import zlib
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from sqlalchemy import select, text, update
@@ -185,6 +186,50 @@ async def test_a_token_for_somebody_of_another_organisation_is_not_found(tenant:
         await _issue(tenant, tenant.actor, principal_id=neighbour.actor.principal_id)
 
 
+async def test_a_revoked_token_opens_nothing_and_revoking_it_again_changes_nothing(tenant: Tenant) -> None:
+    member = await tenant.member(Role.READER)
+    row = await row_of(tenant, member.token)
+    for _ in range(2):
+        await _revoke(tenant, tenant.actor, row.id)
+    assert await _refusal(tenant.database, member.token)
+    assert (await _events(tenant)).count(f"api_token.revoked ApiToken:{row.id} {tenant.actor.signature}") == 1
+    assert await tokens.authenticate(tenant.database, tenant.client.token)
+
+
+@pytest.mark.parametrize("role", [Role.READER, Role.WRITER, Role.MAINTAINER, Role.PROMOTER])
+async def test_lesser_roles_neither_list_nor_revoke_tokens(tenant: Tenant, role: Role) -> None:
+    member = await tenant.member(role)
+    with pytest.raises(Forbidden):
+        await _revoke(tenant, member.actor, (await row_of(tenant, member.token)).id)
+    async with tenant.database.change(tenant.org_id) as change:
+        with pytest.raises(Forbidden):
+            await tokens.known(change, member.actor)
+    assert await tokens.authenticate(tenant.database, member.token)
+
+
+async def test_a_token_of_another_organisation_is_neither_listed_nor_revoked(tenant: Tenant, neighbour: Tenant) -> None:
+    theirs = await row_of(neighbour, neighbour.client.token)
+    with pytest.raises(NotFound):
+        await _revoke(tenant, tenant.actor, theirs.id)
+    async with tenant.database.change(tenant.org_id) as change:
+        listed = [row.id for row, _ in await tokens.known(change, tenant.actor)]
+    assert listed == [(await row_of(tenant, tenant.client.token)).id]
+
+
+async def test_a_token_is_found_by_its_id_or_its_last_characters_if_those_are_its_own(tenant: Tenant) -> None:
+    member = await tenant.member(Role.READER)
+    row = await row_of(tenant, member.token)
+    async with tenant.database.change(tenant.org_id) as change:
+        for name in (str(row.id), member.token[-4:]):
+            assert (await tokens.named(change, tenant.actor, name)).id == row.id
+        with pytest.raises(InvalidValue, match="No token has the id"):
+            await tokens.named(change, tenant.actor, "????")
+    await alter(tenant, tenant.client.token, last_four=row.last_four)
+    async with tenant.database.change(tenant.org_id) as change:
+        with pytest.raises(InvalidValue, match="2 tokens end with"):
+            await tokens.named(change, tenant.actor, row.last_four)
+
+
 async def test_a_database_that_does_not_answer_is_no_reason_to_refuse_a_token() -> None:
     nowhere = Database.connect("postgresql://u@127.0.0.1:1/d", Roles())
     with pytest.raises(DatabaseUnavailable):
@@ -214,6 +259,11 @@ async def _issue(tenant: Tenant, actor: Actor, **given: Any) -> str:
     async with tenant.database.change(tenant.org_id) as change:
         _, token = await tokens.issue(change, actor, **values)
     return token
+
+
+async def _revoke(tenant: Tenant, actor: Actor, token_id: UUID) -> None:
+    async with tenant.database.change(tenant.org_id) as change:
+        await tokens.revoke(change, actor, token_id=token_id)
 
 
 async def _events(tenant: Tenant) -> str:

@@ -11,6 +11,8 @@ import pytest
 
 from db.session import Database
 from db.url import asyncpg_dsn
+from registry.errors import Unauthenticated
+from registry.organisations import id_by_name
 from registry.tokens import authenticate
 from server.settings import Settings
 from storage.errors import StoreUnavailable
@@ -85,6 +87,38 @@ async def test_a_new_token_is_good_and_the_only_thing_that_is_printed(database_u
     assert (await authenticate(database, token)).kind.name == "SERVICE_ACCOUNT"
 
 
+async def test_tokens_are_listed_and_revoked_by_their_last_characters(database_url: str, database: Database) -> None:
+    where = ("--organisation", f"org-{uuid4().hex[:8]}")
+    kept, gone = [registry("token", "create", *where, **given(database_url)).out.strip() for _ in range(2)]
+    listed = registry("token", "list", *where, **given(database_url))
+    assert [token[-4:] in line for token, line in zip((kept, gone), listed.out.splitlines(), strict=True)] == [True] * 2
+    assert kept not in listed.out
+    for _ in range(2):
+        ran = registry("token", "revoke", gone[-4:], *where, **given(database_url))
+        assert ran.out.endswith(f"ends with {gone[-4:]} is revoked.\n"), ran.err
+    with pytest.raises(Unauthenticated):
+        await authenticate(database, gone)
+    assert await authenticate(database, kept)
+    assert "revoked" in registry("token", "list", *where, **given(database_url)).out.splitlines()[1]
+
+
+async def test_other_rights_than_a_principal_has_are_refused_in_a_sentence(database_url: str) -> None:
+    where = ("--organisation", f"org-{uuid4().hex[:8]}", "--principal", "ada")
+    assert registry("token", "create", *where, "--role", "READER", **given(database_url)).status == 0
+    ran = registry("token", "create", *where, "--role", "ADMIN", **given(database_url))
+    assert (ran.status, ran.out, len(ran.err.splitlines())) == (1, "", 1)
+    assert "'ada' is there already: a USER with the role READER" in ran.err
+    assert registry("token", "create", *where, **given(database_url)).status == 0
+
+
+async def test_no_organisation_is_made_by_looking_for_its_tokens(database_url: str, database: Database) -> None:
+    name = f"org-{uuid4().hex[:8]}"
+    for words in (("list",), ("revoke", "abcd")):
+        ran = registry("token", *words, "--organisation", name, **given(database_url))
+        assert (ran.status, ran.err) == (1, f"There is no organisation '{name}'.\n")
+    assert await id_by_name(database, name) is None
+
+
 async def test_buckets_are_made_where_they_are_missing(settings: Settings) -> None:
     bucket = f"made-{uuid4().hex[:8]}"
     where = {name.upper(): value for name, value in services.store_settings().items()}
@@ -133,7 +167,7 @@ async def test_a_worker_ends_in_order_when_it_is_told_to(database_url: str) -> N
         text=True,
     )
     assert process.stderr is not None
-    assert "worker.started" in process.stderr.readline()
+    assert any("worker.started" in line for line in process.stderr)
     process.terminate()
     _, said = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 0
