@@ -1,15 +1,21 @@
 """The README tells the truth: its queries run, its commands exist, its table is that of the settings."""
 
+import asyncio
 import json
+import os
 import re
 import shlex
+import shutil
 from pathlib import Path
 
 import pytest
 from typer.main import get_command
 
+from db.session import Database
 from server.cli import app as command_line
 from server.reference import settings_table
+from storage.store import ObjectStore
+from tests import sending
 from tests.tenant import Tenant
 
 ROOT = Path(__file__).parents[1]
@@ -52,6 +58,33 @@ def test_the_request_for_curl_is_a_query(tenant: Tenant) -> None:
     (command,) = [command for command in COMMANDS if command.startswith("curl")]
     words = shlex.split(command)
     assert json.loads(words[words.index("-d") + 1]).keys() == {"query"}
+
+
+@pytest.mark.skipif(not (shutil.which("curl") and shutil.which("jq")), reason="needs curl and jq")
+async def test_the_upload_by_curl_brings_a_file_there_and_back(
+    tenant: Tenant, database: Database, store: ObjectStore, live: str, tmp_path: Path
+) -> None:
+    (script,) = re.findall(r"```bash\n(.*?)```", README, re.DOTALL)
+    data = sending.content(sending.TWO_PARTS_BYTES)
+    (tmp_path / "model.bin").write_bytes(data)
+
+    uploading = await asyncio.create_subprocess_exec(
+        "bash", "-euo", "pipefail", "-c", script.replace("http://127.0.0.1:8000", live),
+        cwd=tmp_path,
+        env={"PATH": os.environ["PATH"], "TOKEN": tenant.client.token, "VERSION": await tenant.version()},
+    )  # fmt: skip
+    try:
+        async with asyncio.timeout(60):
+            while uploading.returncode is None:
+                await sending.work(database, store)
+                await asyncio.sleep(0.1)
+    finally:
+        if uploading.returncode is None:
+            uploading.kill()
+        await uploading.wait()
+
+    assert uploading.returncode == 0
+    assert (tmp_path / "copy.bin").read_bytes() == data
 
 
 def test_every_make_target_exists() -> None:
