@@ -9,7 +9,7 @@ from uuid import UUID
 
 import orjson
 import stamina
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col
 
@@ -22,6 +22,7 @@ from registry.access import Actor
 from registry.errors import IdempotencyKeyReused
 
 MAX_KEY = 255
+FORGOTTEN_AT_ONCE = 5_000
 _ATTEMPTS = 4
 
 Rule = Callable[..., Awaitable[Row]]
@@ -67,10 +68,16 @@ async def run(
     raise AssertionError("stamina either returns or raises")
 
 
-async def forget(database: Database) -> None:
-    """Remove the keys of all organisations that are older than a week: row-level security shows a worker no others."""
+async def forget(database: Database) -> int:
+    """Remove keys of all organisations that are older than a week: row-level security shows a worker no others.
+
+    Returns: how many it removed, at most `FORGOTTEN_AT_ONCE`; as many as that means there may be more.
+    """
+    key = (col(Idempotency.org_id), col(Idempotency.principal_id), col(Idempotency.key))
+    oldest = select(*key).order_by(col(Idempotency.created_at)).limit(FORGOTTEN_AT_ONCE)
     async with database.as_worker() as connection:
-        await connection.execute(delete(Idempotency))
+        removed = await connection.execute(delete(Idempotency).where(tuple_(*key).in_(oldest)))
+    return removed.rowcount
 
 
 async def _once(
@@ -98,7 +105,10 @@ async def _claim(change: Change, actor: Actor, key: str, request_hash: bytes) ->
     if taken.one_or_none() is not None:
         return None
     columns = select(col(Idempotency.request_hash), col(Idempotency.outcome_id))
-    first = (await change.execute(columns.where(*_own(change, actor, key)))).one()
+    first = (await change.execute(columns.where(*_own(change, actor, key)))).one_or_none()
+    if first is None:
+        # It was old, and forgotten between the two statements.
+        return await _claim(change, actor, key, request_hash)
     if first.request_hash != request_hash:
         raise IdempotencyKeyReused
     outcome: UUID = first.outcome_id

@@ -1,6 +1,7 @@
 """The worker: takes due jobs one at a time and does them, until it is told to stop."""
 
 import asyncio
+import random
 import signal
 from contextlib import suppress
 
@@ -8,13 +9,12 @@ import structlog
 
 from db.errors import told
 from db.session import Database
-from registry import jobs
+from registry import changing, jobs
 from registry.faults import refusal_of
 from registry.jobs import Lease, LeaseLost
 from registry.verification import HANDLERS
 from resolvers.context import Services
 from schema.failures import traceback_of
-from server.metrics import JOBS
 from storage.store import ObjectStore
 
 log = structlog.get_logger(__name__)
@@ -22,14 +22,25 @@ log = structlog.get_logger(__name__)
 IDLE_S = 0.5
 """How long a worker without work waits before it looks again."""
 FAULT_S = 2.0
+FORGET_S = 3600.0
 
 
 async def run(services: Services, stop: asyncio.Event) -> None:
-    """Work until `stop` is set; a job that is under way is finished first. Faults of the services are waited out."""
+    """Work until `stop` is set; a job that is under way is finished first. Faults of the services are waited out.
+
+    At the start and once an hour it forgets old idempotency keys.
+    """
+    time_s = asyncio.get_running_loop().time
+    forget_at_s = time_s()
     async with services.store:
         log.info("worker.started")
         while not stop.is_set():
             try:
+                if time_s() >= forget_at_s:
+                    # First, so that a fault does not make it ask again at once. At random, as workers start together.
+                    forget_at_s = time_s() + FORGET_S * random.uniform(0.9, 1.1)
+                    if await changing.forget(services.database) == changing.FORGOTTEN_AT_ONCE:
+                        forget_at_s = time_s()
                 pause_s = 0.0 if await work_once(services.database, services.store) else IDLE_S
             except Exception as error:
                 if refusal_of(error) is None:
@@ -51,7 +62,6 @@ async def work_once(database: Database, store: ObjectStore) -> bool:
         return False
     with structlog.contextvars.bound_contextvars(job=str(lease.job_id), kind=lease.kind, attempt=lease.attempts):
         result = await _do(database, store, lease)
-        JOBS.labels(lease.kind, result).inc()
         log.info("job.ended", result=result)
     return True
 

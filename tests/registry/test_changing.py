@@ -3,14 +3,16 @@
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import select, text, update
 from sqlalchemy.exc import DBAPIError
 from sqlmodel import col
 
+from db.base import utc_now
 from db.codes import Role
 from db.errors import DatabaseUnavailable, sqlstate
 from db.session import Change
@@ -188,6 +190,40 @@ async def test_forgetting_removes_old_keys_and_no_fresh_ones(tenant: Tenant) -> 
     assert await keys(tenant) == ["fresh"]
 
 
+async def test_keys_are_forgotten_in_bounded_steps(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(changing, "FORGOTTEN_AT_ONCE", 2)
+    for key in ("a", "b", "c", "fresh"):
+        await run(tenant, key, name=key)
+    await _age(tenant, "a", "b", "c")
+    removed = 0
+    while step := await changing.forget(tenant.database):
+        assert step <= 2
+        removed += step
+    assert removed >= 3
+    assert await keys(tenant) == ["fresh"]
+
+
+async def test_a_key_that_is_forgotten_while_it_is_asked_for_is_taken_anew(
+    tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = await run(tenant, "key", name="first")
+    await _age(tenant, "key")
+    original = Change.execute
+    forgotten: list[int] = []
+
+    async def execute(change: Change, *given: Any, **named: Any) -> Any:
+        result = await original(change, *given, **named)
+        if not forgotten:
+            forgotten.append(await changing.forget(tenant.database))
+        return result
+
+    monkeypatch.setattr(Change, "execute", execute)
+    async with tenant.database.change(tenant.org_id) as change:
+        assert await changing._claim(change, tenant.actor, "key", b"hash") is None
+    assert forgotten[0] >= 1
+    assert first.id
+
+
 async def test_a_deadlock_is_broken_and_both_changes_happen(tenant: Tenant) -> None:
     rows = [(await run(tenant, name=f"row {place}")).id for place in range(2)]
     tries = Counter[str]()
@@ -247,6 +283,12 @@ async def test_other_errors_of_the_database_are_not_tried_again(tenant: Tenant, 
     with pytest.raises((DBAPIError, DatabaseUnavailable)):
         await changing.run(tenant.database, tenant.actor, "fail", fail, {})
     assert tries == {"made": 1}
+
+
+async def _age(tenant: Tenant, *names: str) -> None:
+    async with tenant.database.change(tenant.org_id) as change:
+        old = utc_now() - timedelta(days=8)
+        await change.execute(update(Idempotency).where(col(Idempotency.key).in_(names)).values(created_at=old))
 
 
 async def _lock(change: Change, id: UUID) -> None:

@@ -1,19 +1,36 @@
 """What Prometheus is told, and that nothing strangers send makes it grow."""
 
+import math
 import re
+from datetime import timedelta
 from uuid import uuid4
 
 import httpx2
 import pytest
 from prometheus_client import REGISTRY
 from prometheus_client.parser import text_string_to_metric_families
-from sqlalchemy import text
+from pydantic import SecretStr
+from sqlalchemy import delete, text
+from sqlmodel import col
 
+from db.base import utc_now
+from db.codes import JobKind
 from db.session import Database
+from db.tables import Job
 from server import metrics
+from server.app import create_app
+from server.settings import Settings
 from tests.tenant import Tenant
 
-OURS = (metrics.REQUEST_SECONDS, metrics.AUTHENTICATIONS, metrics.POOL_IN_USE, metrics.POOL_SIZE, metrics.JOBS)
+STATES = ("due", "leased", "postponed")
+OURS = (
+    metrics.REQUEST_SECONDS,
+    metrics.AUTHENTICATIONS,
+    metrics.POOL_IN_USE,
+    metrics.POOL_SIZE,
+    metrics.JOBS,
+    metrics.OLDEST_JOB,
+)
 
 
 async def scraped(http: httpx2.AsyncClient) -> dict[str, list[tuple[dict[str, str], float]]]:
@@ -83,3 +100,43 @@ async def test_the_connections_in_use_are_shown(http: httpx2.AsyncClient, databa
         assert (await scraped(http))["registry_database_connections_in_use"][0][1] == before + 1
     assert (await scraped(http))["registry_database_connections_in_use"][0][1] == before
     assert (await scraped(http))["registry_database_connections_limit"][0][1] == 20
+
+
+async def test_the_queue_of_jobs_is_shown_as_the_table_has_it(
+    http: httpx2.AsyncClient, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(metrics, "_QUEUE_S", 30)
+    before = jobs_of(await scraped(http))
+    now = utc_now()
+    due, soon, away = now - timedelta(days=4000), now + timedelta(hours=1), now + timedelta(hours=2)
+    queued = [(due, None), (now, away), (due, away), (soon, None), (soon, None), (away, now - timedelta(hours=1))]
+    async with tenant.database.change(tenant.org_id) as change:
+        for run_after, until in queued:
+            job = Job(org_id=tenant.org_id, kind=JobKind.CLEAR_UPLOAD, subject_id=uuid4(), run_after=run_after)
+            job.lease_until = until
+            change.add(job)
+    found = await scraped(http)
+    after = jobs_of(found)
+    grown = {state: after["CLEAR_UPLOAD", state] - before["CLEAR_UPLOAD", state] for state in STATES}
+    assert grown == {"due": 1, "leased": 2, "postponed": 3}
+    ((_, oldest_s),) = found["registry_jobs_oldest_due_seconds"]
+    assert oldest_s >= timedelta(days=4000).total_seconds()
+    async with tenant.database.change(tenant.org_id) as change:
+        await change.execute(delete(Job).where(col(Job.org_id) == tenant.org_id))
+    assert jobs_of(await scraped(http)) == before
+
+
+async def test_metrics_are_told_without_the_queue_when_the_database_is_away(settings: Settings) -> None:
+    app = create_app(settings.model_copy(update={"database_url": SecretStr("postgresql://u@127.0.0.1:1/d")}))
+    transport = httpx2.ASGITransport(app=app)
+    async with httpx2.AsyncClient(transport=transport, base_url="http://registry.test") as client:
+        found = await scraped(client)
+    assert jobs_of(found) == {}
+    assert found["registry_database_connections_limit"]
+    ((_, oldest_s),) = found["registry_jobs_oldest_due_seconds"]
+    assert math.isnan(oldest_s)
+
+
+def jobs_of(found: dict[str, list[tuple[dict[str, str], float]]]) -> dict[tuple[str, str], float]:
+    """The numbers of jobs by kind and state."""
+    return {(labels["kind"], labels["state"]): value for labels, value in found.get("registry_jobs", [])}

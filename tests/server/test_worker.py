@@ -3,22 +3,22 @@
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import insert, select, text
+from sqlalchemy import func, insert, select, text
 from sqlmodel import col
 from structlog.testing import capture_logs
 
 from db.base import utc_now
-from db.codes import JobKind
+from db.codes import JobKind, PrincipalKind, Role
 from db.session import Database
-from db.tables import Job, Team
-from registry import organisations, verification
+from db.tables import Idempotency, Job, Team
+from registry import changing, organisations, verification
 from registry.jobs import Lease
 from resolvers.context import Services
 from server import worker
@@ -177,6 +177,33 @@ async def test_a_job_under_way_is_finished_before_the_end(
     await asyncio.wait_for(running, PATIENCE_S)
 
     assert done == [job_id]
+
+
+async def test_a_worker_forgets_old_keys_at_its_start_and_goes_on_while_there_are_more(
+    own: Services, org_id: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(changing, "FORGOTTEN_AT_ONCE", 2)
+    async with own.database.change(org_id) as change:
+        system = organisations.system(org_id)
+        ada = await organisations.add_principal(change, system, name="ada", kind=PrincipalKind.USER, role=Role.OWNER)
+        for age_days in (8, 8, 8, 8, 8, 1):
+            at = utc_now() - timedelta(days=age_days)
+            key = Idempotency(org_id=org_id, principal_id=ada.id, key=str(uuid4()), request_hash=b"", created_at=at)
+            change.add(key)
+
+    async def left() -> int:
+        async with own.database.change(org_id) as change:
+            return (await change.execute(select(func.count()).select_from(Idempotency))).scalar_one()
+
+    stop = asyncio.Event()
+    running = asyncio.create_task(worker.run(own, stop))
+    await until(lambda: _is(left, 1))
+    stop.set()
+    await asyncio.wait_for(running, PATIENCE_S)
+
+
+async def _is(count: Callable[[], Awaitable[int]], wanted: int) -> bool:
+    return await count() == wanted
 
 
 async def test_several_workers_share_the_work(
