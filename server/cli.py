@@ -8,13 +8,14 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Annotated, TypeVar
 
+import asyncpg
 import typer
 from pydantic import ValidationError
 from rich.console import Console
 
 from db import migrate as migrations
 from db.codes import PrincipalKind, Role
-from db.errors import translate
+from db.errors import sqlstate, translate
 from db.migrate import SchemaBehind, require_current
 from db.roles import NeedsAdministrator, ServerTooOld, bootstrap
 from db.session import Change, Database
@@ -25,6 +26,7 @@ from registry.errors import InvalidValue, RegistryError
 from registry.faults import refusal_of
 from registry.onboarding import token_for
 from schema.build import build_schema
+from schema.failures import traceback_of
 from server import logs, worker
 from server.app import UnsafeRole, checked, create_services
 from server.embedded.errors import EmbeddedError
@@ -117,7 +119,12 @@ def bootstrap_database(
     """Make the database roles and schemas. Prints the SQL for an administrator where the login may not."""
     with local_services(_settings(), with_store=False) as local:
         settings = local.settings
-        done = asyncio.run(bootstrap(settings.migration_database, settings.roles, tuple(login or ())))
+        try:
+            done = asyncio.run(bootstrap(settings.migration_database, settings.roles, tuple(login or ())))
+        except asyncpg.UndefinedObjectError as error:
+            raise NotConfigured(
+                f"Not every login of --login is there: {', '.join(login or ())}. Make it by CREATE ROLE … LOGIN first."
+            ) from error
     out.print("\n".join(f"{statement};" for statement in done) or "Everything is in place.", markup=False)
 
 
@@ -250,8 +257,16 @@ def main() -> None:
         err.print(str(error), markup=False)
         sys.exit(1)
     except Exception as error:
-        refusal = refusal_of(translate(error))
-        if refusal is None:
-            raise
-        err.print(refusal.message, markup=False)
+        err.print(_sentence_for(error) or traceback_of(error), markup=False)
         sys.exit(1)
+
+
+def _sentence_for(error: Exception) -> str | None:
+    """What to tell of an error of a service; None for a bug."""
+    state = sqlstate(error) or ""
+    if state.startswith("28"):
+        return "The database refuses this login. Check user and password in DATABASE_URL and MIGRATION_DATABASE_URL."
+    if state == "3D000":
+        return "There is no such database on this server. Make it, or check the name at the end of DATABASE_URL."
+    refusal = refusal_of(translate(error))
+    return refusal.message if refusal else None

@@ -17,7 +17,7 @@ from pydantic import SecretStr
 from db import migrate
 from db.roles import bootstrap
 from db.url import asyncpg_dsn
-from server.embedded.errors import DataFolderInUse
+from server.embedded.errors import DataFolderInUse, EmbeddedError
 from server.embedded.folder import write_private
 from server.embedded.postgres import EmbeddedPostgres, start_postgres
 from server.embedded.s3 import EmbeddedS3, start_s3
@@ -25,6 +25,12 @@ from server.settings import Settings
 
 DATABASE = "registry"
 _NOTE = "running.json"
+
+
+class DataFolderUnusable(EmbeddedError):
+    """The data folder cannot be made, read or written."""
+
+    code = "DATA_FOLDER_UNUSABLE"
 
 
 @dataclass
@@ -55,7 +61,7 @@ def local_services(
     False. The database is bootstrapped and migrated by whoever starts it. `with_database` and `with_store` say which
     of the two is needed.
 
-    Raises: EmbeddedError, when the services can be neither started nor found.
+    Raises: EmbeddedError, when the services can be neither started nor found, or the data folder cannot be used.
     """
     local = Local(settings)
     note = settings.data_dir / _NOTE
@@ -78,6 +84,14 @@ def _start_or_find(local: Local, note: Path | None, name: str, start: Callable[[
         found = _read_note(note).get(name, {}) if note else {}
         if not found:
             raise
+    except OSError as error:
+        # Only what concerns files has a name; a service that does not answer has none.
+        if error.filename is None:
+            raise
+        raise DataFolderUnusable(
+            f"DATA_DIR is {local.settings.data_dir}, and that folder cannot be used:"
+            f" {error.filename}: {error.strerror}. Choose a folder that this user may write to."
+        ) from error
     values = {key: SecretStr(value) if key != "minio_endpoint" else value for key, value in found.items()}
     local.settings = local.settings.model_copy(update=values)
 

@@ -158,6 +158,41 @@ def test_a_database_that_does_not_answer_is_told_in_one_sentence() -> None:
     assert "hunter2" not in ran.err
 
 
+@pytest.mark.parametrize("words", [("migrate",), ("db", "bootstrap"), ("token", "create"), ("worker",), ("serve",)])
+async def test_a_login_that_the_database_refuses_is_told_in_one_sentence(
+    database_url: str, stranger: str, words: tuple[str, ...]
+) -> None:
+    connection = await asyncpg.connect(asyncpg_dsn(database_url))
+    await connection.execute(f"alter role {urlsplit(stranger).username} nologin")
+    await connection.close()
+    where = {name.upper(): value for name, value in services.store_settings().items()}
+    ran = registry(*words, **given(stranger, PORT="0", **where))
+    assert (ran.status, ran.err.splitlines()[-1].split(".")[0]) == (1, "The database refuses this login")
+    assert "Traceback" not in ran.err
+    assert "strange:" not in ran.err
+
+
+async def test_a_database_that_is_not_there_is_told_in_one_sentence(empty: str) -> None:
+    ran = registry("migrate", **given(empty.replace("/registry_cli_", "/registry_nowhere_")))
+    assert (ran.status, ran.err.split(" on ")[0]) == (1, "There is no such database")
+    assert len(ran.err.splitlines()) == 1
+
+
+async def test_a_login_that_is_not_there_is_told_in_one_sentence(empty: str) -> None:
+    ran = registry("db", "bootstrap", "--login", "nobody_of_that_name", **given(empty))
+    assert (ran.status, len(ran.err.splitlines())) == (1, 1)
+    assert "nobody_of_that_name" in ran.err
+
+
+@pytest.mark.parametrize("words", [("migrate",), ("storage", "bootstrap"), ("serve",)])
+def test_a_data_folder_that_is_none_is_told_in_one_sentence(tmp_path: Path, words: tuple[str, ...]) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    for place in (tmp_path / "file", tmp_path / "file" / "below"):
+        ran = registry(*words, DATA_DIR=str(place), PORT="0")
+        assert (ran.status, len(ran.err.splitlines())) == (1, 1), ran.err
+        assert ran.err.startswith(f"DATA_DIR is {place}, and that folder cannot be used: ")
+
+
 async def test_a_worker_ends_in_order_when_it_is_told_to(database_url: str) -> None:
     where = {name.upper(): value for name, value in services.store_settings().items()}
     process = subprocess.Popen(
