@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Annotated, TypeVar
 
-import asyncpg
 import typer
 from pydantic import ValidationError
 from rich.console import Console
@@ -56,6 +55,8 @@ EXPECTED = (
     StoreError,
     UnsafeRole,
 )
+
+_NO_SUCH_ROLE = "42704"
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -121,7 +122,9 @@ def bootstrap_database(
         settings = local.settings
         try:
             done = asyncio.run(bootstrap(settings.migration_database, settings.roles, tuple(login or ())))
-        except asyncpg.UndefinedObjectError as error:
+        except Exception as error:
+            if sqlstate(error) != _NO_SUCH_ROLE:
+                raise
             raise NotConfigured(
                 f"Not every login of --login is there: {', '.join(login or ())}. Make it by CREATE ROLE … LOGIN first."
             ) from error
