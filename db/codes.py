@@ -45,6 +45,7 @@ class RunStatus(StrEnum):
     FINISHED = "FINISHED"
     FAILED = "FAILED"
     CANCELLED = "CANCELLED"
+    LOST = "LOST"
 
 
 class Phase(StrEnum):
@@ -119,3 +120,4 @@ class JobKind(StrEnum):
 
     VERIFY_ARTIFACT = "VERIFY_ARTIFACT"
     CLEAR_UPLOAD = "CLEAR_UPLOAD"
+    WATCH_RUN = "WATCH_RUN"

@@ -4,10 +4,18 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, Index, PrimaryKeyConstraint, UniqueConstraint, text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ForeignKeyConstraint,
+    Index,
+    PrimaryKeyConstraint,
+    UniqueConstraint,
+    text,
+)
 from sqlmodel import Field
 
-from db.base import Json, Name, Row, Tenant, Time, code, utc_now, within
+from db.base import SCHEMA, Json, Name, Row, Tenant, Time, code, utc_now, within
 from db.codes import (
     ArtifactKind,
     ArtifactState,
@@ -112,7 +120,7 @@ class Model(Row, table=True):
     tags: dict[str, str] = Field(default_factory=dict, sa_type=Json)
     version_count: int = Field(default=0, sa_column_kwargs={"info": {"derived": True}})
     created_by: UUID
-    updated_at: datetime = Field(default_factory=utc_now, sa_type=Time)
+    updated_at: datetime = Field(default_factory=utc_now, sa_type=Time, sa_column_kwargs={"info": {"derived": True}})
 
 
 class Dataset(Row, table=True):
@@ -150,22 +158,50 @@ class DatasetVersion(Row, table=True):
     created_by: UUID
 
 
+class Experiment(Row, table=True):
+    """Runs that belong together because they answer one question."""
+
+    __tablename__ = "experiment"
+    __table_args__ = (
+        within("project_id", "project"),
+        within("created_by", "principal"),
+        UniqueConstraint("org_id", "project_id", "name"),
+        Index(None, "org_id", "project_id", "id"),
+    )
+
+    project_id: UUID
+    name: str = Field(sa_type=Name)
+    description: str | None = None
+    tags: dict[str, str] = Field(default_factory=dict, sa_type=Json)
+    created_by: UUID
+    updated_at: datetime = Field(default_factory=utc_now, sa_type=Time, sa_column_kwargs={"info": {"derived": True}})
+
+
 class Run(Row, table=True):
     """One execution that trained or evaluated something."""
 
     __tablename__ = "run"
     __table_args__ = (
         within("project_id", "project"),
+        within("experiment_id", "experiment"),
+        within("parent_run_id", "run"),
         within("created_by", "principal"),
         Index(None, "org_id", "project_id", "id"),
+        Index(None, "org_id", "experiment_id", "id"),
+        Index(None, "org_id", "parent_run_id", "id"),
     )
 
     project_id: UUID
+    experiment_id: UUID | None = None
+    parent_run_id: UUID | None = None
     name: str = Field(sa_type=Name)
     status: RunStatus = Field(default=RunStatus.RUNNING, sa_type=code(RunStatus))
     parameters: dict[str, Any] = Field(default_factory=dict, sa_type=Json)
     started_at: datetime = Field(default_factory=utc_now, sa_type=Time)
     ended_at: datetime | None = Field(default=None, sa_type=Time)
+    heartbeat_at: datetime = Field(default_factory=utc_now, sa_type=Time, sa_column_kwargs={"info": {"derived": True}})
+    heartbeat_timeout_s: int | None = None
+    tags: dict[str, str] = Field(default_factory=dict, sa_type=Json)
     created_by: UUID
 
 
@@ -195,6 +231,29 @@ class Version(Row, table=True):
     parameters: dict[str, Any] = Field(default_factory=dict, sa_type=Json)
     tags: dict[str, str] = Field(default_factory=dict, sa_type=Json)
     created_by: UUID
+
+
+class Alias(Row, table=True):
+    """A name of a model that points at one of its versions and can be moved to another."""
+
+    __tablename__ = "alias"
+    __table_args__ = (
+        within("model_id", "model"),
+        ForeignKeyConstraint(
+            ["org_id", "model_id", "version_id"],
+            [f"{SCHEMA}.version.org_id", f"{SCHEMA}.version.model_id", f"{SCHEMA}.version.id"],
+        ),
+        within("created_by", "principal"),
+        UniqueConstraint("org_id", "model_id", "name"),
+        Index(None, "org_id", "version_id", "id"),
+    )
+
+    model_id: UUID
+    version_id: UUID
+    name: str = Field(sa_type=Name)
+    revision: int = 1
+    created_by: UUID
+    updated_at: datetime = Field(default_factory=utc_now, sa_type=Time, sa_column_kwargs={"info": {"derived": True}})
 
 
 class MetricPoint(Tenant):

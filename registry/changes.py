@@ -11,7 +11,7 @@ from sqlalchemy import inspect, select
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col
 
-from db.base import Row
+from db.base import Row, utc_now
 from db.errors import constraint
 from db.session import Change, Event
 from registry.access import Actor
@@ -81,6 +81,8 @@ async def alter(
         return row
     for name in before:
         setattr(row, name, values[name])
+    if "updated_at" in type(row).model_fields:
+        row.updated_at = utc_now()
     await flush(change, taken)
     shown = [name for name in before if name in _shown(row)]
     if shown:

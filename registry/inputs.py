@@ -58,6 +58,7 @@ ProjectId = Annotated[UUID, Of("Project")]
 ModelId = Annotated[UUID, Of("Model")]
 VersionId = Annotated[UUID, Of("Version")]
 RunId = Annotated[UUID, Of("Run")]
+ExperimentId = Annotated[UUID, Of("Experiment")]
 DatasetId = Annotated[UUID, Of("Dataset")]
 DatasetVersionId = Annotated[UUID, Of("DatasetVersion")]
 ArtifactId = Annotated[UUID, Of("Artifact")]
@@ -148,6 +149,20 @@ def tags(values: Sequence[Tag], path: Sequence[str] = ("tags",)) -> dict[str, st
             raise InvalidValue(f"The key {key!r} stands here twice.", (*here, "key"))
         found[key] = text(tag.value, (*here, "value"), max_length=MAX_TAG_VALUE) or ""
     return found
+
+
+def description_of(
+    new_name: str | Keep, description: str | Keep | None, new_tags: Sequence[Tag] | Keep
+) -> dict[str, object]:
+    """The columns with what people say about a thing, as far as they were given. Raises: InvalidValue."""
+    values: dict[str, object] = {}
+    if new_name is not KEEP:
+        values["name"] = name(new_name)
+    if description is not KEEP:
+        values["description"] = text(description, ("description",))
+    if new_tags is not KEEP:
+        values["tags"] = tags(new_tags)
+    return values
 
 
 def parameters(values: Sequence[Parameter], path: Sequence[str] = ("parameters",)) -> dict[str, object]:

@@ -1,11 +1,11 @@
 """Models: named lines of versions."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated
 
 from typing_extensions import Doc
 
-from db.base import unique_key, utc_now
+from db.base import unique_key
 from db.session import Change
 from db.tables import Model, Project
 from registry import inputs
@@ -61,17 +61,9 @@ async def update(
     """
     model = await find(change, Model, model_id, "model", lock=True)
     require(actor, Action.WRITE, model)
-    values: dict[str, Any] = {}
-    if name is not KEEP:
-        values["name"] = inputs.name(name)
-    if description is not KEEP:
-        values["description"] = inputs.text(description, ("description",))
-    if tags is not KEEP:
-        values["tags"] = inputs.tags(tags)
-    if all(getattr(model, column) == value for column, value in values.items()):
-        return model
+    values = inputs.description_of(name, description, tags)
     taken = {NAME_KEY: NameTaken("model", str(values.get("name")), "project")}
-    return await alter(change, actor, model, values | {"updated_at": utc_now()}, taken=taken)
+    return await alter(change, actor, model, values, taken=taken)
 
 
 def _framework(value: str, supported: Sequence[str]) -> str:

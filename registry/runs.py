@@ -1,21 +1,25 @@
 """Runs: executions that train or evaluate, with what they read and what they measured."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated
+from uuid import UUID
 
 from typing_extensions import Doc
 
 from db.base import utc_now
-from db.codes import LineageKind, RunStatus
+from db.codes import JobKind, LineageKind, RunStatus
 from db.session import Change
-from db.tables import DatasetVersion, Project, Run
+from db.tables import DatasetVersion, Experiment, Job, Project, Run
 from registry import inputs, lineage, metrics as metric_points
 from registry.access import Action, Actor, require
 from registry.changes import add, alter, find, find_all
 from registry.errors import Conflict, InvalidValue
 
 MAX_INPUTS = 100
+MIN_HEARTBEAT_S = 10
+MAX_HEARTBEAT_S = 7 * 24 * 3600
+_NOT_ENDINGS = (RunStatus.RUNNING, RunStatus.LOST)
 
 
 async def create(
@@ -24,7 +28,15 @@ async def create(
     *,
     project_id: Annotated[inputs.ProjectId, Doc("Where it lives.")],
     name: Annotated[str, Doc(f"Need not be unique; 1 to {inputs.MAX_NAME} characters.")],
+    experiment_id: Annotated[inputs.ExperimentId | None, Doc("The experiment it is part of.")] = None,
+    parent_run_id: Annotated[
+        inputs.RunId | None, Doc("The run that began it, such as a search over settings of which it is a trial.")
+    ] = None,
     parameters: Annotated[Sequence[inputs.Parameter], Doc("What is known of its settings at the start.")] = (),
+    tags: Annotated[Sequence[inputs.Tag], Doc(f"At most {inputs.MAX_TAGS}.")] = (),
+    heartbeat_timeout_s: Annotated[
+        int | None, Doc("After how many seconds without a sign of life it counts as LOST; never if absent.")
+    ] = None,
     datasets: Annotated[Sequence[inputs.DatasetUse], Doc("What it reads; each becomes an edge of the lineage.")] = (),
 ) -> Run:
     """A new run, in status RUNNING.
@@ -37,19 +49,56 @@ async def create(
         raise InvalidValue(f"{len(datasets)} datasets are more than {MAX_INPUTS}.", ("datasets",))
     if len({(one.dataset_version_id, one.role) for one in datasets}) < len(datasets):
         raise InvalidValue("A dataset version stands here twice in the same role.", ("datasets",))
+    if experiment_id is not None:
+        _in_project(await find(change, Experiment, experiment_id, "experiment"), project, "experiment")
+    if parent_run_id is not None:
+        _in_project(await find(change, Run, parent_run_id, "parentRun"), project, "parentRun")
+    if heartbeat_timeout_s is not None and not MIN_HEARTBEAT_S <= heartbeat_timeout_s <= MAX_HEARTBEAT_S:
+        raise InvalidValue(f"A time-out is {MIN_HEARTBEAT_S} to {MAX_HEARTBEAT_S} seconds.", ("heartbeatTimeoutS",))
     run = Run(
         org_id=change.org_id,
         project_id=project.id,
+        experiment_id=experiment_id,
+        parent_run_id=parent_run_id,
         name=inputs.name(name),
         parameters=inputs.parameters(parameters),
+        tags=inputs.tags(tags),
+        heartbeat_timeout_s=heartbeat_timeout_s,
         created_by=actor.principal_id,
     )
     await add(change, actor, run)
+    watch(change, run)
     ids = [one.dataset_version_id for one in datasets]
     versions = await find_all(change, DatasetVersion, ids, "datasets.{}.datasetVersion")
     links = [(version, run, one.role) for version, one in zip(versions, datasets, strict=True)]
     await lineage.link(change, actor, LineageKind.USED, links)
     return run
+
+
+async def beat(change: Change, actor: Actor, *, run_id: Annotated[inputs.RunId, Doc("Which run.")]) -> Run:
+    """A sign of life of a run. Whatever is logged to a run is one too.
+
+    Raises: Forbidden, NotFound, Conflict when the run has ended.
+    """
+    return await _running(change, actor, run_id)
+
+
+def watch(change: Change, run: Run) -> None:
+    """Have a worker look after the run when its time-out is over."""
+    if run.heartbeat_timeout_s is not None:
+        due = run.heartbeat_at + timedelta(seconds=run.heartbeat_timeout_s)
+        change.add(Job(org_id=change.org_id, kind=JobKind.WATCH_RUN, subject_id=run.id, run_after=due))
+
+
+async def look_after(change: Change, actor: Actor, run_id: UUID) -> None:
+    """Mark a run as LOST that gave no sign of life for its time-out; else look again when that could be."""
+    run = await find(change, Run, run_id, "run", lock=True)
+    if run.status != RunStatus.RUNNING or run.heartbeat_timeout_s is None:
+        return
+    if utc_now() - run.heartbeat_at < timedelta(seconds=run.heartbeat_timeout_s):
+        watch(change, run)
+        return
+    await alter(change, actor, run, {"status": RunStatus.LOST, "ended_at": run.heartbeat_at}, verb="lost")
 
 
 async def log_parameters(
@@ -104,11 +153,11 @@ async def finish(
     """
     run = await find(change, Run, run_id, "run", lock=True)
     require(actor, Action.WRITE, run)
-    if status is RunStatus.RUNNING:
+    if status in _NOT_ENDINGS:
         raise InvalidValue("A run ends as FINISHED, FAILED or CANCELLED.", ("status",))
     if run.status == status:
         return run
-    if run.status != RunStatus.RUNNING:
+    if run.status not in _NOT_ENDINGS:
         raise Conflict(f"This run has ended already, as {run.status}.", ("run",))
     # Another server, whose clock is a little ahead, may have begun the run.
     moment = ended_at or max(utc_now(), run.started_at)
@@ -123,8 +172,18 @@ def _same(first: object, second: object) -> bool:
 
 
 async def _running(change: Change, actor: Actor, run_id: inputs.RunId) -> Run:
+    """The run, locked, with this moment as its last sign of life. One that was lost is found again."""
     run = await find(change, Run, run_id, "run", lock=True)
     require(actor, Action.WRITE, run)
-    if run.status != RunStatus.RUNNING:
+    if run.status not in _NOT_ENDINGS:
         raise Conflict(f"This run has ended, as {run.status}; it takes nothing more.", ("run",))
+    run.heartbeat_at = utc_now()
+    if run.status == RunStatus.LOST:
+        await alter(change, actor, run, {"status": RunStatus.RUNNING, "ended_at": None}, verb="found")
+        watch(change, run)
     return run
+
+
+def _in_project(thing: Experiment | Run, project: Project, path: str) -> None:
+    if thing.project_id != project.id:
+        raise InvalidValue("This is of another project. A run stays within one.", (path,))

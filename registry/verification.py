@@ -1,9 +1,7 @@
 """What workers do with artifacts: read uploaded bytes back and hash them, and clear away uploads that never came."""
 
 import time
-from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Final
 
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
@@ -112,12 +110,6 @@ async def clear(database: Database, store: ObjectStore, lease: Lease) -> None:
         await store.delete(upload.bucket, upload.object_key)
     async with database.change(lease.org_id) as change:
         await jobs.finish(change, lease)
-
-
-HANDLERS: Final[Mapping[str, Callable[[Database, ObjectStore, Lease], Awaitable[None]]]] = {
-    JobKind.VERIFY_ARTIFACT: verify,
-    JobKind.CLEAR_UPLOAD: clear,
-}
 
 
 def _fault(artifact: Artifact, found: HashedObject) -> str | None:

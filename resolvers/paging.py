@@ -39,6 +39,9 @@ class Order:
         return ("id",) if self.column == "id" else (self.column, "id")
 
 
+BY_NAME = Order("name", descending=False)
+
+
 @dataclass(frozen=True)
 class PageArgs:
     """A window of a list: the `size` rows after a cursor, or, `backward`, before one."""

@@ -49,6 +49,7 @@ _describe(
     FINISHED="Ended as intended.",
     FAILED="Ended with an error.",
     CANCELLED="Stopped by somebody.",
+    LOST="Went silent for longer than its time-out. It goes on with its next sign of life.",
 )
 _describe(
     codes.Phase,

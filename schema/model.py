@@ -5,10 +5,10 @@ from datetime import datetime
 import strawberry
 
 from db import tables
-from resolvers.paging import Order
+from resolvers.paging import BY_NAME, Order
 from schema.edges import many, one
 from schema.node import RowNode
-from schema.refs import PrincipalRef, ProjectRef, VersionRef
+from schema.refs import AliasRef, PrincipalRef, ProjectRef, VersionRef
 from schema.values import tags
 
 
@@ -27,6 +27,7 @@ class Model(RowNode):
 
     project = one(ProjectRef, tables.Project, "project_id", required=True, description="Where it lives.")
     created_by = one(PrincipalRef, tables.Principal, "created_by", description="Who registered it.")
+    aliases = many(AliasRef, tables.Alias, "model_id", order=BY_NAME, description="Its aliases, by name.")
     versions = many(
         VersionRef, tables.Version, "model_id", order=Order("number"), description="Its versions, highest number first."
     )

@@ -6,12 +6,10 @@ import strawberry
 
 from db import tables
 from db.codes import PrincipalKind
-from resolvers.paging import Order
+from resolvers.paging import BY_NAME
 from schema.edges import many, one
 from schema.node import RowNode
-from schema.refs import DatasetRef, ModelRef, ProjectRef, RunRef, TeamRef
-
-BY_NAME = Order("name", descending=False)
+from schema.refs import DatasetRef, ExperimentRef, ModelRef, ProjectRef, RunRef, TeamRef
 
 
 @strawberry.type(description="The tenant. Nothing of one organisation is ever visible to another.")
@@ -50,6 +48,7 @@ class Project(RowNode):
 
     team = one(TeamRef, tables.Team, "team_id", required=True, description="The team that owns it.")
     models = many(ModelRef, tables.Model, "project_id", description="Its models, newest first.")
+    experiments = many(ExperimentRef, tables.Experiment, "project_id", description="Its experiments, newest first.")
     runs = many(RunRef, tables.Run, "project_id", description="Its runs, newest first.")
     datasets = many(DatasetRef, tables.Dataset, "project_id", description="Its datasets, newest first.")
 

@@ -5,17 +5,21 @@ from typing import TYPE_CHECKING, Annotated
 from strawberry import lazy
 
 if TYPE_CHECKING:
+    from schema.alias import Alias
     from schema.artifact import Artifact, Upload
     from schema.dataset import Dataset, DatasetVersion
+    from schema.experiment import Experiment
     from schema.model import Model
     from schema.organisation import Organisation, Principal, Project, Team
     from schema.run import Run
     from schema.version import Version
 
+AliasRef = Annotated["Alias", lazy("schema.alias")]
 ArtifactRef = Annotated["Artifact", lazy("schema.artifact")]
 UploadRef = Annotated["Upload", lazy("schema.artifact")]
 DatasetRef = Annotated["Dataset", lazy("schema.dataset")]
 DatasetVersionRef = Annotated["DatasetVersion", lazy("schema.dataset")]
+ExperimentRef = Annotated["Experiment", lazy("schema.experiment")]
 ModelRef = Annotated["Model", lazy("schema.model")]
 OrganisationRef = Annotated["Organisation", lazy("schema.organisation")]
 PrincipalRef = Annotated["Principal", lazy("schema.organisation")]

@@ -9,27 +9,30 @@ import strawberry
 
 from db import tables
 from db.base import Row, utc_now
-from registry import artifacts, datasets, models, organisations, runs, uploads, versions
+from registry import aliases, artifacts, datasets, experiments, models, organisations, runs, uploads, versions
 from registry.access import Action, require
 from registry.errors import BadInput, Conflict, InvalidValue, NameTaken, NotFound, TooLarge, UploadIncomplete
 from registry.lineage import KINDS
 from resolvers import nodes, operations
 from resolvers.context import Info
 from resolvers.ids import decode_as
-from resolvers.paging import MAX_PAGE
+from resolvers.paging import BY_NAME, MAX_PAGE
+from schema.alias import Alias
 from schema.artifact import Artifact, Upload
 from schema.dataset import Dataset, DatasetVersion
 from schema.edges import all_of, read
+from schema.experiment import Experiment
 from schema.lineage import LineageNode
 from schema.model import Model
 from schema.mutations import change
 from schema.node import Node, RowNode
-from schema.organisation import BY_NAME, Organisation, Principal, Project, Team
+from schema.organisation import Organisation, Principal, Project, Team
 from schema.run import Run
 from schema.version import Version
 
 NODE_TYPES: Final[tuple[type[RowNode], ...]] = (
-    Artifact, Dataset, DatasetVersion, Model, Organisation, Principal, Project, Run, Team, Upload, Version,
+    Alias, Artifact, Dataset, DatasetVersion, Experiment, Model, Organisation, Principal, Project, Run, Team, Upload,
+    Version,
 )  # fmt: skip
 NODE_TABLES: Final[dict[str, type[Row]]] = {node.__name__: node.table for node in NODE_TYPES}
 
@@ -117,6 +120,7 @@ class Query:
     projects = all_of(Project, tables.Project, description="All projects, newest first.")
     model = read(_by(tables.Model), Model | None, description="A model by id, or by project and name.")
     models = all_of(Model, tables.Model, description="All models, newest first.")
+    experiments = all_of(Experiment, tables.Experiment, description="All experiments, newest first.")
     runs = all_of(Run, tables.Run, description="All runs, newest first.")
     dataset = read(_by(tables.Dataset), Dataset | None, description="A dataset by id, or by project and name.")
     datasets = all_of(Dataset, tables.Dataset, description="All datasets, newest first.")
@@ -154,6 +158,14 @@ class Mutation:
         errors=[NotFound, InvalidValue],
         description="Registers the data behind a digest, or finds the version that has the digest already.",
     )  # fmt: skip
+    create_experiment = change(
+        experiments.create, "createExperiment", Experiment, tables.Experiment,
+        errors=[NotFound, InvalidValue, NameTaken], description="Registers an experiment, without runs.",
+    )  # fmt: skip
+    update_experiment = change(
+        experiments.update, "updateExperiment", Experiment, tables.Experiment,
+        errors=[NotFound, InvalidValue, NameTaken], description="Changes what people say about an experiment.",
+    )  # fmt: skip
     create_run = change(
         runs.create, "createRun", Run, tables.Run,
         errors=[NotFound, InvalidValue], description="Begins a run.",
@@ -165,6 +177,10 @@ class Mutation:
     log_metrics = change(
         runs.log_metrics, "logMetrics", Run, tables.Run,
         errors=[NotFound, InvalidValue, Conflict], description="Adds metric points to a run that is going on.",
+    )  # fmt: skip
+    heartbeat_run = change(
+        runs.beat, "heartbeatRun", Run, tables.Run,
+        errors=[NotFound, InvalidValue, Conflict], description="A sign of life of a run. Logging to it is one too.",
     )  # fmt: skip
     finish_run = change(
         runs.finish, "finishRun", Run, tables.Run,
@@ -178,6 +194,14 @@ class Mutation:
     log_version_metrics = change(
         versions.log_metrics, "logVersionMetrics", Version, tables.Version,
         errors=[NotFound, InvalidValue], description="Adds metric points to a version.",
+    )  # fmt: skip
+    set_alias = change(
+        aliases.point, "setAlias", Alias, tables.Alias,
+        errors=[NotFound, InvalidValue, Conflict], description="Points an alias of a model at one of its versions.",
+    )  # fmt: skip
+    remove_alias = change(
+        aliases.remove, "removeAlias", Model, tables.Model,
+        errors=[NotFound, InvalidValue], description="Takes an alias from a model.",
     )  # fmt: skip
     create_upload = change(
         artifacts.begin_upload, "createUpload", Artifact, tables.Artifact,

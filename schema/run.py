@@ -8,8 +8,8 @@ from db import tables
 from db.codes import RunStatus
 from schema.edges import latest, many, one
 from schema.lineage import LineageNode
-from schema.refs import ArtifactRef, PrincipalRef, ProjectRef, VersionRef
-from schema.values import Metric, parameters
+from schema.refs import ArtifactRef, ExperimentRef, PrincipalRef, ProjectRef, RunRef, VersionRef
+from schema.values import Metric, parameters, tags
 
 
 @strawberry.type(description="One execution that trained or evaluated something.")
@@ -22,9 +22,17 @@ class Run(LineageNode):
     status: RunStatus = strawberry.field(description="How far it has come.")
     started_at: datetime = strawberry.field(description="When it began.")
     ended_at: datetime | None = strawberry.field(description="When it ended; null while it goes on.")
+    heartbeat_at: datetime = strawberry.field(description="Its last sign of life.")
+    heartbeat_timeout_s: int | None = strawberry.field(
+        description="After how many seconds without a sign of life it counts as LOST; null for never."
+    )
+    tags = tags()
     parameters = parameters()
 
     project = one(ProjectRef, tables.Project, "project_id", required=True, description="Where it lives.")
+    experiment = one(ExperimentRef, tables.Experiment, "experiment_id", description="The experiment it is part of.")
+    parent_run = one(RunRef, tables.Run, "parent_run_id", description="The run that began it.")
+    child_runs = many(RunRef, tables.Run, "parent_run_id", description="Runs it began, such as trials, newest first.")
     created_by = one(PrincipalRef, tables.Principal, "created_by", description="Who started it.")
     metrics = latest(
         Metric, tables.RunMetric, "run_id", limit=100,

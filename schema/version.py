@@ -8,7 +8,7 @@ from db import tables
 from db.codes import Stage
 from schema.edges import latest, many, one
 from schema.lineage import LineageNode
-from schema.refs import ArtifactRef, ModelRef, PrincipalRef, RunRef, VersionRef
+from schema.refs import AliasRef, ArtifactRef, ModelRef, PrincipalRef, RunRef, VersionRef
 from schema.values import Metric, parameters, tags
 
 
@@ -36,5 +36,6 @@ class Version(LineageNode):
     derived_versions = many(
         VersionRef, tables.Version, "base_version_id", description="Versions made from it, newest first."
     )
+    aliases = many(AliasRef, tables.Alias, "version_id", description="Aliases that point at it, newest first.")
     artifacts = many(ArtifactRef, tables.Artifact, "version_id", description="Its files, newest first.")
     created_at: datetime = strawberry.field(description="When it was registered.")

@@ -11,8 +11,8 @@ from db.errors import told
 from db.session import Database
 from registry import changing, jobs
 from registry.faults import refusal_of
+from registry.handlers import HANDLERS
 from registry.jobs import Lease, LeaseLost
-from registry.verification import HANDLERS
 from resolvers.context import Services
 from schema.failures import traceback_of
 from storage.store import ObjectStore

@@ -14,21 +14,28 @@ EVERYTHING = """{
     viewer { id name } organisation { id name teams { totalCount nodes { id name projects { nodes { id name } } } } }
     teams { totalCount nodes { id name } } projects { totalCount nodes { id name description } }
     models { totalCount nodes { id name description tags { key value } versions { totalCount nodes { id label } } } }
-    runs { totalCount nodes { id name parameters { name value } } }
+    experiments { totalCount nodes { id name description } }
+    runs { totalCount nodes { id name parameters { name value } tags { key } } }
     datasets { totalCount nodes { id name versions { totalCount nodes { id digest source } } } } }"""
 
 
 async def full_neighbour(neighbour: Tenant) -> list[str]:
     """The ids of a neighbour's things, each of which holds the secret."""
     data = await neighbour.dataset_version(source=SECRET)
+    named = {"project": neighbour.project, "name": SECRET, "description": SECRET}
+    experiment = await neighbour.client.make("createExperiment", "experiment", **named)
     run = await neighbour.run(
-        name=SECRET, parameters=[{"name": SECRET, "value": SECRET}], datasets=[{"datasetVersion": data}]
+        experiment=experiment,
+        name=SECRET,
+        parameters=[{"name": SECRET, "value": SECRET}],
+        datasets=[{"datasetVersion": data}],
     )
     model = await neighbour.model(name=SECRET, description=SECRET, tags=[{"key": SECRET, "value": SECRET}])
     version = await neighbour.version(model, label=SECRET, run=run)
     team = await neighbour.client.make("createTeam", "team", name=SECRET)
     project = await neighbour.client.make("createProject", "project", team=team, name=SECRET, description=SECRET)
-    return [data, run, model, version, team, project]
+    alias = await neighbour.client.make("setAlias", "alias", version=version, name=SECRET)
+    return [data, run, model, version, team, project, experiment, alias]
 
 
 def untouched(answer: Any, *, foreign: list[str]) -> bool:
@@ -73,6 +80,7 @@ async def test_no_mutation_of_a_stranger_changes_a_neighbour(tenant: Tenant, nei
         if mutation not in ("completeUpload", "abortUpload", "createUpload", "createExternalArtifact"):
             theirs = {
                 "Model": before["models"]["nodes"][0]["id"],
+                "Experiment": before["experiments"]["nodes"][0]["id"],
                 "Run": before["runs"]["nodes"][0]["id"],
                 "Team": before["teams"]["nodes"][0]["id"],
                 "Project": before["projects"]["nodes"][0]["id"],

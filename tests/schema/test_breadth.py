@@ -1,10 +1,9 @@
 """Execution by breadth gives the answers of graphql-core, errors included, and asks the database less."""
 
-from functools import cache
 from typing import Any
 
 import pytest
-from graphql import GraphQLObjectType, GraphQLSchema, get_named_type, is_leaf_type, is_object_type
+from graphql import GraphQLObjectType, get_named_type, is_leaf_type
 from hypothesis import HealthCheck, given, settings, strategies as st
 from starlette.applications import Starlette
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
@@ -57,35 +56,33 @@ async def filled(tenant: Tenant) -> Tenant:
     return tenant
 
 
-@cache
-def selections(schema: GraphQLSchema, parent: GraphQLObjectType, depth: int) -> st.SearchStrategy[str]:
-    """Selections of fields without arguments, aliased or not, down to a depth."""
-    fields = [st.just("__typename")]
+def selection(draw: st.DrawFn, parent: GraphQLObjectType, depth: int) -> str:
+    """A selection of fields without arguments, aliased or not, down to a depth."""
+    leaves, edges = ["__typename"], {}
     for name, field in parent.fields.items():
         kind = get_named_type(field.type)
         if name in FLEETING:
             continue
         if is_leaf_type(kind):
-            fields += [st.just(name), st.just(f"other_{name}: {name}")]
+            leaves += [name, f"other_{name}: {name}"]
         elif isinstance(kind, GraphQLObjectType) and depth:
-            inner = selections(schema, kind, depth - 1)
-            fields.append(inner.map(f"{name} {{}}".format))
-    return st.lists(st.one_of(fields), min_size=1, max_size=4, unique_by=lambda one: one.split(" ")[0]).map(
-        lambda chosen: "{ " + " ".join(chosen) + " }"
-    )
+            edges[name] = kind
+    names = st.sampled_from([*leaves, *edges])
+    chosen = draw(st.lists(names, min_size=1, max_size=4, unique=True))
+    shown = [f"{name} {selection(draw, edges[name], depth - 1)}" if name in edges else name for name in chosen]
+    return "{ " + " ".join(shown) + " }"
 
 
-def queries() -> st.SearchStrategy[str]:
-    schema = BY_BREADTH._schema
-    query = schema.query_type
+@st.composite
+def queries(draw: st.DrawFn) -> str:
+    """A query of one root field."""
+    query = BY_BREADTH._schema.query_type
     assert query is not None
-    roots = []
-    for name in ROOTS:
-        kind = get_named_type(query.fields[name].type)
-        assert is_object_type(kind)
-        arguments = "(first: 3)" if "first" in query.fields[name].args else ""
-        roots.append(selections(schema, kind, 4).map(f"{{{{ {name}{arguments} {{}} }}}}".format))
-    return st.one_of(roots)
+    name = draw(st.sampled_from(ROOTS))
+    kind = get_named_type(query.fields[name].type)
+    assert isinstance(kind, GraphQLObjectType)
+    arguments = "(first: 3)" if "first" in query.fields[name].args else ""
+    return f"{{ {name}{arguments} {selection(draw, kind, 4)} }}"
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -82,10 +82,13 @@ async def full(database: Database, http: httpx2.AsyncClient) -> Tenant:
         team = await tenant.client.make("createTeam", "team", name=tenant.name())
         await tenant.client.make("createProject", "project", team=team, name=tenant.name())
         data = await tenant.dataset_version()
-        own_run = await tenant.run(datasets=[{"datasetVersion": data}])
+        named = {"project": tenant.project, "name": tenant.name()}
+        experiment = await tenant.client.make("createExperiment", "experiment", **named)
+        own_run = await tenant.run(datasets=[{"datasetVersion": data}], experiment=experiment, parentRun=run)
         point = {"name": "loss", "phase": "TRAINING", "value": 0.5}
         await tenant.client.make("logMetrics", "run", run=own_run, metrics=[point])
         version = await tenant.version(run=own_run, baseVersion=base, metrics=[point])
+        await tenant.client.make("setAlias", "alias", version=version, name=tenant.name())
         for owner in ({"version": version}, {"run": run}):
             given = await valid_input(tenant, "createUpload")
             given.pop("version")

@@ -42,6 +42,13 @@ async def _model_name_taken(tenant: Tenant, _: str) -> Given:
     return {"model": await tenant.model(), "name": other}
 
 
+async def _experiment_name_taken(tenant: Tenant, _: str) -> Given:
+    first, second = tenant.name(), tenant.name()
+    for name in (first, second):
+        made = await tenant.client.make("createExperiment", "experiment", project=tenant.project, name=name)
+    return {"experiment": made, "name": first}
+
+
 async def _ended_run(tenant: Tenant, mutation: str) -> Given:
     given = await valid_input(tenant, mutation)
     await tenant.client.change("finishRun", "replayed", run=given["run"], status="FAILED")
@@ -85,14 +92,18 @@ CASES: dict[tuple[str, str], Callable[[Tenant, str], Awaitable[Given]]] = {
     **{
         (name, "NameTakenError"): _taken
         for name in (
-            "createTeam", "createProject", "createModel", "createDataset", "createVersion", "createUpload",
-            "createExternalArtifact",
+            "createTeam", "createProject", "createModel", "createDataset", "createExperiment", "createVersion",
+            "createUpload", "createExternalArtifact",
         )
     },
     ("updateModel", "NameTakenError"): _model_name_taken,
+    ("updateExperiment", "NameTakenError"): _experiment_name_taken,
     **{
         (name, "InvalidValueError"): _with(name=LONG)
-        for name in ("createTeam", "createProject", "createModel", "updateModel", "createDataset", "createRun")
+        for name in (
+            "createTeam", "createProject", "createModel", "updateModel", "createDataset", "createExperiment",
+            "updateExperiment", "createRun", "setAlias", "removeAlias",
+        )
     },
     ("createDatasetVersion", "InvalidValueError"): _with(digest="unknown"),
     ("createVersion", "InvalidValueError"): _with(label=" "),
@@ -103,13 +114,16 @@ CASES: dict[tuple[str, str], Callable[[Tenant, str], Awaitable[Given]]] = {
     ("createUpload", "InvalidValueError"): _with(sha256="abc"),
     ("createExternalArtifact", "InvalidValueError"): _with(path="../model"),
     ("completeUpload", "InvalidValueError"): _external_with_bad_key,
+    ("heartbeatRun", "InvalidValueError"): _with(idempotencyKey=" "),
     ("abortUpload", "InvalidValueError"): _with(idempotencyKey=" "),
     ("logParameters", "ConflictError"): _ended_run,
     ("logMetrics", "ConflictError"): _ended_run,
     ("finishRun", "ConflictError"): _ended_run,
     ("createUpload", "ConflictError"): _announced_as_another_kind,
+    ("heartbeatRun", "ConflictError"): _ended_run,
     ("completeUpload", "ConflictError"): _external,
     ("abortUpload", "ConflictError"): _external,
+    ("setAlias", "ConflictError"): _with(expectedRevision=7),
     ("createUpload", "TooLargeError"): _with(sizeBytes=str(2**40)),
     ("completeUpload", "UploadIncompleteError"): _with(),
 }  # fmt: skip

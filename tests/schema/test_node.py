@@ -32,6 +32,8 @@ async def one_of_each(tenant: Tenant) -> dict[str, str]:
         "Model": model["id"],
         "Project": model["project"]["id"],
         "Team": model["project"]["team"]["id"],
+        "Alias": await tenant.client.make("setAlias", "alias", version=version, name="champion"),
+        "Experiment": await tenant.client.make("createExperiment", "experiment", project=tenant.project, name="one"),
         "Run": await tenant.run(),
         "Dataset": dataset,
         "DatasetVersion": data,

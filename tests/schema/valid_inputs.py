@@ -1,6 +1,8 @@
 """For each mutation an input that is accepted: what tests of all mutations change one value of."""
 
 from collections.abc import Mapping
+from functools import partial
+from inspect import isawaitable
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -16,6 +18,10 @@ _ROWS = {
     "logParameters": "run",
     "logMetrics": "run",
     "finishRun": "run",
+    "heartbeatRun": "run",
+    "updateExperiment": "experiment",
+    "setAlias": "alias",
+    "removeAlias": "model",
     "logVersionMetrics": "version",
     "updateModel": "model",
     "createUpload": "artifact",
@@ -40,7 +46,7 @@ def reference_fields(mutation: str) -> dict[str, str]:
     """The fields of a mutation's input that hold the id of a thing, with the kind of the thing."""
     fields: dict[str, Any] = SCHEMA.type_map[f"{title(mutation)}Input"].fields  # type: ignore[attr-defined]  # an input
     return {
-        name: "Version" if name == "baseVersion" else name[0].upper() + name[1:]
+        name: {"baseVersion": "Version", "parentRun": "Run"}.get(name, name[0].upper() + name[1:])
         for name, field in fields.items()
         if str(field.type).rstrip("!") == "ID"
     }
@@ -61,23 +67,35 @@ async def valid_input(tenant: Tenant, mutation: str) -> dict[str, Any]:
         "updateModel": lambda: {"name": tenant.name()},
         "createDataset": lambda: {"project": tenant.project, "name": tenant.name()},
         "createDatasetVersion": lambda: {"digest": f"sha256:{uuid4().hex}"},
+        "createExperiment": lambda: {"project": tenant.project, "name": tenant.name()},
+        "updateExperiment": lambda: {"name": tenant.name()},
         "createRun": lambda: {"project": tenant.project, "name": tenant.name()},
         "logParameters": lambda: {"parameters": [{"name": "depth", "value": 3}]},
         "logMetrics": lambda: {"metrics": [point]},
         "finishRun": dict,
+        "heartbeatRun": dict,
         "createVersion": lambda: {"label": tenant.name()},
         "logVersionMetrics": lambda: {"metrics": [point]},
+        "setAlias": lambda: {"name": tenant.name()},
+        "removeAlias": partial(_aliased, tenant),
         "createUpload": lambda: {"path": tenant.name(), "kind": "MODEL", "sha256": uuid4().hex * 2, "sizeBytes": "9"},
         "completeUpload": dict,
         "abortUpload": dict,
         "createExternalArtifact": lambda: {"path": tenant.name(), "kind": "MODEL", "uri": "s3://elsewhere/model"},
     }
-    given: dict[str, Any] = make[mutation]()
+    made = make[mutation]()
+    given: dict[str, Any] = await made if isawaitable(made) else made
     for name, kind in reference_fields(mutation).items():
         # An artifact has one owner: a version or a run.
         if name not in given and not (name == "run" and "path" in given):
             given[name] = await _made(tenant, kind)
     return given
+
+
+async def _aliased(tenant: Tenant) -> dict[str, Any]:
+    name, model = tenant.name(), await tenant.model()
+    await tenant.client.make("setAlias", "alias", version=await tenant.version(model), name=name)
+    return {"model": model, "name": name}
 
 
 async def refusal_of(client: Client, mutation: str, given: Mapping[str, Any]) -> dict[str, Any]:

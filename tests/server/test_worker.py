@@ -18,7 +18,7 @@ from db.base import utc_now
 from db.codes import JobKind, PrincipalKind, Role
 from db.session import Database
 from db.tables import Idempotency, Job, Team
-from registry import changing, organisations, verification
+from registry import changing, handlers, organisations
 from registry.jobs import Lease
 from resolvers.context import Services
 from server import worker
@@ -121,7 +121,7 @@ async def test_a_bug_in_one_job_does_not_stop_the_others(
             raise ZeroDivisionError("a bug")
         done.append(lease.job_id)
 
-    monkeypatch.setattr(worker, "HANDLERS", {**verification.HANDLERS, JobKind.VERIFY_ARTIFACT: verify})
+    monkeypatch.setattr(worker, "HANDLERS", {**handlers.HANDLERS, JobKind.VERIFY_ARTIFACT: verify})
     stop = asyncio.Event()
     running = asyncio.create_task(worker.run(own, stop))
     await until(lambda: asyncio.sleep(0, good in done))

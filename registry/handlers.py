@@ -1,0 +1,17 @@
+"""Which rule does which job."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final
+
+from db.codes import JobKind
+from db.session import Database
+from registry.jobs import Lease
+from registry.verification import clear, verify
+from registry.watching import watch_run
+from storage.store import ObjectStore
+
+HANDLERS: Final[Mapping[str, Callable[[Database, ObjectStore, Lease], Awaitable[None]]]] = {
+    JobKind.VERIFY_ARTIFACT: verify,
+    JobKind.CLEAR_UPLOAD: clear,
+    JobKind.WATCH_RUN: watch_run,
+}
