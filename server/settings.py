@@ -34,7 +34,9 @@ class Settings(BaseSettings):
     migration_database_url: SecretStr | None = Field(
         None, description="The login that bootstraps and migrates. Unset: `DATABASE_URL`."
     )
-    database_pool_size: int = Field(10, ge=1, le=200, description="Connections each process opens at most, besides one for probes.")
+    database_pool_size: int = Field(
+        10, ge=1, le=200, description="Connections each process opens at most, besides one for probes."
+    )
     database_role_prefix: str = Field("registry", description="What the names of the three database roles begin with.")
 
     redis_url: SecretStr | None = Field(None, description="Accepted and not used yet: caches live in the process.")
