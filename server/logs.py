@@ -39,6 +39,7 @@ def configure(level: str, *, human: bool = False) -> None:
     for name in ("uvicorn", "uvicorn.error"):
         logging.getLogger(name).handlers.clear()
         logging.getLogger(name).propagate = True
+        logging.getLogger(name).setLevel(logging.NOTSET)
     # Requests are logged here, without their query strings; alembic tells what an operator need not know.
     for name in ("uvicorn.access", "alembic", "aiobotocore", "botocore", "asyncio"):
         logging.getLogger(name).setLevel("WARNING")
