@@ -2,15 +2,13 @@
 
 from typing import Annotated
 
-from sqlalchemy import select
-from sqlmodel import col
 from typing_extensions import Doc
 
 from db.session import Change
 from db.tables import Alias, Model, Version
 from registry import inputs
 from registry.access import Action, Actor, require
-from registry.changes import add, alter, find, image, record
+from registry.changes import add, alter, find, find_by, image, record
 from registry.errors import Conflict, NotFound
 
 MODEL = Annotated[inputs.ModelId, Doc("Of which model.")]
@@ -36,7 +34,7 @@ async def point(
     await find(change, Model, version.model_id, "version", lock=True)
     require(actor, Action.WRITE, version)
     clean = _clean(name)
-    alias = await _named(change, version.model_id, clean)
+    alias = await find_by(change, Alias, model_id=version.model_id, name=clean)
     current = 0 if alias is None else alias.revision
     if expected_revision is not None and expected_revision != current:
         raise Conflict(f"The alias {clean!r} is at revision {current} by now. Look again.", ("expectedRevision",))
@@ -64,7 +62,7 @@ async def remove(change: Change, actor: Actor, *, model_id: MODEL, name: NAME) -
     """
     model = await find(change, Model, model_id, "model", lock=True)
     require(actor, Action.WRITE, model)
-    alias = await _named(change, model.id, _clean(name))
+    alias = await find_by(change, Alias, model_id=model.id, name=_clean(name))
     if alias is None:
         raise NotFound("Alias", ("name",))
     record(change, actor, alias, "removed", image(alias), None)
@@ -74,10 +72,3 @@ async def remove(change: Change, actor: Actor, *, model_id: MODEL, name: NAME) -
 
 def _clean(name: str) -> str:
     return inputs.name(name.removeprefix("@"), max_length=inputs.MAX_LABEL)
-
-
-async def _named(change: Change, model_id: inputs.ModelId, name: str) -> Alias | None:
-    statement = select(Alias).where(
-        col(Alias.org_id) == change.org_id, col(Alias.model_id) == model_id, col(Alias.name) == name
-    )
-    return (await change.execute(statement)).scalar_one_or_none()

@@ -40,6 +40,12 @@ async def find(change: Change, table: type[AnyRow], id: UUID, path: str, *, lock
     return row
 
 
+async def find_by(change: Change, table: type[AnyRow], **values: object) -> AnyRow | None:
+    """The one row of the organisation whose columns have these values, by a unique key; None where there is none."""
+    statement = select(table).filter_by(org_id=change.org_id, **values)
+    return (await change.execute(statement)).scalar_one_or_none()
+
+
 async def find_all(change: Change, table: type[AnyRow], ids: Sequence[UUID], path: str) -> list[AnyRow]:
     """The rows with these ids in their order, by one statement; `path` has a place for the number of an id.
 

@@ -3,8 +3,6 @@
 import re
 from typing import Annotated
 
-from sqlalchemy import select
-from sqlmodel import col
 from typing_extensions import Doc
 
 from db.base import unique_key
@@ -12,7 +10,7 @@ from db.session import Change
 from db.tables import Dataset, DatasetVersion, Project
 from registry import inputs
 from registry.access import Action, Actor, require
-from registry.changes import add, find
+from registry.changes import add, find, find_by
 from registry.errors import InvalidValue, NameTaken
 
 _DIGEST = re.compile(r"[a-z0-9][a-z0-9.+-]{1,31}:[A-Za-z0-9+/=_-]{8,128}")
@@ -63,14 +61,7 @@ async def create_version(
         raise InvalidValue("A digest is an algorithm, a colon and a value, such as `sha256:2c26…`.", ("digest",))
     if row_count is not None and not 0 <= row_count <= inputs.MAX_STEP:
         raise InvalidValue("A dataset has no rows or more.", ("rowCount",))
-    known = await change.execute(
-        select(DatasetVersion).where(
-            col(DatasetVersion.org_id) == change.org_id,
-            col(DatasetVersion.dataset_id) == dataset.id,
-            col(DatasetVersion.digest) == digest,
-        )
-    )
-    row = known.scalar_one_or_none()
+    row = await find_by(change, DatasetVersion, dataset_id=dataset.id, digest=digest)
     if row is not None:
         return row
     row = DatasetVersion(

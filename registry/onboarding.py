@@ -3,14 +3,12 @@
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import select
-from sqlmodel import col
-
 from db.codes import PrincipalKind, Role
 from db.session import Change, Database
 from db.tables import Principal
 from registry import organisations, tokens
 from registry.access import Actor
+from registry.changes import find_by
 from registry.errors import Conflict, NameTaken
 from registry.inputs import name as clean_name
 
@@ -60,8 +58,7 @@ async def _organisation(database: Database, name: str) -> UUID:
 async def _principal(
     change: Change, system: Actor, name: str, kind: PrincipalKind | None, role: Role | None
 ) -> Principal:
-    statement = select(Principal).where(col(Principal.org_id) == change.org_id, col(Principal.name) == name)
-    known = (await change.execute(statement)).scalar_one_or_none()
+    known = await find_by(change, Principal, name=name)
     if known is None:
         kind, role = kind or PrincipalKind.USER, role or Role.OWNER
         return await organisations.add_principal(change, system, name=name, kind=kind, role=role)

@@ -8,8 +8,6 @@ from datetime import timedelta
 from typing import Annotated
 from uuid import UUID
 
-from sqlalchemy import select
-from sqlmodel import col
 from typing_extensions import Doc
 
 from db.base import utc_now
@@ -18,7 +16,7 @@ from db.session import Change, Database
 from db.tables import Artifact, Job, Upload
 from registry import inputs
 from registry.access import Action, Actor, require
-from registry.changes import alter, find
+from registry.changes import alter, find, find_by
 from registry.errors import Conflict, UploadIncomplete
 from storage.errors import PartsRefused, UploadGone
 from storage.layout import planned_parts
@@ -146,16 +144,8 @@ async def give_up(change: Change, actor: Actor, artifact: Artifact, upload: Uplo
 
 
 async def _upload_of(change: Change, artifact_id: UUID) -> Upload | None:
-    statement = select(Upload).where(col(Upload.org_id) == change.org_id, col(Upload.artifact_id) == artifact_id)
-    return (await change.execute(statement)).scalar_one_or_none()
+    return await find_by(change, Upload, artifact_id=artifact_id)
 
 
 async def _expiry_of(change: Change, upload: Upload) -> Job | None:
-    found = await change.execute(
-        select(Job).where(
-            col(Job.org_id) == change.org_id,
-            col(Job.kind) == JobKind.CLEAR_UPLOAD,
-            col(Job.subject_id) == upload.id,
-        )
-    )
-    return found.scalar_one_or_none()
+    return await find_by(change, Job, kind=JobKind.CLEAR_UPLOAD, subject_id=upload.id)

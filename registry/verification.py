@@ -3,16 +3,15 @@
 import time
 from dataclasses import dataclass
 
-from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
-from sqlmodel import col
 
 from db.base import utc_now
 from db.codes import ArtifactState, JobKind, UploadState
 from db.session import Change, Database
 from db.tables import Artifact, Blob, Job, Upload
 from registry import jobs, uploads
-from registry.changes import alter, find
+from registry.changes import alter, find, find_by
+from registry.errors import NotFound
 from registry.jobs import Lease
 from registry.organisations import system
 from storage.errors import ObjectMissing
@@ -47,10 +46,9 @@ async def verify(database: Database, store: ObjectStore, lease: Lease) -> None:
     actor = system(lease.org_id)
     async with database.change(lease.org_id) as change:
         artifact = await find(change, Artifact, lease.subject_id, "artifact")
-        statement = select(Upload).where(
-            col(Upload.org_id) == lease.org_id, col(Upload.artifact_id) == lease.subject_id
-        )
-        upload = (await change.execute(statement)).scalar_one()
+        upload = await find_by(change, Upload, artifact_id=artifact.id)
+        if upload is None:
+            raise NotFound("Upload", ("artifact",))
     try:
         heartbeat = _Heartbeat(database, lease, time.monotonic())
         found = await store.hash_object(upload.bucket, upload.object_key, on_progress=heartbeat)
