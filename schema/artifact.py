@@ -8,11 +8,14 @@ from strawberry import Parent
 
 from db import tables
 from db.codes import ArtifactKind, ArtifactState, UploadState
+from registry import artifacts as rules, uploads
+from registry.errors import Conflict, InvalidValue, NameTaken, NotFound, TooLarge, UploadIncomplete
 from registry.inputs import BigInt
-from resolvers import artifacts
+from resolvers import artifacts, operations
 from resolvers.context import Info
 from resolvers.paging import MAX_PAGE
 from schema.edges import one
+from schema.mutations import change
 from schema.node import RowNode
 from schema.refs import PrincipalRef, RunRef, UploadRef, VersionRef
 
@@ -101,3 +104,33 @@ class Upload(RowNode):
         graphql_type=list[UploadPart] | None,
         description="Its parts with fresh URLs, in order; empty unless it is OPEN. Only for who may write.",
     )
+
+
+@strawberry.type
+class ArtifactMutation:
+    """The changes of artifacts and uploads."""
+
+    create_upload = change(
+        rules.begin_upload, "createUpload", Artifact, tables.Artifact,
+        errors=[NotFound, InvalidValue, NameTaken, Conflict, TooLarge],
+        description="Announces a file, or goes on with an upload when the same file is announced again. Send its parts"
+        " to `artifact.upload.parts`, unless its bytes are there already: within the organisation, who may write and"
+        " knows the SHA-256 of a file can obtain its bytes.",
+        supply=lambda services: {"shelves": services.shelves},
+        after=operations.start_upload,
+    )  # fmt: skip
+    complete_upload = change(
+        uploads.complete, "completeUpload", Artifact, tables.Artifact,
+        errors=[NotFound, InvalidValue, Conflict, UploadIncomplete],
+        description="Joins the parts and has the bytes verified. The artifact is AVAILABLE once a worker has done so.",
+        before=("artifact_id", operations.join_parts),
+    )  # fmt: skip
+    abort_upload = change(
+        uploads.abort, "abortUpload", Artifact, tables.Artifact,
+        errors=[NotFound, InvalidValue, Conflict], description="Gives up an upload and frees its path.",
+    )  # fmt: skip
+    create_external_artifact = change(
+        rules.add_external, "createExternalArtifact", Artifact, tables.Artifact,
+        errors=[NotFound, InvalidValue, NameTaken],
+        description="Notes a file whose bytes stay elsewhere, unverified. Its URI is never opened.",
+    )  # fmt: skip

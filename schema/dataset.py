@@ -5,9 +5,13 @@ from datetime import datetime
 import strawberry
 
 from db import tables
+from registry import datasets
+from registry.errors import InvalidValue, NameTaken, NotFound
 from registry.inputs import BigInt
-from schema.edges import many, one
+from schema.edges import all_of, many, one, read
 from schema.lineage import LineageNode
+from schema.lookups import by
+from schema.mutations import change
 from schema.node import RowNode
 from schema.refs import DatasetRef, DatasetVersionRef, PrincipalRef, ProjectRef
 
@@ -42,3 +46,26 @@ class DatasetVersion(LineageNode):
         DatasetRef, tables.Dataset, "dataset_id", required=True, description="The dataset it is a version of."
     )
     created_by = one(PrincipalRef, tables.Principal, "created_by", description="Who registered it.")
+
+
+@strawberry.type
+class DatasetQuery:
+    """The reads of datasets."""
+
+    dataset = read(by(tables.Dataset), Dataset | None, description="A dataset by id, or by project and name.")
+    datasets = all_of(Dataset, tables.Dataset, description="All datasets, newest first.")
+
+
+@strawberry.type
+class DatasetMutation:
+    """The changes of datasets."""
+
+    create_dataset = change(
+        datasets.create, "createDataset", Dataset, tables.Dataset,
+        errors=[NotFound, InvalidValue, NameTaken], description="Registers a dataset, without versions.",
+    )  # fmt: skip
+    create_dataset_version = change(
+        datasets.create_version, "createDatasetVersion", DatasetVersion, tables.DatasetVersion,
+        errors=[NotFound, InvalidValue],
+        description="Registers the data behind a digest, or finds the version that has the digest already.",
+    )  # fmt: skip

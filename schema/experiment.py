@@ -5,7 +5,11 @@ from datetime import datetime
 import strawberry
 
 from db import tables
-from schema.edges import many, one
+from registry import experiments
+from registry.errors import InvalidValue, NameTaken, NotFound
+from schema.edges import all_of, many, one, read
+from schema.lookups import by
+from schema.mutations import change
 from schema.node import RowNode
 from schema.refs import PrincipalRef, ProjectRef, RunRef
 from schema.values import tags
@@ -26,3 +30,25 @@ class Experiment(RowNode):
     project = one(ProjectRef, tables.Project, "project_id", required=True, description="Where it lives.")
     created_by = one(PrincipalRef, tables.Principal, "created_by", description="Who registered it.")
     runs = many(RunRef, tables.Run, "experiment_id", description="Its runs, newest first.")
+
+
+@strawberry.type
+class ExperimentQuery:
+    """The reads of experiments."""
+
+    experiment = read(by(tables.Experiment), Experiment | None, description="One by id, or by project and name.")
+    experiments = all_of(Experiment, tables.Experiment, description="All experiments, newest first.")
+
+
+@strawberry.type
+class ExperimentMutation:
+    """The changes of experiments."""
+
+    create_experiment = change(
+        experiments.create, "createExperiment", Experiment, tables.Experiment,
+        errors=[NotFound, InvalidValue, NameTaken], description="Registers an experiment, without runs.",
+    )  # fmt: skip
+    update_experiment = change(
+        experiments.update, "updateExperiment", Experiment, tables.Experiment,
+        errors=[NotFound, InvalidValue, NameTaken], description="Changes what people say about an experiment.",
+    )  # fmt: skip

@@ -5,8 +5,13 @@ from datetime import datetime
 import strawberry
 
 from db import tables
+from registry import models
+from registry.errors import InvalidValue, NameTaken, NotFound
+from resolvers.context import Info
 from resolvers.paging import BY_NAME, Order
-from schema.edges import many, one
+from schema.edges import all_of, many, one, read
+from schema.lookups import by
+from schema.mutations import change
 from schema.node import RowNode
 from schema.refs import AliasRef, PrincipalRef, ProjectRef, VersionRef
 from schema.values import tags
@@ -31,3 +36,31 @@ class Model(RowNode):
     versions = many(
         VersionRef, tables.Version, "model_id", order=Order("number"), description="Its versions, highest number first."
     )
+
+
+async def _frameworks(info: Info) -> list[str]:
+    return list(info.context.services.frameworks)
+
+
+@strawberry.type
+class ModelQuery:
+    """The reads of models."""
+
+    model = read(by(tables.Model), Model | None, description="A model by id, or by project and name.")
+    models = all_of(Model, tables.Model, description="All models, newest first.")
+    supported_frameworks = read(_frameworks, list[str], description="What models may be made with on this server.")
+
+
+@strawberry.type
+class ModelMutation:
+    """The changes of models."""
+
+    create_model = change(
+        models.create, "createModel", Model, tables.Model,
+        errors=[NotFound, InvalidValue, NameTaken], description="Registers a model, without versions.",
+        supply=lambda services: {"supported_frameworks": services.frameworks},
+    )  # fmt: skip
+    update_model = change(
+        models.update, "updateModel", Model, tables.Model,
+        errors=[NotFound, InvalidValue, NameTaken], description="Changes what people say about a model.",
+    )  # fmt: skip

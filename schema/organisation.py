@@ -1,13 +1,19 @@
 """The scopes everything lives in, and who acts there."""
 
 from datetime import datetime
+from typing import Any
 
 import strawberry
 
 from db import tables
 from db.codes import PrincipalKind
+from registry import organisations
+from registry.access import Action
+from registry.errors import InvalidValue, NameTaken, NotFound
+from resolvers.context import Info
 from resolvers.paging import BY_NAME
-from schema.edges import many, one
+from schema.edges import all_of, many, one, read
+from schema.mutations import change
 from schema.node import RowNode
 from schema.refs import DatasetRef, ExperimentRef, ModelRef, ProjectRef, RunRef, TeamRef
 
@@ -62,3 +68,35 @@ class Principal(RowNode):
     kind: PrincipalKind = strawberry.field(description="A person or a program.")
     name: str = strawberry.field(description="Unique in the organisation.")
     created_at: datetime = strawberry.field(description="When it was made known.")
+
+
+async def _viewer(info: Info) -> Any:
+    return await info.context.loaders.row(tables.Principal).load(info.context.actor.principal_id)
+
+
+async def _organisation(info: Info) -> Any:
+    return await info.context.loaders.row(tables.Organisation).load(info.context.actor.org_id)
+
+
+@strawberry.type
+class OrganisationQuery:
+    """The reads of the organisation, its teams and projects."""
+
+    viewer = read(_viewer, Principal | None, description="Who is asking.")
+    organisation = read(_organisation, Organisation | None, description="The organisation that is asked.")
+    teams = all_of(Team, tables.Team, order=BY_NAME, description="All teams, by name.")
+    projects = all_of(Project, tables.Project, description="All projects, newest first.")
+
+
+@strawberry.type
+class OrganisationMutation:
+    """The changes of the organisation, its teams and projects."""
+
+    create_team = change(
+        organisations.create_team, "createTeam", Team, tables.Team, action=Action.ORGANISE,
+        errors=[InvalidValue, NameTaken], description="Makes a team.",
+    )  # fmt: skip
+    create_project = change(
+        organisations.create_project, "createProject", Project, tables.Project, action=Action.ORGANISE,
+        errors=[NotFound, InvalidValue, NameTaken], description="Makes a project of a team.",
+    )  # fmt: skip

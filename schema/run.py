@@ -6,8 +6,11 @@ import strawberry
 
 from db import tables
 from db.codes import RunStatus
-from schema.edges import latest, many, one
+from registry import runs
+from registry.errors import Conflict, InvalidValue, NotFound
+from schema.edges import all_of, latest, many, one
 from schema.lineage import LineageNode
+from schema.mutations import change
 from schema.refs import ArtifactRef, ExperimentRef, PrincipalRef, ProjectRef, RunRef, VersionRef
 from schema.values import Metric, parameters, tags
 
@@ -41,3 +44,36 @@ class Run(LineageNode):
     versions = many(VersionRef, tables.Version, "run_id", description="Versions it produced, newest first.")
     artifacts = many(ArtifactRef, tables.Artifact, "run_id", description="Its files, newest first.")
     created_at: datetime = strawberry.field(description="When it was registered.")
+
+
+@strawberry.type
+class RunQuery:
+    """The reads of runs."""
+
+    runs = all_of(Run, tables.Run, description="All runs, newest first.")
+
+
+@strawberry.type
+class RunMutation:
+    """The changes of runs."""
+
+    create_run = change(
+        runs.create, "createRun", Run, tables.Run,
+        errors=[NotFound, InvalidValue], description="Begins a run.",
+    )  # fmt: skip
+    log_parameters = change(
+        runs.log_parameters, "logParameters", Run, tables.Run,
+        errors=[NotFound, InvalidValue, Conflict], description="Adds parameters to a run that is going on.",
+    )  # fmt: skip
+    log_metrics = change(
+        runs.log_metrics, "logMetrics", Run, tables.Run,
+        errors=[NotFound, InvalidValue, Conflict], description="Adds metric points to a run that is going on.",
+    )  # fmt: skip
+    heartbeat_run = change(
+        runs.beat, "heartbeatRun", Run, tables.Run,
+        errors=[NotFound, InvalidValue, Conflict], description="A sign of life of a run. Logging to it is one too.",
+    )  # fmt: skip
+    finish_run = change(
+        runs.finish, "finishRun", Run, tables.Run,
+        errors=[NotFound, InvalidValue, Conflict], description="Ends a run. It takes nothing more from then on.",
+    )  # fmt: skip

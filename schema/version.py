@@ -6,8 +6,11 @@ import strawberry
 
 from db import tables
 from db.codes import Stage
+from registry import versions
+from registry.errors import InvalidValue, NameTaken, NotFound
 from schema.edges import latest, many, one
 from schema.lineage import LineageNode
+from schema.mutations import change
 from schema.refs import AliasRef, ArtifactRef, ModelRef, PrincipalRef, RunRef, VersionRef
 from schema.values import Metric, parameters, tags
 
@@ -39,3 +42,18 @@ class Version(LineageNode):
     aliases = many(AliasRef, tables.Alias, "version_id", description="Aliases that point at it, newest first.")
     artifacts = many(ArtifactRef, tables.Artifact, "version_id", description="Its files, newest first.")
     created_at: datetime = strawberry.field(description="When it was registered.")
+
+
+@strawberry.type
+class VersionMutation:
+    """The changes of versions."""
+
+    create_version = change(
+        versions.create, "createVersion", Version, tables.Version,
+        errors=[NotFound, InvalidValue, NameTaken],
+        description="Registers a version of a model, with the next number and its edges in the lineage.",
+    )  # fmt: skip
+    log_version_metrics = change(
+        versions.log_metrics, "logVersionMetrics", Version, tables.Version,
+        errors=[NotFound, InvalidValue], description="Adds metric points to a version.",
+    )  # fmt: skip

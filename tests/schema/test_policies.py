@@ -100,6 +100,7 @@ ARGUMENTS = {
     "nodes": '(ids: ["{team}"])',
     "lineageNode": '(id: "{team}")',
     "model": '(by: {{id: "{model}"}})',
+    "experiment": '(by: {{name: {{project: "{project}", name: "any"}}}})',
     "dataset": '(by: {{name: {{project: "{project}", name: "data"}}}})',
 }
 

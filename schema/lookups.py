@@ -1,0 +1,45 @@
+"""Things by id, or by project and name: the argument and the resolver of a root field for one thing."""
+
+from typing import Annotated, Any
+
+import strawberry
+
+from db.base import Row
+from registry.errors import BadInput
+from resolvers import nodes
+from resolvers.context import Info
+from resolvers.ids import decode_as
+
+
+@strawberry.input(description="A name in a project.")
+class NameInProject:
+    """How people name models."""
+
+    project: strawberry.ID = strawberry.field(description="The project's id.")
+    name: str = strawberry.field(description="The exact name.")
+
+
+@strawberry.input(description="Which model, experiment or dataset: by exactly one of these.", one_of=True)
+class IdOrName:
+    """The ways to name a thing of a project."""
+
+    id: strawberry.Maybe[strawberry.ID] = strawberry.field(description="Its id.", default=None)
+    name: strawberry.Maybe[NameInProject] = strawberry.field(description="Its project and name.", default=None)
+
+
+By = Annotated[IdOrName, strawberry.argument(description="Which one.")]
+
+
+def by(table: type[Row]) -> Any:
+    """The resolver of a root field for one thing of a project, by id or by name."""
+    kind = table.__name__
+
+    async def resolve(info: Info, by: By) -> Any:
+        if by.id is not None:
+            return await info.context.loaders.row(table).load(decode_as(kind, by.id.value, "id"))
+        if by.name is None:
+            raise BadInput(f"Say which {kind.lower()}: by its id, or by its project and name.")
+        name = by.name.value
+        return await nodes.by_name(info.context, table, decode_as("Project", name.project, "project"), name.name)
+
+    return resolve
