@@ -5,13 +5,24 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Column, DateTime, ForeignKeyConstraint, MetaData, Text, TypeDecorator, UniqueConstraint
+from sqlalchemy import (
+    Column,
+    DateTime,
+    ForeignKeyConstraint,
+    Index,
+    MetaData,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
 from db.ids import uuid7
 
 SCHEMA = "registry"
+_LIVE = text("deleted_at is null")
 
 metadata = MetaData(
     schema=SCHEMA,
@@ -80,19 +91,30 @@ class Row(Tenant):
     created_at: datetime = Field(default_factory=utc_now, sa_type=Time)
 
 
+class Deletable(Row):
+    """A row that can be deleted and restored. While `deleted_at` is set it is in no list and its names are free."""
+
+    deleted_at: datetime | None = Field(default=None, sa_type=Time)
+
+
 def within(column: str, table: str) -> ForeignKeyConstraint:
     """`column` refers to a row of `table` in the same organisation: it cannot point into another."""
     return ForeignKeyConstraint(["org_id", column], [f"{SCHEMA}.{table}.org_id", f"{SCHEMA}.{table}.id"])
 
 
+def unique_while_live(table: str, *names: str) -> Index:
+    """The index that keeps `names` unique within the organisation among the rows that are not deleted."""
+    return Index(f"{table}_org_id_{'_'.join(names)}_key", "org_id", *names, unique=True, postgresql_where=_LIVE)
+
+
 def unique_key(table: type[Tenant], *names: str) -> str:
-    """The name of the constraint that keeps `names` unique within the organisation. Raises: LookupError without one."""
+    """The name of what keeps `names` unique within the organisation, constraint or index. Raises: LookupError."""
     found = metadata.tables[f"{SCHEMA}.{table.__tablename__}"]
-    for constraint in found.constraints:
-        if isinstance(constraint, UniqueConstraint) and {column.name for column in constraint.columns} - {
-            "org_id"
-        } == set(names):
-            return str(constraint.name)
+    unique: list[UniqueConstraint | Index] = [one for one in found.constraints if isinstance(one, UniqueConstraint)]
+    unique += [index for index in found.indexes if index.unique]
+    for one in unique:
+        if {column.name for column in one.columns} - {"org_id"} == set(names):
+            return str(one.name)
     raise LookupError(f"{table.__name__} does not keep {names} unique.")
 
 

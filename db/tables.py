@@ -15,7 +15,7 @@ from sqlalchemy import (
 )
 from sqlmodel import Field
 
-from db.base import SCHEMA, Json, Name, Row, Tenant, Time, code, utc_now, within
+from db.base import SCHEMA, Deletable, Json, Name, Row, Tenant, Time, code, unique_while_live, utc_now, within
 from db.codes import (
     ArtifactKind,
     ArtifactState,
@@ -32,6 +32,8 @@ from db.codes import (
     UploadState,
 )
 
+_TAKES_ITS_PATH = text("state not in ('QUARANTINED', 'ABANDONED') and deleted_at is null")
+
 
 class Organisation(Row, table=True):
     """The tenant. Its id is its `org_id`."""
@@ -42,20 +44,20 @@ class Organisation(Row, table=True):
     name: str = Field(sa_type=Name, unique=True)
 
 
-class Team(Row, table=True):
+class Team(Deletable, table=True):
     """People who own projects together."""
 
     __tablename__ = "team"
-    __table_args__ = (UniqueConstraint("org_id", "name"),)
+    __table_args__ = (unique_while_live("team", "name"),)
 
     name: str = Field(sa_type=Name)
 
 
-class Project(Row, table=True):
+class Project(Deletable, table=True):
     """Where models, runs and datasets live."""
 
     __tablename__ = "project"
-    __table_args__ = (within("team_id", "team"), UniqueConstraint("org_id", "team_id", "name"))
+    __table_args__ = (within("team_id", "team"), unique_while_live("project", "team_id", "name"))
 
     team_id: UUID
     name: str = Field(sa_type=Name)
@@ -102,14 +104,14 @@ class RoleBinding(Row, table=True):
     scope_id: UUID
 
 
-class Model(Row, table=True):
+class Model(Deletable, table=True):
     """A named line of versions."""
 
     __tablename__ = "model"
     __table_args__ = (
         within("project_id", "project"),
         within("created_by", "principal"),
-        UniqueConstraint("org_id", "project_id", "name"),
+        unique_while_live("model", "project_id", "name"),
         Index(None, "org_id", "project_id", "id"),
     )
 
@@ -123,14 +125,14 @@ class Model(Row, table=True):
     updated_at: datetime = Field(default_factory=utc_now, sa_type=Time, sa_column_kwargs={"info": {"derived": True}})
 
 
-class Dataset(Row, table=True):
+class Dataset(Deletable, table=True):
     """A named line of dataset versions."""
 
     __tablename__ = "dataset"
     __table_args__ = (
         within("project_id", "project"),
         within("created_by", "principal"),
-        UniqueConstraint("org_id", "project_id", "name"),
+        unique_while_live("dataset", "project_id", "name"),
         Index(None, "org_id", "project_id", "id"),
     )
 
@@ -140,14 +142,14 @@ class Dataset(Row, table=True):
     created_by: UUID
 
 
-class DatasetVersion(Row, table=True):
+class DatasetVersion(Deletable, table=True):
     """The exact data behind a digest."""
 
     __tablename__ = "dataset_version"
     __table_args__ = (
         within("dataset_id", "dataset"),
         within("created_by", "principal"),
-        UniqueConstraint("org_id", "dataset_id", "digest"),
+        unique_while_live("dataset_version", "dataset_id", "digest"),
         Index(None, "org_id", "dataset_id", "id"),
     )
 
@@ -158,14 +160,14 @@ class DatasetVersion(Row, table=True):
     created_by: UUID
 
 
-class Experiment(Row, table=True):
+class Experiment(Deletable, table=True):
     """Runs that belong together because they answer one question."""
 
     __tablename__ = "experiment"
     __table_args__ = (
         within("project_id", "project"),
         within("created_by", "principal"),
-        UniqueConstraint("org_id", "project_id", "name"),
+        unique_while_live("experiment", "project_id", "name"),
         Index(None, "org_id", "project_id", "id"),
     )
 
@@ -177,7 +179,7 @@ class Experiment(Row, table=True):
     updated_at: datetime = Field(default_factory=utc_now, sa_type=Time, sa_column_kwargs={"info": {"derived": True}})
 
 
-class Run(Row, table=True):
+class Run(Deletable, table=True):
     """One execution that trained or evaluated something."""
 
     __tablename__ = "run"
@@ -205,7 +207,7 @@ class Run(Row, table=True):
     created_by: UUID
 
 
-class Version(Row, table=True):
+class Version(Deletable, table=True):
     """One version of a model. `number` is given by the server, without gaps; `label` by the user."""
 
     __tablename__ = "version"
@@ -329,7 +331,7 @@ class Blob(Tenant, table=True):
     verified_at: datetime = Field(default_factory=utc_now, sa_type=Time)
 
 
-class Artifact(Row, table=True):
+class Artifact(Deletable, table=True):
     """A file of a run or of a version. `path` is its logical name; `bucket` and `object_key` are where its bytes are.
 
     The place is known once the bytes are verified, and shared by all artifacts with the same bytes in the same bucket.
@@ -344,11 +346,11 @@ class Artifact(Row, table=True):
         CheckConstraint("num_nonnulls(bucket, object_key) in (0, 2)", name="whole_place"),
         Index(
             "artifact_run_path_key", "org_id", "run_id", "folded_path",
-            unique=True, postgresql_where=text("state not in ('QUARANTINED', 'ABANDONED')"),
+            unique=True, postgresql_where=_TAKES_ITS_PATH,
         ),
         Index(
             "artifact_version_path_key", "org_id", "version_id", "folded_path",
-            unique=True, postgresql_where=text("state not in ('QUARANTINED', 'ABANDONED')"),
+            unique=True, postgresql_where=_TAKES_ITS_PATH,
         ),
         Index(None, "org_id", "run_id", "id"),
         Index(None, "org_id", "version_id", "id"),

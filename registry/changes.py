@@ -11,7 +11,7 @@ from sqlalchemy import inspect, select
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col
 
-from db.base import Row, utc_now
+from db.base import Deletable, Row, utc_now
 from db.errors import constraint
 from db.session import Change, Event
 from registry.access import Actor
@@ -23,10 +23,12 @@ EVENT_SHAPE = 1
 AnyRow = TypeVar("AnyRow", bound=Row)
 
 
-async def find(change: Change, table: type[AnyRow], id: UUID, path: str, *, lock: bool = False) -> AnyRow:
+async def find(
+    change: Change, table: type[AnyRow], id: UUID, path: str, *, lock: bool = False, deleted: bool = False
+) -> AnyRow:
     """The row with this id in the organisation of the change; `path` is the input that named it, dots between names.
 
-    `lock` keeps others from changing the row until the end of the transaction.
+    `lock` keeps others from changing the row until the end of the transaction. `deleted` finds one that is deleted too.
 
     Raises: NotFound.
     """
@@ -35,14 +37,18 @@ async def find(change: Change, table: type[AnyRow], id: UUID, path: str, *, lock
         # Not FOR UPDATE: rows that merely refer to this one need not wait.
         statement = statement.with_for_update(key_share=True).execution_options(populate_existing=True)
     row = (await change.execute(statement)).scalar_one_or_none()
-    if row is None:
+    if row is None or (isinstance(row, Deletable) and row.deleted_at is not None and not deleted):
         raise NotFound(table.__name__, path.split("."))
     return row
 
 
 async def find_by(change: Change, table: type[AnyRow], **values: object) -> AnyRow | None:
-    """The one row of the organisation whose columns have these values, by a unique key; None where there is none."""
-    statement = select(table).filter_by(org_id=change.org_id, **values)
+    """The one row of the organisation whose columns have these values, by a unique key; None where there is none.
+
+    One that is deleted is not found: others may have taken its name since.
+    """
+    live = {"deleted_at": None} if issubclass(table, Deletable) else {}
+    statement = select(table).filter_by(org_id=change.org_id, **live, **values)
     return (await change.execute(statement)).scalar_one_or_none()
 
 
@@ -54,6 +60,8 @@ async def find_all(change: Change, table: type[AnyRow], ids: Sequence[UUID], pat
     if not ids:
         return []
     statement = select(table).where(col(table.org_id) == change.org_id, col(table.id).in_(set(ids)))
+    if issubclass(table, Deletable):
+        statement = statement.where(col(table.deleted_at).is_(None))
     found = {row.id: row for row in (await change.execute(statement)).scalars()}
     for place, one in enumerate(ids):
         if one not in found:

@@ -92,7 +92,7 @@ def watch(change: Change, run: Run) -> None:
 
 async def look_after(change: Change, actor: Actor, run_id: UUID) -> None:
     """Mark a run as LOST that gave no sign of life for its time-out; else look again when that could be."""
-    run = await find(change, Run, run_id, "run", lock=True)
+    run = await find(change, Run, run_id, "run", lock=True, deleted=True)
     if run.status != RunStatus.RUNNING or run.heartbeat_timeout_s is None:
         return
     if utc_now() - run.heartbeat_at < timedelta(seconds=run.heartbeat_timeout_s):

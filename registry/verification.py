@@ -45,7 +45,7 @@ async def verify(database: Database, store: ObjectStore, lease: Lease) -> None:
     """
     actor = system(lease.org_id)
     async with database.change(lease.org_id) as change:
-        artifact = await find(change, Artifact, lease.subject_id, "artifact")
+        artifact = await find(change, Artifact, lease.subject_id, "artifact", deleted=True)
         upload = await find_by(change, Upload, artifact_id=artifact.id)
         if upload is None:
             raise NotFound("Upload", ("artifact",))
@@ -57,7 +57,7 @@ async def verify(database: Database, store: ObjectStore, lease: Lease) -> None:
         fault = "The store has no object for this upload."
     async with database.change(lease.org_id) as change:
         await jobs.finish(change, lease)
-        artifact = await find(change, Artifact, artifact.id, "artifact", lock=True)
+        artifact = await find(change, Artifact, artifact.id, "artifact", lock=True, deleted=True)
         if artifact.state != ArtifactState.VERIFYING:
             return
         if fault is not None:
@@ -83,7 +83,7 @@ async def clear(database: Database, store: ObjectStore, lease: Lease) -> None:
     """
     async with database.change(lease.org_id) as change:
         upload = await find(change, Upload, lease.subject_id, "upload")
-        artifact = await find(change, Artifact, upload.artifact_id, "artifact", lock=True)
+        artifact = await find(change, Artifact, upload.artifact_id, "artifact", lock=True, deleted=True)
         await change.refresh(upload)
         if upload.state == UploadState.OPEN:
             next_look_at = upload.expires_at

@@ -11,7 +11,7 @@ from uuid import UUID
 from aiodataloader import DataLoader
 from sqlalchemy import ARRAY, ColumnElement, Integer, Select, Uuid, any_, bindparam, func, literal, select, true, tuple_
 
-from db.base import Row, Tenant, columns
+from db.base import Deletable, Row, Tenant, columns
 from db.session import Snapshot
 from registry import lineage
 from resolvers.paging import Order, Page, PageArgs, decode_cursor
@@ -127,6 +127,12 @@ def _own(table: type[Tenant]) -> ColumnElement[bool]:
     return _column(table, "org_id") == bindparam("org_id")
 
 
+def _live(table: type[Tenant]) -> ColumnElement[bool]:
+    """What lists and counts hold: the rows of the organisation that are not deleted."""
+    own = _own(table)
+    return own & _column(table, "deleted_at").is_(None) if issubclass(table, Deletable) else own
+
+
 @cache
 def _by_key(table: type[Tenant], column: str) -> Statement:
     key = _column(table, column)
@@ -139,7 +145,7 @@ def _children(table: type[Tenant], parent: str, order: Order, *, backward: bool,
     descending = order.descending != backward
     places = [_column(table, name) for name in order.columns]
     keys = func.unnest(bindparam("keys", type_=ARRAY(Uuid))).table_valued("key", name="parent").render_derived()
-    children = select(*columns(table)).where(_own(table), _column(table, parent) == keys.c.key)
+    children = select(*columns(table)).where(_live(table), _column(table, parent) == keys.c.key)
     if from_cursor:
         here = tuple_(*[bindparam(f"cursor_{place.name}", type_=place.type) for place in places])
         children = children.where(tuple_(*places) < here if descending else tuple_(*places) > here)
@@ -196,7 +202,7 @@ def _for_each(keys: Any, children: Any) -> Statement:
 @cache
 def _counts(table: type[Tenant], parent: str) -> Statement:
     key = _column(table, parent)
-    counted = select(key, func.count()).where(_own(table), key == any_(bindparam("keys", type_=ARRAY(Uuid))))
+    counted = select(key, func.count()).where(_live(table), key == any_(bindparam("keys", type_=ARRAY(Uuid))))
     return counted.group_by(key)
 
 

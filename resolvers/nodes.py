@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import select
 
-from db.base import Row, columns
+from db.base import Deletable, Row, columns
 from registry.errors import BadInput
 from resolvers import ids
 from resolvers.context import Operation
@@ -33,13 +33,14 @@ async def by_ids(operation: Operation, tables: Mapping[str, type[Row]], gids: Se
     return await asyncio.gather(*[by_id(operation, tables, gid) for gid in gids])
 
 
-async def by_name(operation: Operation, table: type[Row], project_id: UUID, name: str) -> Any:
+async def by_name(operation: Operation, table: type[Deletable], project_id: UUID, name: str) -> Any:
     """The thing of a project with this name, in whatever normal form it is written, or None."""
     named = {column.name: column for column in columns(table)}
     statement = select(*named.values()).where(
         named["org_id"] == operation.actor.org_id,
         named["project_id"] == project_id,
         named["name"] == unicodedata.normalize("NFC", name).strip(),
+        named["deleted_at"].is_(None),
     )
     rows = await operation.snapshot.rows(statement)
     return record_of(table)._make(rows[0]) if rows else None

@@ -18,6 +18,7 @@ from schema.edges import one
 from schema.mutations import change
 from schema.node import RowNode
 from schema.refs import PrincipalRef, RunRef, UploadRef, VersionRef
+from schema.values import DELETED_AT
 
 
 @strawberry.type(description="Where to get the bytes of an artifact.")
@@ -73,6 +74,7 @@ class Artifact(RowNode):
     external_uri: str | None = strawberry.field(description="Where the bytes of an external one are: inert text.")
     verified_at: datetime | None = strawberry.field(description="When the stored bytes were read back and hashed.")
     created_at: datetime = strawberry.field(description="When it was announced.")
+    deleted_at: datetime | None = strawberry.field(description=DELETED_AT)
 
     version = one(VersionRef, tables.Version, "version_id", description="The version it belongs to, if to one.")
     run = one(RunRef, tables.Run, "run_id", description="The run it belongs to, if to one.")

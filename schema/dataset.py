@@ -14,6 +14,7 @@ from schema.lookups import by
 from schema.mutations import change
 from schema.node import RowNode
 from schema.refs import DatasetRef, DatasetVersionRef, PrincipalRef, ProjectRef
+from schema.values import DELETED_AT
 
 
 @strawberry.type(description="A named line of dataset versions.")
@@ -25,6 +26,7 @@ class Dataset(RowNode):
     name: str = strawberry.field(description="Unique in its project.")
     description: str | None = strawberry.field(description="What is in it.")
     created_at: datetime = strawberry.field(description="When it was registered.")
+    deleted_at: datetime | None = strawberry.field(description=DELETED_AT)
 
     project = one(ProjectRef, tables.Project, "project_id", required=True, description="Where it lives.")
     created_by = one(PrincipalRef, tables.Principal, "created_by", description="Who registered it.")
@@ -41,6 +43,7 @@ class DatasetVersion(LineageNode):
     source: str | None = strawberry.field(description="Where the data came from: text that this server never opens.")
     row_count: BigInt | None = strawberry.field(description="How many rows it has.")
     created_at: datetime = strawberry.field(description="When it was registered.")
+    deleted_at: datetime | None = strawberry.field(description=DELETED_AT)
 
     dataset = one(
         DatasetRef, tables.Dataset, "dataset_id", required=True, description="The dataset it is a version of."

@@ -12,7 +12,7 @@ from schema.lookups import by
 from schema.mutations import change
 from schema.node import RowNode
 from schema.refs import PrincipalRef, ProjectRef, RunRef
-from schema.values import tags
+from schema.values import DELETED_AT, tags
 
 
 @strawberry.type(description="Runs that belong together because they answer one question.")
@@ -24,6 +24,7 @@ class Experiment(RowNode):
     name: str = strawberry.field(description="Unique in its project.")
     description: str | None = strawberry.field(description="The question it is to answer, in Markdown.")
     created_at: datetime = strawberry.field(description="When it was registered.")
+    deleted_at: datetime | None = strawberry.field(description=DELETED_AT)
     updated_at: datetime = strawberry.field(description="When name, description or tags last changed.")
     tags = tags()
 

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import strawberry
 
-from db.base import Row
+from db.base import Deletable
 from registry.errors import BadInput
 from resolvers import nodes
 from resolvers.context import Info
@@ -30,7 +30,7 @@ class IdOrName:
 By = Annotated[IdOrName, strawberry.argument(description="Which one.")]
 
 
-def by(table: type[Row]) -> Any:
+def by(table: type[Deletable]) -> Any:
     """The resolver of a root field for one thing of a project, by id or by name."""
     kind = table.__name__
 

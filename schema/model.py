@@ -14,7 +14,7 @@ from schema.lookups import by
 from schema.mutations import change
 from schema.node import RowNode
 from schema.refs import AliasRef, PrincipalRef, ProjectRef, VersionRef
-from schema.values import tags
+from schema.values import DELETED_AT, tags
 
 
 @strawberry.type(description="A named line of versions.")
@@ -27,6 +27,7 @@ class Model(RowNode):
     framework: str = strawberry.field(description="What it is made with, one of `supportedFrameworks`.")
     description: str | None = strawberry.field(description="What it is for, in Markdown.")
     created_at: datetime = strawberry.field(description="When it was registered.")
+    deleted_at: datetime | None = strawberry.field(description=DELETED_AT)
     updated_at: datetime = strawberry.field(description="When name, description or tags last changed.")
     tags = tags()
 

@@ -16,6 +16,7 @@ from schema.edges import all_of, many, one, read
 from schema.mutations import change
 from schema.node import RowNode
 from schema.refs import DatasetRef, ExperimentRef, ModelRef, ProjectRef, RunRef, TeamRef
+from schema.values import DELETED_AT
 
 
 @strawberry.type(description="The tenant. Nothing of one organisation is ever visible to another.")
@@ -38,6 +39,7 @@ class Team(RowNode):
 
     name: str = strawberry.field(description="Unique in the organisation.")
     created_at: datetime = strawberry.field(description="When it was made.")
+    deleted_at: datetime | None = strawberry.field(description=DELETED_AT)
 
     projects = many(ProjectRef, tables.Project, "team_id", order=BY_NAME, description="Its projects, by name.")
 
@@ -51,6 +53,7 @@ class Project(RowNode):
     name: str = strawberry.field(description="Unique in the team.")
     description: str | None = strawberry.field(description="What it is about.")
     created_at: datetime = strawberry.field(description="When it was made.")
+    deleted_at: datetime | None = strawberry.field(description=DELETED_AT)
 
     team = one(TeamRef, tables.Team, "team_id", required=True, description="The team that owns it.")
     models = many(ModelRef, tables.Model, "project_id", description="Its models, newest first.")

@@ -12,7 +12,7 @@ from schema.edges import all_of, latest, many, one
 from schema.lineage import LineageNode
 from schema.mutations import change
 from schema.refs import ArtifactRef, ExperimentRef, PrincipalRef, ProjectRef, RunRef, VersionRef
-from schema.values import Metric, parameters, tags
+from schema.values import DELETED_AT, Metric, parameters, tags
 
 
 @strawberry.type(description="One execution that trained or evaluated something.")
@@ -44,6 +44,7 @@ class Run(LineageNode):
     versions = many(VersionRef, tables.Version, "run_id", description="Versions it produced, newest first.")
     artifacts = many(ArtifactRef, tables.Artifact, "run_id", description="Its files, newest first.")
     created_at: datetime = strawberry.field(description="When it was registered.")
+    deleted_at: datetime | None = strawberry.field(description=DELETED_AT)
 
 
 @strawberry.type

@@ -10,6 +10,8 @@ from strawberry import Parent
 from db.codes import Phase, SpecialValue
 from registry.inputs import MAX_PARAMETERS, MAX_TAGS, BigInt, ParameterValue
 
+DELETED_AT = "When it was deleted; null while it is there. By its id it is still found, in lists and by name it is not."
+
 
 class _Pair(NamedTuple):
     """A key or name with its value."""

@@ -12,7 +12,7 @@ from schema.edges import latest, many, one
 from schema.lineage import LineageNode
 from schema.mutations import change
 from schema.refs import AliasRef, ArtifactRef, ModelRef, PrincipalRef, RunRef, VersionRef
-from schema.values import Metric, parameters, tags
+from schema.values import DELETED_AT, Metric, parameters, tags
 
 
 @strawberry.type(description="What a model was at one time: immutable bytes, where they came from, how good they are.")
@@ -42,6 +42,7 @@ class Version(LineageNode):
     aliases = many(AliasRef, tables.Alias, "version_id", description="Aliases that point at it, newest first.")
     artifacts = many(ArtifactRef, tables.Artifact, "version_id", description="Its files, newest first.")
     created_at: datetime = strawberry.field(description="When it was registered.")
+    deleted_at: datetime | None = strawberry.field(description=DELETED_AT)
 
 
 @strawberry.type

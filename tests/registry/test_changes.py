@@ -212,4 +212,6 @@ async def _rename(change: Change, id: UUID, name: str) -> None:
 
 
 def _times_as_moments(image: dict[str, Any]) -> dict[str, Any]:
-    return {name: value.replace("Z", "+00:00") if name.endswith("_at") else value for name, value in image.items()}
+    return {
+        name: value.replace("Z", "+00:00") if value and name.endswith("_at") else value for name, value in image.items()
+    }
