@@ -16,6 +16,7 @@ from db.session import Snapshot
 from registry import lineage
 from resolvers.paging import Order, Page, PageArgs, decode_cursor
 from resolvers.records import record_of
+from resolvers.shapes import Reading, Shape
 
 Batch: TypeAlias = Callable[[list[Any]], Coroutine[Any, Any, list[Any]]]
 Statement: TypeAlias = Select[*tuple[Any, ...]]
@@ -90,6 +91,10 @@ class Loaders:
             return [walks[key] for key in keys]
 
         return self._loader(("walk", direction, depth, as_of), batch)
+
+    def of(self, shape: Shape) -> DataLoader[Any, Any]:
+        """What a shape reads for each key."""
+        return self._loader(shape, partial(shape.read, Reading(self._snapshot, self._org_id)))
 
     async def _records(
         self,

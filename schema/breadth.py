@@ -147,7 +147,8 @@ class BreadthFirst(StrawberryGraphQLCoreExecutionContext):
             objects = list(unique.values())
             if not objects:
                 return [None] * len(values)
-            completed = [await column(objects) for column in columns]
+            # Side by side, so that fields which ask the same loader share its batch.
+            completed = await asyncio.gather(*[column(objects) for column in columns])
             shown = [dict(zip(names, row, strict=True)) for row in zip(*completed, strict=True)]
             if len(shown) == len(values):
                 return shown

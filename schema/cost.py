@@ -46,6 +46,14 @@ def too_much(code: str, message: str) -> GraphQLError:
 
 
 @dataclass(frozen=True, slots=True)
+class Share:
+    """Rows that count as less: `size` of those that `argument` asks for are as dear as one row of a table."""
+
+    argument: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
 class Demand:
     """What a selection asks for, once for each object it is applied to.
 
@@ -171,6 +179,10 @@ class Meter:
             return self._within_page(len(ids), "ids") if isinstance(ids, (list, tuple)) else 1
         definition = field.extensions.get("strawberry-definition")
         rows = definition.metadata.get("rows") if definition is not None else None
+        if isinstance(rows, Share):
+            asked = self._value(given.get(rows.argument))
+            asked = self._default(field.args[rows.argument]) if asked is Undefined else asked
+            return max(1, asked // rows.size) if isinstance(asked, int) else 1
         return rows if isinstance(rows, int) else 1
 
     def _page_size(self, name: str, argument: GraphQLArgument, given: Mapping[str, ValueNode]) -> int | None:

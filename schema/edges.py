@@ -15,6 +15,7 @@ from registry.access import Action, require
 from resolvers.context import Info
 from resolvers.loading import Loaders
 from resolvers.paging import DEFAULT_PAGE, Order, PageArgs, page_args
+from resolvers.shapes import Asked
 from schema.node import After, Before, Connection, First, Last
 
 NEWEST_FIRST = Order()
@@ -34,7 +35,7 @@ class Edge:
     table: type[Tenant]
     parent_key: str
     child_key: str
-    load: Callable[[Loaders, Mapping[str, Any]], DataLoader[Any, Any]]
+    load: Callable[[Loaders, Mapping[str, Any]], DataLoader[Any, Any] | Asked]
 
 
 def one(

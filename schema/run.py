@@ -9,6 +9,7 @@ from db.codes import RunStatus
 from registry import runs
 from registry.errors import Conflict, InvalidValue, NotFound
 from schema.edges import all_of, latest, many, one
+from schema.history import history
 from schema.lineage import LineageNode
 from schema.mutations import change
 from schema.refs import ArtifactRef, ExperimentRef, PrincipalRef, ProjectRef, RunRef, VersionRef
@@ -41,6 +42,7 @@ class Run(LineageNode):
         Metric, tables.RunMetric, "run_id", limit=100,
         description="The latest value of each metric, by phase and name; the first 100.",
     )  # fmt: skip
+    metric_history = history(tables.RunMetric, "run_id")
     versions = many(VersionRef, tables.Version, "run_id", description="Versions it produced, newest first.")
     artifacts = many(ArtifactRef, tables.Artifact, "run_id", description="Its files, newest first.")
     created_at: datetime = strawberry.field(description="When it was registered.")

@@ -9,6 +9,7 @@ from db.codes import Stage
 from registry import versions
 from registry.errors import InvalidValue, NameTaken, NotFound
 from schema.edges import latest, many, one
+from schema.history import history
 from schema.lineage import LineageNode
 from schema.mutations import change
 from schema.refs import AliasRef, ArtifactRef, ModelRef, PrincipalRef, RunRef, VersionRef
@@ -36,6 +37,7 @@ class Version(LineageNode):
         Metric, tables.VersionMetric, "version_id", limit=100,
         description="The latest value of each metric, by phase and name; the first 100.",
     )  # fmt: skip
+    metric_history = history(tables.VersionMetric, "version_id")
     derived_versions = many(
         VersionRef, tables.Version, "base_version_id", description="Versions made from it, newest first."
     )

@@ -31,6 +31,8 @@ EDGES = [
 every_edge = pytest.mark.parametrize(
     ("node", "field"), EDGES, ids=[f"{node.__name__}.{field.python_name}" for node, field in EDGES]
 )
+# What an edge has to be told.
+ARGUMENTS = {"metricHistory": '(name: "loss", phase: TRAINING)'}
 PARENTS = 4
 
 
@@ -124,12 +126,13 @@ async def test_an_edge_takes_one_statement_for_any_number_of_parents(
     assert len(parents) == (1 if node.__name__ == "Organisation" else PARENTS)
     inner = "__typename" if not is_connection(field) else "nodes { id } pageInfo { hasNextPage }"
     query = "query($ids: [ID!]!) { nodes(ids: $ids) { ... on %s { %s { %s } } } }"
-    one = query % (node.__name__, graph_name(field), inner)
+    asked = graph_name(field) + ARGUMENTS.get(graph_name(field), "")
+    one = query % (node.__name__, asked, inner)
     for gids in (parents[:1], parents):
         # The view opened, the parents, the edge.
         assert len(await statements_of(full.client, statements, one, gids)) == 3
     if is_connection(field):
-        counted = query % (node.__name__, graph_name(field), f"{inner} totalCount")
+        counted = query % (node.__name__, asked, f"{inner} totalCount")
         for gids in (parents[:1], parents):
             assert len(await statements_of(full.client, statements, counted, gids)) == 4
 

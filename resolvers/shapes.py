@@ -1,0 +1,50 @@
+"""What loaders can be asked beyond rows: shapes that know how they are read, by one statement for all keys."""
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+from uuid import UUID
+
+from aiodataloader import DataLoader
+from sqlalchemy import Row as ResultRow
+
+from db.session import Snapshot
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One view of one organisation."""
+
+    snapshot: Snapshot
+    org_id: UUID
+
+    async def rows(self, statement: Any, bounds: Mapping[str, Any]) -> Sequence[ResultRow[*tuple[Any, ...]]]:
+        """All rows of a statement that takes the organisation as `:org_id`."""
+        return await self.snapshot.rows(statement, {"org_id": self.org_id, **bounds})
+
+
+class Shape(Hashable, Protocol):
+    """Something that can be read for many keys at once. Equal shapes share a loader: they are frozen dataclasses."""
+
+    async def read(self, reading: Reading, keys: list[Any]) -> list[Any]:
+        """What belongs to each key, in their order."""
+        ...
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A loader of which each parent asks the same question: its keys are the parent's key and the question.
+
+    Two fields with other questions are still one batch.
+    """
+
+    loader: DataLoader[Any, Any]
+    question: Callable[[Any], Any]
+
+    async def load(self, key: Any) -> Any:
+        """The answer for one parent."""
+        return await self.loader.load(self.question(key))
+
+    async def load_many(self, keys: list[Any]) -> list[Any]:
+        """The answers for many parents, in their order."""
+        return list(await self.loader.load_many([self.question(key) for key in keys]))
