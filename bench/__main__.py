@@ -8,8 +8,8 @@ import typer
 from rich.console import Console
 from uvicorn.loops.auto import auto_loop_factory
 
-from bench import nested, uploads, versions
-from bench.ground import ground, local_settings, server_process
+from bench import nested, points, screens, uploads, versions
+from bench.ground import enlarged, ground, local_settings, server_process
 from bench.plan import FULL, QUICK, Plan
 from bench.report import Line, as_json, print_table
 from server import logs
@@ -46,11 +46,13 @@ def run(plan: Plan) -> list[Line]:
 
 async def _measure(plan: Plan, settings: Settings, address: str) -> list[Line]:
     async with ground(settings, address, plan.shape) as found:
-        return [
+        lines = [
             *await nested.measure(found, plan.rounds),
             *await versions.measure(found, plan),
             *await uploads.measure(found, plan),
         ]
+        large = await enlarged(found, plan.large)
+        return [*lines, *await screens.measure(large, plan.rounds), *await points.measure(large, plan)]
 
 
 if __name__ == "__main__":

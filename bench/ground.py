@@ -7,7 +7,7 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from signal import SIGTERM
@@ -45,6 +45,7 @@ class Ground:
     actor: Actor
     address: str
     token: str
+    project_id: UUID
     shape: Shape
 
     def wire(self) -> AbstractAsyncContextManager[Wire]:
@@ -100,9 +101,16 @@ async def ground(settings: Settings, address: str, shape: Shape) -> AsyncIterato
         )
         await _until_ready(address)
         async with services.store:
-            yield Ground(settings, services, build_schema(), first.actor, address, first.token, shape)
+            yield Ground(settings, services, build_schema(), first.actor, address, first.token, first.project_id, shape)
     finally:
         await services.database.close()
+
+
+async def enlarged(ground: Ground, shape: Shape) -> Ground:
+    """The same ground with a further organisation of another shape."""
+    member = await _member(ground.services.database, "large")
+    await seed(ground.settings.migration_database, [(member.actor, member.project_id)], shape)
+    return replace(ground, actor=member.actor, token=member.token, project_id=member.project_id, shape=shape)
 
 
 async def statements_of(ground: Ground, turn: Callable[[], Awaitable[object]]) -> int:

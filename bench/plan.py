@@ -6,12 +6,21 @@ from bench.seed import Shape
 
 MIB_BYTES = 1024**2
 
+LARGE = Shape(models=1_000, versions=10, artifacts=3, experiments=100, runs=10_000, metrics=10, steps=100)
+"""The organisation that everything has to stay fast for: ten million metric points among the rest."""
+
+SMALLER = Shape(models=200, versions=10, artifacts=3, experiments=20, runs=1_000, metrics=10, steps=20)
+
 
 @dataclass(frozen=True)
 class Plan:
-    """The extent of one run. A batch is how many versions are created in one turn, by `clients` of them at once."""
+    """The extent of one run: `shape` is what the nested query reads, `large` the organisation behind the screens.
+
+    A batch is how many versions are created in one turn, by `clients` of them at once.
+    """
 
     shape: Shape = field(default_factory=Shape)
+    large: Shape = field(default_factory=lambda: LARGE)
     rounds: int = 15
     batch: int = 40
     clients: int = 8
@@ -20,4 +29,4 @@ class Plan:
 
 
 FULL = Plan()
-QUICK = Plan(rounds=7, batch=16, large_bytes=16 * MIB_BYTES)
+QUICK = Plan(large=SMALLER, rounds=7, batch=16, large_bytes=16 * MIB_BYTES)

@@ -6,6 +6,7 @@ import pytest
 from bench.__main__ import run
 from bench.plan import Plan
 from bench.report import Line, as_json
+from bench.screens import SCREENS
 from bench.seed import Shape
 
 # Services of its own, a server and every comparison are started and run by the first test.
@@ -14,25 +15,31 @@ pytestmark = pytest.mark.timeout(300)
 
 @pytest.fixture(scope="module")
 def lines() -> list[Line]:
-    return run(Plan(Shape(models=2, versions=2, artifacts=1), rounds=1, batch=2, clients=2, large_bytes=9 * 1024**2))
+    shape = Shape(models=2, versions=2, artifacts=1)
+    large = Shape(models=2, versions=2, artifacts=1, experiments=2, runs=4, metrics=2, steps=3)
+    return run(Plan(shape, large, rounds=1, batch=2, clients=2, large_bytes=9 * 1024**2))
 
 
 def test_every_comparison_has_its_line(lines: list[Line]) -> None:
-    assert [line.thing for line in lines] == [
-        "nested query, in process",
-        "nested query, over HTTP",
-        "nested query, in process",
-        "nested query, over HTTP",
-        "create a version, 1 client",
-        "create a version, 2 clients",
+    assert [line.thing.partition(",")[0] for line in lines if not line.thing.startswith("screen")] == [
+        *["nested query"] * 4,
+        *["create a version"] * 2,
         "upload 64 KiB",
         "upload 9 MiB",
+        "log 1 metric points",
+        "log 1000 metric points",
     ]
     assert all(line.ratio > 0 for line in lines)
 
 
 def test_the_nested_query_is_one_statement_an_edge_and_one_to_open_the_snapshot(lines: list[Line]) -> None:
     assert {(line.statements, line.baseline_statements) for line in lines[:4]} == {(4, 4), (4, 2)}
+
+
+def test_every_screen_has_its_line_with_the_statements_of_both_sides(lines: list[Line]) -> None:
+    shown = {line.thing.partition(",")[0]: line for line in lines if line.thing.startswith("screen")}
+    assert list(shown) == [f"screen: {path.stem.partition('_')[2]}" for path in sorted(SCREENS.glob("*.graphql"))]
+    assert all(line.statements == line.baseline_statements for line in shown.values())
 
 
 def test_the_json_holds_every_line_with_its_ratio(lines: list[Line]) -> None:

@@ -1,0 +1,92 @@
+"""Each screen of an interface over a large organisation, against the same statements sent by asyncpg alone."""
+
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import orjson
+from strawberry.http import process_result
+
+from bench.bare import connect, enter
+from bench.ground import Ground
+from bench.replay import Sent, replay, sent_by
+from bench.report import Line
+from bench.rounds import race
+from resolvers import ids
+from resolvers.context import Operation
+
+SCREENS = Path(__file__).parents[1] / "schema" / "screens"
+PLACEHOLDER = "PASTE_"
+
+Turn = Callable[[], Awaitable[object]]
+
+
+async def measure(ground: Ground, rounds: int) -> list[Line]:
+    """A line for each screen, in this process: to answer in JSON, against fetching the rows that it takes.
+
+    Raises: AssertionError when a screen is not answered.
+    """
+    async with AsyncExitStack() as stack:
+        bare = await stack.enter_async_context(connect(ground.settings))
+        return [await _measured(ground, bare, screen, rounds) for screen in _screens()]
+
+
+@dataclass(frozen=True)
+class _Screen:
+    name: str
+    document: str
+    variables: dict[str, Any]
+
+
+def _screens() -> list[_Screen]:
+    return [
+        _Screen(
+            path.stem.partition("_")[2].replace("_", " "),
+            path.read_text(),
+            orjson.loads(path.with_suffix(".json").read_bytes()),
+        )
+        for path in sorted(SCREENS.glob("*.graphql"))
+    ]
+
+
+async def _measured(ground: Ground, bare: asyncpg.Connection, screen: _Screen, rounds: int) -> Line:
+    variables = await _variables(ground, bare, screen.variables)
+    ours = partial(_answer, ground, screen.document, variables)
+    sent: list[Sent] = await sent_by(ground, ours)
+    rows = await replay(ground, bare, sent)
+    turns: dict[str, Turn] = {"ours": ours, "bare": partial(replay, ground, bare, sent)}
+    times_ms = await race(turns, rounds)
+    # One more of ours says for whom; `enter` does it for the baseline.
+    return Line(
+        f"screen: {screen.name}, {rows} rows", "its statements by asyncpg", times_ms["ours"], times_ms["bare"],
+        len(sent) + 1, len(sent) + 1,
+    )  # fmt: skip
+
+
+async def _answer(ground: Ground, document: str, variables: dict[str, Any]) -> bytes:
+    operation = Operation(ground.services, ground.actor)
+    try:
+        result = await ground.schema.execute(document, variable_values=variables, context_value=operation)
+    finally:
+        await operation.close()
+    assert not result.errors, result.errors
+    return orjson.dumps(process_result(result))
+
+
+async def _variables(ground: Ground, bare: asyncpg.Connection, given: dict[str, Any]) -> dict[str, Any]:
+    """The variables of a screen, with the id of the oldest thing of its kind where one is to be pasted."""
+    found: dict[str, Any] = {}
+    async with bare.transaction():
+        await enter(bare, ground.settings.roles, ground.actor)
+        for name, value in given.items():
+            if not (isinstance(value, str) and value.startswith(PLACEHOLDER)):
+                continue
+            table = "".join(f"_{c.lower()}" if c.isupper() else c for c in name)
+            oldest = f"select id from registry.{table} where org_id = $1 order by id limit 1"
+            kind = name[0].upper() + name[1:]
+            found[name] = ids.encode(kind, await bare.fetchval(oldest, ground.actor.org_id))
+    return given | found
