@@ -60,7 +60,7 @@ graphiql: $(PAGE) ## Build the GraphiQL page
 
 clean: ## Remove what the other commands have made, but no data
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
-	rm -rf web/graphiql/dist web/graphiql/node_modules tests/http_audit/node_modules
+	rm -rf web/graphiql/dist web/graphiql/node_modules tests/http_audit/node_modules tests/clients/node_modules tests/clients/generated
 
 # The server works without the page and says so there; a machine without a way to npm is no reason not to start.
 page-if-possible: $(SERVES)

@@ -96,7 +96,7 @@ def create_app(settings: Settings) -> Starlette:
             Route("/", _to_graphiql),
             Route("/graphql", door, methods=None),
             WebSocketRoute("/graphql", door),
-            *graphiql_routes(ROOT / "web/graphiql/dist", ROOT / "schema/examples", VERSION),
+            *graphiql_routes(ROOT / "web/graphiql/dist", (ROOT / "schema/examples", ROOT / "schema/screens"), VERSION),
             Route("/health", health),
             Route("/livez", livez),
             Route("/readyz", readyz),

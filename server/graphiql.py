@@ -1,8 +1,9 @@
-"""The GraphiQL page: its built files under a strict policy, and the example tabs it opens with."""
+"""The GraphiQL page: its built files under a strict policy, and the tabs it opens with."""
 
 import html
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -46,19 +47,19 @@ _VERSION_SLOT: Final = '<meta name="registry-version" content="{}" />'
 _NOT_BUILT: Final = "The GraphiQL page is not built. `make graphiql` builds it; the API at /graphql works without it.\n"
 
 
-def graphiql_routes(dist: Path, examples: Path, version: str) -> list[BaseRoute]:
+def graphiql_routes(dist: Path, documents: Sequence[Path], version: str) -> list[BaseRoute]:
     """Routes for `/graphiql`, `/graphiql/` and `/graphiql/assets/*`.
 
     `dist` is the folder the page is built into; while it holds no page the answer is 503 with the command that builds
-    one. `examples` holds the `.graphql` documents the page opens as tabs. Both folders are read at each visit, so a
-    build or a new example shows without a restart. `version` is the server's, shown in the page's head.
+    one. `documents` are the folders whose `.graphql` files the page opens as tabs. All are read at each visit, so a
+    build or a new document shows without a restart. `version` is the server's, shown in the page's head.
     """
 
     def page(_request: Request) -> Response:
         index = dist / "index.html"
         if not index.is_file():
             return PlainTextResponse(_NOT_BUILT, status_code=503, headers=_PAGE_HEADERS)
-        content = _fill(index.read_text("utf-8"), example_tabs(examples), version)
+        content = _fill(index.read_text("utf-8"), [tab for folder in documents for tab in tabs_of(folder)], version)
         return HTMLResponse(content, headers=_PAGE_HEADERS)
 
     return [
@@ -68,7 +69,7 @@ def graphiql_routes(dist: Path, examples: Path, version: str) -> list[BaseRoute]
     ]
 
 
-def example_tabs(folder: Path) -> list[dict[str, str]]:
+def tabs_of(folder: Path) -> list[dict[str, str]]:
     """One tab per `.graphql` file of `folder`, in the order of the file names.
 
     `query` is the file's text, `variables` the text of the `.json` file of the same name where there is one.

@@ -102,7 +102,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     endpoint = TokenGraphQL(strawberry.Schema(Query, subscription=Subscription))
     app = Starlette(
         routes=[
-            *graphiql_routes(DIST, examples, "2.0.0"),
+            *graphiql_routes(DIST, (examples,), "2.0.0"),
             Route("/graphql", endpoint),
             WebSocketRoute("/graphql", endpoint),
         ]

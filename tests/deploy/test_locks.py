@@ -1,5 +1,6 @@
 """The locks agree with each other, are hashed, and name no registry."""
 
+import json
 import re
 import tomllib
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 LOCKS = {path.stem: path for path in (ROOT / "requirements").glob("*.lock")}
+NPM_LOCKS = [ROOT / folder / "package-lock.json" for folder in ("web/graphiql", "tests/http_audit", "tests/clients")]
 PIN = re.compile(r"^([a-z0-9-]+)==([^\s;]+)", re.MULTILINE)
 
 
@@ -42,3 +44,19 @@ def test_what_the_project_asks_for_is_locked() -> None:
     assert set(names) <= pins("dev").keys()
     asked = {re.split(r"[\[<>=; ]", wish)[0] for wish in project["build-system"]["requires"]}
     assert asked == {re.split(r"[\[<>=; ]", wish)[0] for wish in extras["build"]} <= pins("build").keys()
+
+
+@pytest.mark.parametrize("lock", NPM_LOCKS, ids=lambda lock: lock.parent.name)
+def test_a_lock_of_npm_names_no_address_and_hashes_everything(lock: Path) -> None:
+    assert "://" not in lock.read_text()
+    packages = json.loads(lock.read_text())["packages"]
+    assert [path for path, package in packages.items() if path and "integrity" not in package] == []
+
+
+@pytest.mark.parametrize("lock", NPM_LOCKS, ids=lambda lock: lock.parent.name)
+def test_what_is_asked_of_npm_is_one_version_and_locked(lock: Path) -> None:
+    manifest = json.loads(lock.with_name("package.json").read_text())
+    asked = manifest.get("dependencies", {}) | manifest.get("devDependencies", {})
+    assert all(re.fullmatch(r"\d+\.\d+\.\d+", version) for version in asked.values())
+    packages = json.loads(lock.read_text())["packages"]
+    assert asked == {name: packages[f"node_modules/{name}"]["version"] for name in asked}

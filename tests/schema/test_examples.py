@@ -1,4 +1,4 @@
-"""The example tabs of GraphiQL: each tells what it is for, is valid, and does what it says."""
+"""The tabs of GraphiQL: each tells what it is for; the examples, read from top to bottom, do what they say."""
 
 import hashlib
 import json
@@ -18,8 +18,10 @@ from storage.store import ObjectStore
 from tests.tenant import Tenant
 
 FOLDER = Path(__file__).parents[2] / "schema/examples"
+SCREENS = sorted((FOLDER.parent / "screens").glob("*.graphql"))
 EXAMPLES = sorted(FOLDER.glob("*.graphql"))
 PASTE = "PASTE_A_{}_ID"
+every_tab = pytest.mark.parametrize("tab", EXAMPLES + SCREENS, ids=lambda tab: str(tab.stem))
 ASKING = [example for example in EXAMPLES if "subscription" not in example.read_text()]
 
 
@@ -85,28 +87,28 @@ async def filled(tenant: Tenant) -> dict[str, str]:
     return {PASTE.format("PROJECT"): tenant.project, PASTE.format("VERSION"): version}
 
 
-@pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: str(example.stem))
-def test_an_example_begins_with_a_title_and_a_sentence(example: Path) -> None:
-    title, sentence, rest = example.read_text().split("\n", 2)
+@every_tab
+def test_a_tab_begins_with_a_title_and_a_sentence(tab: Path) -> None:
+    title, sentence, rest = tab.read_text().split("\n", 2)
     assert title.startswith("# ")
     assert sentence.startswith("# ")
     assert sentence.endswith((".", "?"))
     assert not rest.startswith("#")
 
 
-@pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: str(example.stem))
-def test_every_operation_of_an_example_has_a_name_for_its_tab(example: Path) -> None:
-    assert all(operation.name is not None for operation in operations(parse(example.read_text())))
+@every_tab
+def test_every_operation_has_a_name_for_its_tab(tab: Path) -> None:
+    assert all(operation.name is not None for operation in operations(parse(tab.read_text())))
 
 
-@pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: str(example.stem))
-def test_variables_beside_an_example_are_those_it_takes(example: Path) -> None:
+@every_tab
+def test_variables_beside_a_tab_are_those_it_takes(tab: Path) -> None:
     taken = {
         variable.variable.name.value
-        for operation in operations(parse(example.read_text()))
+        for operation in operations(parse(tab.read_text()))
         for variable in operation.variable_definitions or ()
     }
-    assert set(variables_of(example, {})) == taken
+    assert set(variables_of(tab, {})) == taken
 
 
 @pytest.mark.parametrize("example", ASKING, ids=lambda example: str(example.stem))

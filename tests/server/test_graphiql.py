@@ -45,9 +45,18 @@ def examples(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-async def client(dist: Path, examples: Path) -> AsyncIterator[httpx2.AsyncClient]:
+def screens(tmp_path: Path) -> Path:
+    """A second folder with one document."""
+    folder = tmp_path / "screens"
+    folder.mkdir()
+    (folder / "10_home.graphql").write_text("# Home\nquery Home { models }\n")
+    return folder
+
+
+@pytest.fixture
+async def client(dist: Path, examples: Path, screens: Path) -> AsyncIterator[httpx2.AsyncClient]:
     """A client of an application that has these routes alone."""
-    app = Starlette(routes=graphiql_routes(dist, examples, '2.0.0"<b>'))
+    app = Starlette(routes=graphiql_routes(dist, (examples, screens), '2.0.0"<b>'))
     async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url="http://registry.test") as client:
         yield client
 
@@ -69,12 +78,13 @@ async def test_the_page_opens_with_and_without_the_last_slash(client: httpx2.Asy
     assert answer.headers["cache-control"] == "no-store"
 
 
-async def test_the_examples_are_tabs_in_the_order_of_their_file_names(client: httpx2.AsyncClient) -> None:
+async def test_the_documents_are_tabs_in_the_order_of_folders_and_file_names(client: httpx2.AsyncClient) -> None:
     tabs = tabs_in((await client.get("/graphiql")).text)
 
     assert tabs == [
         {"query": "# Models </script><!--\nquery Models { models }\n"},
         {"query": "# Lineage\nquery Lineage($n: Int) { lineage(first: $n) }\n", "variables": '{"n": 5}'},
+        {"query": "# Home\nquery Home { models }\n"},
     ]
 
 
@@ -161,7 +171,7 @@ async def test_a_build_without_places_for_tabs_is_refused(client: httpx2.AsyncCl
 
 
 async def test_without_any_folder_the_routes_still_answer(tmp_path: Path) -> None:
-    app = Starlette(routes=graphiql_routes(tmp_path / "none", tmp_path / "neither", "2.0.0"))
+    app = Starlette(routes=graphiql_routes(tmp_path / "none", (tmp_path / "neither",), "2.0.0"))
     async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url="http://registry.test") as client:
         assert (await client.get("/graphiql")).status_code == 503
         assert (await client.get("/graphiql/assets/page-abc.js")).status_code == 404

@@ -1,0 +1,67 @@
+"""An organisation with at least one of everything that a screen shows."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from tests.tenant import Tenant
+
+SCREENS = {path.stem[3:]: path for path in sorted((Path(__file__).parents[2] / "schema/screens").glob("*.graphql"))}
+POINTS = [
+    {"name": "accuracy", "phase": "TEST", "value": 0.9},
+    {"name": "loss", "phase": "TRAINING", "value": 0.7, "step": "1"},
+    {"name": "loss", "phase": "TRAINING", "special": "NAN", "step": "3"},
+]
+SETTINGS = [{"name": "rate", "value": 0.1}, {"name": "loss", "value": "mse"}]
+TAGS = [{"key": "owner", "value": "ada"}]
+
+
+async def files(tenant: Tenant, amount: int, **owner: str) -> None:
+    """Give a run or a version files whose bytes are elsewhere, and one that is being uploaded."""
+    for number in range(amount):
+        path, sha256 = f"plots/{number}.png", hashlib.sha256(tenant.name().encode()).hexdigest()
+        given: dict[str, Any] = {"path": path, "kind": "PLOT", "sha256": sha256, "sizeBytes": "5", **owner}
+        await tenant.client.make("createExternalArtifact", "artifact", uri="s3://elsewhere/roc.png", **given)
+    given = {"path": "log.txt", "kind": "LOG", "sha256": hashlib.sha256(b"log").hexdigest(), "sizeBytes": "3", **owner}
+    await tenant.client.make("createUpload", "artifact", **given)
+
+
+async def grow(tenant: Tenant, amount: int) -> dict[str, str]:
+    """Fill every list with `amount` rows; the ids that the screens take, by the placeholders of their variables.
+
+    The run that is shown is a trial with trials of its own, the version is derived from another and has derived ones.
+    """
+    make, project = tenant.client.make, tenant.project
+    experiment = await make(
+        "createExperiment", "experiment", project=project, name=tenant.name(), description="Why?", tags=TAGS
+    )
+    dataset = await make("createDataset", "dataset", project=project, name=tenant.name(), description="Digits.")
+    search = await tenant.run(experiment=experiment)
+    told = {"description": "Reads digits.", "tags": TAGS}
+    model, base = await tenant.model(**told), await tenant.version()
+    for number in range(amount):
+        digest = f"sha256:{hashlib.sha256(tenant.name().encode()).hexdigest()}"
+        data = await make(
+            "createDatasetVersion", "datasetVersion", dataset=dataset, digest=digest, source="s3://data", rowCount="9"
+        )
+        settings = {"parameters": SETTINGS, "tags": TAGS, "experiment": experiment, "heartbeatTimeoutS": 3600}
+        run = await tenant.run(datasets=[{"datasetVersion": data}], parentRun=search, **settings)
+        for _ in range(amount):
+            child = await tenant.run(parentRun=run, **settings)
+            await make("logMetrics", "run", run=child, metrics=POINTS)
+        await make("logMetrics", "run", run=run, metrics=POINTS)
+        given = {"run": run, "baseVersion": base, "parameters": SETTINGS, "metrics": POINTS, **told}
+        version = await tenant.version(model, label=f"1.{number}", **given)
+        for _ in range(amount):
+            await tenant.version(baseVersion=version)
+        await make("setAlias", "alias", version=version, name=f"alias-{number}")
+        await files(tenant, amount, run=run)
+        await files(tenant, amount, version=version)
+        await make("finishRun", "run", run=run)
+    return {
+        "PASTE_A_MODEL_ID": model,
+        "PASTE_A_VERSION_ID": version,
+        "PASTE_AN_EXPERIMENT_ID": experiment,
+        "PASTE_A_RUN_ID": run,
+        "PASTE_A_DATASET_ID": dataset,
+    }

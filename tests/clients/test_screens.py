@@ -1,0 +1,96 @@
+"""Each screen of a user interface is one query: it runs over real data, in a few statements however much there is."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import httpx2
+import pytest
+
+from db.session import Database
+from tests.clients.ground import SCREENS, grow
+from tests.tenant import Tenant, found_tenant
+
+STATEMENTS = {
+    "home": 18,
+    "model": 13,
+    "version": 24,
+    "experiment": 12,
+    "run": 20,
+    "dataset": 14,
+}
+"""What a screen asks of the database, the opening of its snapshot included."""
+
+EMPTY = {
+    "version": {"node.artifacts.nodes.failure", "node.downstream.links.role"},
+    "run": {"node.artifacts.nodes.failure"},
+}
+"""What a screen shows of some things only, and of none here."""
+
+every_screen = pytest.mark.parametrize("screen", SCREENS)
+
+
+@pytest.fixture(scope="module")
+async def ground(database: Database, http: httpx2.AsyncClient) -> tuple[Tenant, dict[str, str]]:
+    """Two of everything."""
+    tenant = await found_tenant(database, http)
+    return tenant, await grow(tenant, 2)
+
+
+def variables_of(screen: str, ids: dict[str, str]) -> dict[str, Any]:
+    """The variables beside a screen, with the ids in place of their placeholders."""
+    given: dict[str, Any] = json.loads(SCREENS[screen].with_suffix(".json").read_text())
+    return {name: ids.get(value, value) if isinstance(value, str) else value for name, value in given.items()}
+
+
+def seen(answer: object, path: str = "") -> Iterator[tuple[str, bool]]:
+    """Each place of an answer, without its positions in lists, and whether something stands there."""
+    if isinstance(answer, dict):
+        for name, value in answer.items():
+            yield from seen(value, f"{path}.{name}".removeprefix("."))
+    elif isinstance(answer, list):
+        yield path, bool(answer)
+        for value in answer:
+            yield from seen(value, path)
+    else:
+        yield path, answer is not None
+
+
+def never_filled(answer: object) -> set[str]:
+    """The places of an answer where nothing ever stands."""
+    places = list(seen(answer))
+    return {path for path, _ in places} - {path for path, filled in places if filled}
+
+
+def test_every_screen_is_counted() -> None:
+    assert STATEMENTS.keys() == SCREENS.keys()
+
+
+@every_screen
+async def test_a_screen_shows_all_that_it_asks_for(screen: str, ground: tuple[Tenant, dict[str, str]]) -> None:
+    tenant, ids = ground
+    answer = await tenant.client(SCREENS[screen].read_text(), **variables_of(screen, ids))
+    assert None not in answer.values()
+    assert never_filled(answer) == EMPTY.get(screen, set())
+
+
+@every_screen
+async def test_a_screen_needs_nothing_but_the_id_of_what_it_shows(
+    screen: str, ground: tuple[Tenant, dict[str, str]]
+) -> None:
+    tenant, ids = ground
+    named = {name: value for name, value in variables_of(screen, ids).items() if value in ids.values()}
+    answer = await tenant.client(SCREENS[screen].read_text(), **named)
+    assert answer == await tenant.client(SCREENS[screen].read_text(), **variables_of(screen, ids))
+
+
+@every_screen
+async def test_a_screen_takes_the_same_few_statements_however_much_there_is(
+    screen: str, tenant: Tenant, ground: tuple[Tenant, dict[str, str]], statements: list[str]
+) -> None:
+    for owner, ids in ((tenant, await grow(tenant, 1)), ground):
+        # The token is looked up now and then; not in the moment after it was.
+        await owner.client("{ serverVersion }")
+        statements.clear()
+        await owner.client(SCREENS[screen].read_text(), **variables_of(screen, ids))
+        assert len(statements) == STATEMENTS[screen], f"{len(statements)}: " + "\n".join(statements)
