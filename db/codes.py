@@ -71,6 +71,7 @@ class LineageKind(StrEnum):
     USED = "USED"
     PRODUCED = "PRODUCED"
     DERIVED = "DERIVED"
+    DEPLOYED = "DEPLOYED"
 
 
 class DatasetRole(StrEnum):
@@ -113,6 +114,32 @@ class UploadState(StrEnum):
     COMPLETED = "COMPLETED"
     ABORTED = "ABORTED"
     EXPIRED = "EXPIRED"
+
+
+class DesiredState(StrEnum):
+    """What people want a deployment to do."""
+
+    RUNNING = "RUNNING"
+    STOPPED = "STOPPED"
+
+
+class ObservedState(StrEnum):
+    """What an agent last saw a deployment do."""
+
+    UNKNOWN = "UNKNOWN"
+    PENDING = "PENDING"
+    RUNNING = "RUNNING"
+    FAILED = "FAILED"
+    STOPPED = "STOPPED"
+
+
+class Health(StrEnum):
+    """How well a deployment does its work."""
+
+    UNKNOWN = "UNKNOWN"
+    HEALTHY = "HEALTHY"
+    DEGRADED = "DEGRADED"
+    UNHEALTHY = "UNHEALTHY"
 
 
 class JobKind(StrEnum):

@@ -112,10 +112,7 @@ async def add_external(
     if size_bytes is not None and not 0 <= size_bytes <= inputs.MAX_STEP:
         raise InvalidValue("A file has no bytes or more.", ("sizeBytes",))
     artifact = _artifact(change, actor, owner, path, kind, ArtifactState.EXTERNAL)
-    if inputs.name(uri, ("uri",), max_length=inputs.MAX_URI) != unicodedata.normalize("NFC", uri):
-        raise InvalidValue("A URI has no spaces around it.", ("uri",))
-    # Not in normal form: to other systems the two spellings of a letter are two addresses.
-    artifact.external_uri = uri
+    artifact.external_uri = inputs.address(uri, ("uri",))
     artifact.sha256, artifact.size_bytes = sha256.lower() if sha256 else None, size_bytes
     if await _at_path(change, owner, artifact.folded_path) is not None:
         raise _path_taken(artifact, owner)

@@ -52,8 +52,12 @@ async def find_by(change: Change, table: type[AnyRow], **values: object) -> AnyR
     return (await change.execute(statement)).scalar_one_or_none()
 
 
-async def find_all(change: Change, table: type[AnyRow], ids: Sequence[UUID], path: str) -> list[AnyRow]:
+async def find_all(
+    change: Change, table: type[AnyRow], ids: Sequence[UUID], path: str, *, lock: bool = False
+) -> list[AnyRow]:
     """The rows with these ids in their order, by one statement; `path` has a place for the number of an id.
+
+    `lock` keeps others from changing them until the end of the transaction, as in `find`.
 
     Raises: NotFound for the first that is missing.
     """
@@ -62,6 +66,10 @@ async def find_all(change: Change, table: type[AnyRow], ids: Sequence[UUID], pat
     statement = select(table).where(col(table.org_id) == change.org_id, col(table.id).in_(set(ids)))
     if issubclass(table, Deletable):
         statement = statement.where(col(table.deleted_at).is_(None))
+    if lock:
+        # Always in the same order, so that two changes of the same rows cannot wait for each other.
+        statement = statement.order_by(col(table.id)).with_for_update(key_share=True)
+        statement = statement.execution_options(populate_existing=True)
     found = {row.id: row for row in (await change.execute(statement)).scalars()}
     for place, one in enumerate(ids):
         if one not in found:

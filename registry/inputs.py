@@ -9,13 +9,14 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum
 from typing import Annotated, Final, NewType
 from uuid import UUID
 
 from typing_extensions import Doc
 
+from db.base import utc_now
 from db.codes import DatasetRole, Phase, SpecialValue
 from registry.errors import InvalidValue
 
@@ -30,6 +31,8 @@ MAX_PARAMETER_TEXT = 6_000
 MAX_METRICS = 1_000
 MAX_STEP = 2**63 - 1
 MAX_URI = 2_000
+CLOCK_SKEW = timedelta(minutes=5)
+"""How far the clock of a client may be ahead."""
 
 ParameterValue = NewType("ParameterValue", object)
 """Text, a finite number, true or false."""
@@ -62,6 +65,8 @@ ExperimentId = Annotated[UUID, Of("Experiment")]
 DatasetId = Annotated[UUID, Of("Dataset")]
 DatasetVersionId = Annotated[UUID, Of("DatasetVersion")]
 ArtifactId = Annotated[UUID, Of("Artifact")]
+EnvironmentId = Annotated[UUID, Of("Environment")]
+DeploymentId = Annotated[UUID, Of("Deployment")]
 
 
 @dataclass(frozen=True)
@@ -92,6 +97,24 @@ class Metric:
     special: Annotated[SpecialValue | None, Doc("What was measured instead of a finite number.")] = None
     step: Annotated[BigInt, Doc("Position in the history, from 0; the latest step is the current value.")] = BigInt(0)
     measured_at: Annotated[datetime | None, Doc("When it was measured; now if absent.")] = None
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """A value measured in production. Reporting the same name and moment again replaces it."""
+
+    name: Annotated[str, Doc(f"What was measured, such as `latency_p95_s`; 1 to {MAX_NAME} characters.")]
+    value: Annotated[float | None, Doc("The value. Give either this or `special`.")] = None
+    special: Annotated[SpecialValue | None, Doc("What was measured instead of a finite number.")] = None
+    measured_at: Annotated[datetime | None, Doc("When it was measured; the moment of the report if absent.")] = None
+
+
+@dataclass(frozen=True)
+class TrafficShare:
+    """How much of the traffic a deployment is to get."""
+
+    deployment_id: Annotated[DeploymentId, Doc("Which deployment.")]
+    traffic_percent: Annotated[float, Doc("0 to 100, with at most two decimals.")]
 
 
 @dataclass(frozen=True)
@@ -135,6 +158,33 @@ def text(value: str | None, path: Sequence[str], *, max_length: int = MAX_TEXT) 
     if any(unicodedata.category(c) in ("Cc", "Cs") and c not in "\n\r\t" for c in normal):
         raise InvalidValue("This holds control characters other than line breaks and tabs. Remove them.", path)
     return normal
+
+
+def address(value: str, path: Sequence[str]) -> str:
+    """A URI or another address, as it was given: inert text that nobody here opens.
+
+    Not in normal form: to other systems the two spellings of a letter are two addresses.
+
+    Raises: InvalidValue when empty, longer than MAX_URI, or with spaces around it, control or direction characters.
+    """
+    if name(value, path, max_length=MAX_URI) != unicodedata.normalize("NFC", value):
+        raise InvalidValue("An address has no spaces around it.", path)
+    return value
+
+
+def moment(value: datetime | None, path: Sequence[str], *, oldest: datetime) -> datetime:
+    """A moment from `oldest` to a little after now, which other clocks may be ahead; now if absent.
+
+    Raises: InvalidValue.
+    """
+    now = utc_now()
+    if value is None:
+        return now
+    if value.tzinfo is None:
+        raise InvalidValue("A time needs its offset from UTC, such as 2026-03-03T12:00:00Z.", path)
+    if not oldest <= value <= now + CLOCK_SKEW:
+        raise InvalidValue(f"This is before {oldest.isoformat(timespec='seconds')} or in the future.", path)
+    return value
 
 
 def tags(values: Sequence[Tag], path: Sequence[str] = ("tags",)) -> dict[str, str]:

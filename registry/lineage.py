@@ -1,6 +1,6 @@
 """Lineage: typed edges from what was used to what came of it, and walks along them.
 
-    DatasetVersion ──USED──▶ Run ──PRODUCED──▶ Version ──DERIVED──▶ Version
+    DatasetVersion ──USED──▶ Run ──PRODUCED──▶ Version ──DERIVED──▶ Version ──DEPLOYED──▶ Deployment
 
 An edge is written in the transaction that makes it true and ends by `valid_to`, never by deletion.
 """
@@ -16,12 +16,12 @@ from uuid import UUID
 from sqlalchemy import ARRAY, Integer, Select, Uuid, and_, any_, bindparam, or_, select
 from sqlmodel import col
 
-from db.base import Row, columns
+from db.base import Row, columns, utc_now
 from db.codes import DatasetRole, LineageKind
 from db.session import Change, Snapshot
-from db.tables import DatasetVersion, LineageEdge, Run, Version
+from db.tables import DatasetVersion, Deployment, LineageEdge, Run, Version
 from registry.access import Actor
-from registry.changes import flush, image, record
+from registry.changes import alter, flush, image, record
 
 MAX_DEPTH = 20
 MAX_EDGES = 5_000
@@ -29,7 +29,7 @@ MAX_EDGES = 5_000
 DEADLINE_S = 2.0
 
 
-KINDS: Final[Mapping[str, type[Row]]] = {table.__name__: table for table in (DatasetVersion, Run, Version)}
+KINDS: Final[Mapping[str, type[Row]]] = {table.__name__: table for table in (DatasetVersion, Run, Version, Deployment)}
 """What takes part in the lineage, by the name of its kind."""
 
 
@@ -59,7 +59,12 @@ class Walk:
 
 
 async def link(
-    change: Change, actor: Actor, kind: LineageKind, links: Sequence[tuple[Row, Row, DatasetRole | None]]
+    change: Change,
+    actor: Actor,
+    kind: LineageKind,
+    links: Sequence[tuple[Row, Row, DatasetRole | None]],
+    *,
+    valid_from: datetime | None = None,
 ) -> None:
     """Write that the second of each came from the first. All must be of the organisation of the change."""
     edges = [
@@ -71,6 +76,7 @@ async def link(
             upstream_id=upstream.id,
             downstream_kind=type(downstream).__name__,
             downstream_id=downstream.id,
+            valid_from=valid_from or utc_now(),
         )
         for upstream, downstream, role in links
     ]
@@ -78,6 +84,28 @@ async def link(
     await flush(change)
     for edge in edges:
         record(change, actor, edge, "created", None, image(edge))
+
+
+async def relink(change: Change, actor: Actor, kind: LineageKind, upstreams: Sequence[Row], downstream: Row) -> None:
+    """Make these the only things that a row comes from in this way: edges from others end as those to these begin.
+
+    The row must be locked, so that nobody else does the same at once.
+    """
+    statement = select(LineageEdge).where(
+        col(LineageEdge.org_id) == change.org_id,
+        col(LineageEdge.kind) == kind,
+        col(LineageEdge.downstream_id) == downstream.id,
+        col(LineageEdge.valid_to).is_(None),
+    )
+    known = (await change.execute(statement)).scalars().all()
+    # Another server, whose clock is a little ahead, may have begun an edge.
+    now = max([utc_now(), *[edge.valid_from for edge in known]])
+    missing = {upstream.id: upstream for upstream in upstreams}
+    for edge in known:
+        if missing.pop(edge.upstream_id, None) is None:
+            await alter(change, actor, edge, {"valid_to": now}, verb="ended")
+    links = [(upstream, downstream, None) for upstream in missing.values()]
+    await link(change, actor, kind, links, valid_from=now)
 
 
 async def walk(

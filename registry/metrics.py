@@ -49,6 +49,17 @@ async def log(change: Change, actor: Actor, owner: Run | Version, metrics: Seque
     await change.execute(statement.on_conflict_do_update(index_elements=key_columns, set_=replaced))
 
 
+def measured(
+    value: float | None, special: SpecialValue | None, path: Sequence[str]
+) -> tuple[float | None, SpecialValue | None]:
+    """A value as it is stored: a finite one, or the special one that it was instead. Raises: InvalidValue."""
+    if value is not None and not math.isfinite(value):
+        value, special = None, special or _SPECIAL[str(value)]
+    if (value is None) == (special is None):
+        raise InvalidValue("Give either a finite value or a special one.", path)
+    return value, special
+
+
 def _told(point: Mapping[str, Any]) -> dict[str, Any]:
     return {name: point[name] for name in ("phase", "name", "step", "value", "special", "measured_at")}
 
@@ -56,11 +67,7 @@ def _told(point: Mapping[str, Any]) -> dict[str, Any]:
 def _point(metric: inputs.Metric, path: Sequence[str]) -> dict[str, Any]:
     if not 0 <= metric.step <= inputs.MAX_STEP:
         raise InvalidValue("A step is a whole number from 0 to 9223372036854775807.", (*path, "step"))
-    value, special = metric.value, metric.special
-    if value is not None and not math.isfinite(value):
-        value, special = None, special or _SPECIAL[str(value)]
-    if (value is None) == (special is None):
-        raise InvalidValue("Give either a finite value or a special one.", (*path, "value"))
+    value, special = measured(metric.value, metric.special, (*path, "value"))
     measured_at = metric.measured_at or utc_now()
     if measured_at.tzinfo is None:
         raise InvalidValue("A time needs its offset from UTC, such as 2026-03-03T12:00:00Z.", (*path, "measuredAt"))

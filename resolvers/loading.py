@@ -62,13 +62,21 @@ class Loaders:
 
         return self._loader(("bounded", table, parent, order, limit), batch)
 
-    def latest(self, table: type[Tenant], parent: str, limit: int) -> DataLoader[UUID, list[Any]]:
-        """The last point of each metric of each key, by phase and name."""
+    def latest(
+        self,
+        table: type[Tenant],
+        parent: str,
+        limit: int,
+        series: tuple[str, ...] = ("phase", "name"),
+        place: str = "step",
+    ) -> DataLoader[UUID, list[Any]]:
+        """The last point by `place` of each metric of each key, in the order of `series`, which tells metrics apart."""
 
         async def batch(keys: list[UUID]) -> list[list[Any]]:
-            return self._grouped(await self._records(table, _latest(table, parent, limit), keys), parent, keys)
+            statement = _latest(table, parent, limit, series, place)
+            return self._grouped(await self._records(table, statement, keys), parent, keys)
 
-        return self._loader(("latest", table, parent, limit), batch)
+        return self._loader(("latest", table, parent, limit, series, place), batch)
 
     def count(self, table: type[Row], parent: str) -> DataLoader[UUID, int]:
         """How many children each key has."""
@@ -168,36 +176,37 @@ def _bounds(table: type[Tenant], order: Order, args: PageArgs) -> dict[str, Any]
 
 
 @cache
-def _latest(table: type[Tenant], parent: str, limit: int) -> Statement:
-    """For each of `:keys` the last point of each of its metrics, by phase and name.
+def _latest(table: type[Tenant], parent: str, limit: int, series: tuple[str, ...], place: str) -> Statement:
+    """For each of `:keys` the last point by `place` of each of its metrics, which the columns of `series` tell apart.
 
-    The names are found by jumping from one to the next in the index: a run may have millions of points.
+    The metrics are found by jumping from one to the next in the index: a run may have millions of points.
     """
     keys = func.unnest(bindparam("keys", type_=ARRAY(Uuid))).table_valued("key", name="parent").render_derived()
-    owner, phase, name, step = (_column(table, column) for column in (parent, "phase", "name", "step"))
-    in_order = select(phase, name).where(_own(table)).order_by(phase, name).limit(1)
+    owner, named = _column(table, parent), [_column(table, column) for column in series]
+    in_order = select(*named).where(_own(table)).order_by(*named).limit(1)
 
     first = in_order.where(owner == keys.c.key).lateral("first")
     metric = (
-        select(keys.c.key, literal(1).label("place"), first.c.phase, first.c.name)
+        select(keys.c.key, literal(1).label("nth"), *[first.c[column] for column in series])
         .select_from(keys.join(first, true()))
         .cte("metric", recursive=True)
     )
-    following = tuple_(phase, name) > tuple_(metric.c.phase, metric.c.name)
+    following = tuple_(*named) > tuple_(*[metric.c[column] for column in series])
     next_ = in_order.where(owner == metric.c.key, following).lateral("next")
     metric = metric.union_all(
-        select(metric.c.key, metric.c.place + 1, next_.c.phase, next_.c.name)
+        select(metric.c.key, metric.c.nth + 1, *[next_.c[column] for column in series])
         .select_from(metric.join(next_, true()))
-        .where(metric.c.place < limit)
+        .where(metric.c.nth < limit)
     )
+    same = [_column(table, column) == metric.c[column] for column in series]
     last = (
         select(*columns(table))
-        .where(_own(table), owner == metric.c.key, phase == metric.c.phase, name == metric.c.name)
-        .order_by(step.desc())
+        .where(_own(table), owner == metric.c.key, *same)
+        .order_by(_column(table, place).desc())
         .limit(1)
         .lateral("last")
     )
-    return select(*last.c).select_from(metric.join(last, true())).order_by(metric.c.key, metric.c.place)
+    return select(*last.c).select_from(metric.join(last, true())).order_by(metric.c.key, metric.c.nth)
 
 
 def _for_each(keys: Any, children: Any) -> Statement:

@@ -33,12 +33,15 @@ async def by_ids(operation: Operation, tables: Mapping[str, type[Row]], gids: Se
     return await asyncio.gather(*[by_id(operation, tables, gid) for gid in gids])
 
 
-async def by_name(operation: Operation, table: type[Deletable], project_id: UUID, name: str) -> Any:
-    """The thing of a project with this name, in whatever normal form it is written, or None."""
+async def by_name(operation: Operation, table: type[Deletable], name: str, **scope: UUID) -> Any:
+    """The thing with this name in its scope, in whatever normal form it is written, or None.
+
+    `scope` is the column that its name is unique under, such as `project_id`; without one, the organisation is.
+    """
     named = {column.name: column for column in columns(table)}
     statement = select(*named.values()).where(
         named["org_id"] == operation.actor.org_id,
-        named["project_id"] == project_id,
+        *[named[column] == parent for column, parent in scope.items()],
         named["name"] == unicodedata.normalize("NFC", name).strip(),
         named["deleted_at"].is_(None),
     )

@@ -126,11 +126,20 @@ def all_of(ref: Any, table: type[Row], *, description: str, order: Order = NEWES
     return read(resolve, Connection[ref], description=description)
 
 
-def latest(ref: Any, table: type[Tenant], child_key: str, *, limit: int, description: str) -> Any:
-    """The last point of each metric of this row."""
+def latest(
+    ref: Any,
+    table: type[Tenant],
+    child_key: str,
+    *,
+    limit: int,
+    description: str,
+    series: tuple[str, ...] = ("phase", "name"),
+    place: str = "step",
+) -> Any:
+    """The last point of each metric of this row: `series` tells metrics apart, `place` orders the points of one."""
 
     def load(loaders: Loaders, _: Mapping[str, Any]) -> DataLoader[Any, Any]:
-        return loaders.latest(table, child_key, limit)
+        return loaders.latest(table, child_key, limit, series, place)
 
     async def resolve(root: Any, info: Info) -> Any:
         return await load(info.context.loaders, {}).load(root.id)

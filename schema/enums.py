@@ -72,6 +72,7 @@ _describe(
     USED="A run read a dataset version.",
     PRODUCED="A run made a version.",
     DERIVED="A version was made from another one.",
+    DEPLOYED="A deployment is to run a version.",
 )
 _describe(
     codes.DatasetRole,
@@ -110,6 +111,29 @@ _describe(
     COMPLETED="The parts were joined; their URLs are dead.",
     ABORTED="Given up by its client.",
     EXPIRED="Not completed in time.",
+)
+_describe(
+    codes.DesiredState,
+    "What people want a deployment to do.",
+    RUNNING="Answer requests with its version.",
+    STOPPED="Answer none. Its share of the traffic is free for others.",
+)
+_describe(
+    codes.ObservedState,
+    "What an agent last saw a deployment do.",
+    UNKNOWN="No agent has said anything yet, or it could not tell.",
+    PENDING="It is being started or changed.",
+    RUNNING="It answers requests.",
+    FAILED="It cannot do what is wanted.",
+    STOPPED="It answers none.",
+)
+_describe(
+    codes.Health,
+    "How well a deployment does its work.",
+    UNKNOWN="Nobody has said.",
+    HEALTHY="As it should.",
+    DEGRADED="It works, but worse than it should.",
+    UNHEALTHY="It does not do its work.",
 )
 _describe(
     Direction,

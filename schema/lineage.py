@@ -33,7 +33,7 @@ def _walk(direction: Direction, description: str) -> Any:
 
 @strawberry.interface(description="A thing that takes part in the lineage.")
 class LineageNode(RowNode):
-    """Dataset versions, runs and versions."""
+    """Dataset versions, runs, versions and deployments."""
 
     created_at: datetime = strawberry.field(description="When it was registered.")
     upstream = _walk(Direction.UPSTREAM, "What it came from, nearest first.")

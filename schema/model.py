@@ -13,7 +13,7 @@ from schema.edges import all_of, many, one, read
 from schema.lookups import by
 from schema.mutations import change
 from schema.node import RowNode
-from schema.refs import AliasRef, PrincipalRef, ProjectRef, VersionRef
+from schema.refs import AliasRef, DeploymentRef, PrincipalRef, ProjectRef, VersionRef
 from schema.values import DELETED_AT, tags
 
 
@@ -37,6 +37,7 @@ class Model(RowNode):
     versions = many(
         VersionRef, tables.Version, "model_id", order=Order("number"), description="Its versions, highest number first."
     )
+    deployments = many(DeploymentRef, tables.Deployment, "model_id", description="Where it is to run, newest first.")
 
 
 async def _frameworks(info: Info) -> list[str]:

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from schema.alias import Alias
     from schema.artifact import Artifact, Upload
     from schema.dataset import Dataset, DatasetVersion
+    from schema.deployment import Deployment, DeploymentChange, DeploymentMetric, DeploymentReport, Environment
     from schema.experiment import Experiment
     from schema.model import Model
     from schema.organisation import Organisation, Principal, Project, Team
@@ -19,6 +20,11 @@ ArtifactRef = Annotated["Artifact", lazy("schema.artifact")]
 UploadRef = Annotated["Upload", lazy("schema.artifact")]
 DatasetRef = Annotated["Dataset", lazy("schema.dataset")]
 DatasetVersionRef = Annotated["DatasetVersion", lazy("schema.dataset")]
+DeploymentRef = Annotated["Deployment", lazy("schema.deployment")]
+DeploymentChangeRef = Annotated["DeploymentChange", lazy("schema.deployment")]
+DeploymentMetricRef = Annotated["DeploymentMetric", lazy("schema.deployment")]
+DeploymentReportRef = Annotated["DeploymentReport", lazy("schema.deployment")]
+EnvironmentRef = Annotated["Environment", lazy("schema.deployment")]
 ExperimentRef = Annotated["Experiment", lazy("schema.experiment")]
 ModelRef = Annotated["Model", lazy("schema.model")]
 OrganisationRef = Annotated["Organisation", lazy("schema.organisation")]

@@ -17,6 +17,15 @@ from resolvers.paging import MAX_PAGE
 from schema.alias import Alias, AliasMutation
 from schema.artifact import Artifact, ArtifactMutation, Upload
 from schema.dataset import Dataset, DatasetMutation, DatasetQuery, DatasetVersion
+from schema.deployment import (
+    Deployment,
+    DeploymentChange,
+    DeploymentMetric,
+    DeploymentMutation,
+    DeploymentQuery,
+    DeploymentReport,
+    Environment,
+)
 from schema.edges import read
 from schema.experiment import Experiment, ExperimentMutation, ExperimentQuery
 from schema.lineage import LineageNode
@@ -27,8 +36,8 @@ from schema.run import Run, RunMutation, RunQuery
 from schema.version import Version, VersionMutation
 
 NODE_TYPES: Final[tuple[type[RowNode], ...]] = (
-    Alias, Artifact, Dataset, DatasetVersion, Experiment, Model, Organisation, Principal, Project, Run, Team, Upload,
-    Version,
+    Alias, Artifact, Dataset, DatasetVersion, Deployment, DeploymentChange, DeploymentMetric, DeploymentReport,
+    Environment, Experiment, Model, Organisation, Principal, Project, Run, Team, Upload, Version,
 )  # fmt: skip
 NODE_TABLES: Final[dict[str, type[Row]]] = {node.__name__: node.table for node in NODE_TYPES}
 
@@ -69,14 +78,14 @@ class NodeQuery:
 
 # The fields of the last base come first in the graph.
 @strawberry.type(description="Everything that can be read. A whole query sees one moment of the registry.")
-class Query(RunQuery, ExperimentQuery, DatasetQuery, ModelQuery, OrganisationQuery, NodeQuery):
+class Query(DeploymentQuery, RunQuery, ExperimentQuery, DatasetQuery, ModelQuery, OrganisationQuery, NodeQuery):
     """The reads."""
 
 
 @strawberry.type(description="Everything that can be changed. Each change is one transaction and makes its events.")
 class Mutation(
-    ArtifactMutation, AliasMutation, VersionMutation, RunMutation, ExperimentMutation, DatasetMutation, ModelMutation,
-    OrganisationMutation,
+    DeploymentMutation, ArtifactMutation, AliasMutation, VersionMutation, RunMutation, ExperimentMutation,
+    DatasetMutation, ModelMutation, OrganisationMutation,
 ):  # fmt: skip
     """The changes."""
 

@@ -12,7 +12,7 @@ from schema.edges import latest, many, one
 from schema.history import history
 from schema.lineage import LineageNode
 from schema.mutations import change
-from schema.refs import AliasRef, ArtifactRef, ModelRef, PrincipalRef, RunRef, VersionRef
+from schema.refs import AliasRef, ArtifactRef, DeploymentRef, ModelRef, PrincipalRef, RunRef, VersionRef
 from schema.values import DELETED_AT, Metric, parameters, tags
 
 
@@ -42,6 +42,9 @@ class Version(LineageNode):
         VersionRef, tables.Version, "base_version_id", description="Versions made from it, newest first."
     )
     aliases = many(AliasRef, tables.Alias, "version_id", description="Aliases that point at it, newest first.")
+    deployments = many(
+        DeploymentRef, tables.Deployment, "version_id", description="Deployments that are to run it, newest first."
+    )
     artifacts = many(ArtifactRef, tables.Artifact, "version_id", description="Its files, newest first.")
     created_at: datetime = strawberry.field(description="When it was registered.")
     deleted_at: datetime | None = strawberry.field(description=DELETED_AT)

@@ -120,6 +120,17 @@ class Tenant:
         values = {"dataset": dataset, "digest": f"sha256:{uuid4().hex}", **given}
         return await self.client.make("createDatasetVersion", "datasetVersion", **values)
 
+    async def environment(self, **given: Any) -> str:
+        """The id of a new environment."""
+        return await self.client.make("createEnvironment", "environment", **{"name": self.name("place"), **given})
+
+    async def deployment(self, **given: Any) -> str:
+        """The id of a new deployment."""
+        values = {"name": self.name("serving"), **given}
+        values["environment"] = given.get("environment") or await self.environment()
+        values["version"] = given.get("version") or await self.version()
+        return await self.client.make("createDeployment", "deployment", **values)
+
 
 def uuid_of(gid: str) -> UUID:
     """The row id behind a global id."""

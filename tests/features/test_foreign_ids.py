@@ -16,6 +16,8 @@ EVERYTHING = """{
     models { totalCount nodes { id name description tags { key value } versions { totalCount nodes { id label } } } }
     experiments { totalCount nodes { id name description } }
     runs { totalCount nodes { id name parameters { name value } tags { key } } }
+    environments { totalCount nodes { id name description } }
+    deployments { totalCount nodes { id name endpoint revision trafficPercent changes { nodes { reason } } } }
     datasets { totalCount nodes { id name versions { totalCount nodes { id digest source } } } } }"""
 
 
@@ -35,7 +37,10 @@ async def full_neighbour(neighbour: Tenant) -> list[str]:
     team = await neighbour.client.make("createTeam", "team", name=SECRET)
     project = await neighbour.client.make("createProject", "project", team=team, name=SECRET, description=SECRET)
     alias = await neighbour.client.make("setAlias", "alias", version=version, name=SECRET)
-    return [data, run, model, version, team, project, experiment, alias]
+    place = await neighbour.client.make("createEnvironment", "environment", name=SECRET, description=SECRET)
+    named = {"name": SECRET, "endpoint": SECRET, "reason": SECRET}
+    serving = await neighbour.deployment(environment=place, version=version, **named)
+    return [data, run, model, version, team, project, experiment, alias, place, serving]
 
 
 def untouched(answer: Any, *, foreign: list[str]) -> bool:
@@ -85,6 +90,8 @@ async def test_no_mutation_of_a_stranger_changes_a_neighbour(tenant: Tenant, nei
                 "Team": before["teams"]["nodes"][0]["id"],
                 "Project": before["projects"]["nodes"][0]["id"],
                 "Dataset": before["datasets"]["nodes"][0]["id"],
+                "Environment": before["environments"]["nodes"][0]["id"],
+                "Deployment": before["deployments"]["nodes"][0]["id"],
                 "Version": before["models"]["nodes"][0]["versions"]["nodes"][0]["id"],
             }[reference_fields(mutation)[name]]
             await tenant.client.change(mutation, "replayed", **{**await valid_input(tenant, mutation), name: theirs})

@@ -21,7 +21,7 @@ from tests.tenant import Client, Tenant, found_tenant, join
 
 SCHEMA = build_schema()
 # What is no edge of rows: values inside the row, walks, and URLs that are signed when they are asked for.
-COMPUTED = {"tags", "parameters", "upstream", "downstream", "download", "parts"}
+COMPUTED = {"tags", "parameters", "upstream", "downstream", "download", "parts", "in_sync"}
 EDGES = [
     (node, field)
     for node in NODE_TYPES
@@ -91,6 +91,9 @@ async def full(database: Database, http: httpx2.AsyncClient) -> Tenant:
         await tenant.client.make("logMetrics", "run", run=own_run, metrics=[point])
         version = await tenant.version(run=own_run, baseVersion=base, metrics=[point])
         await tenant.client.make("setAlias", "alias", version=version, name=tenant.name())
+        deployment = await tenant.deployment(version=version)
+        seen = {"observedState": "RUNNING", "version": version, "metrics": [{"name": "load", "value": 0.5}]}
+        await tenant.client.make("reportDeployment", "deployment", deployment=deployment, **seen)
         for owner in ({"version": version}, {"run": run}):
             given = await valid_input(tenant, "createUpload")
             given.pop("version")
@@ -137,7 +140,7 @@ async def test_an_edge_takes_one_statement_for_any_number_of_parents(
             assert len(await statements_of(full.client, statements, counted, gids)) == 4
 
 
-@pytest.mark.parametrize("name", ["teams", "projects", "models", "runs", "datasets"])
+@pytest.mark.parametrize("name", ["teams", "projects", "models", "runs", "datasets", "environments", "deployments"])
 async def test_a_list_of_the_organisation_takes_one_statement(full: Tenant, statements: list[str], name: str) -> None:
     sent = await statements_of(full.client, statements, f"{{ {name} {{ nodes {{ id }} }} }}", [])
     assert len(sent) == 2

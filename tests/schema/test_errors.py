@@ -8,6 +8,7 @@ from uuid import uuid4
 import pytest
 from graphql import GraphQLObjectType, GraphQLUnionType
 
+from db.base import utc_now
 from registry import errors
 from schema.errors import ERROR_TYPES, as_data
 from tests.schema.valid_inputs import MUTATIONS, SCHEMA, reference_fields, refusal_of, title, unknown, valid_input
@@ -49,6 +50,35 @@ async def _experiment_name_taken(tenant: Tenant, _: str) -> Given:
     return {"experiment": made, "name": first}
 
 
+async def _environment_name_taken(tenant: Tenant, _: str) -> Given:
+    other = tenant.name()
+    await tenant.environment(name=other)
+    return {"environment": await tenant.environment(), "name": other}
+
+
+async def _too_much_traffic(tenant: Tenant, mutation: str) -> Given:
+    given = await valid_input(tenant, mutation)
+    model = await tenant.client(
+        "query($id: ID!) { node(id: $id) { ... on Version { model { id } } } }", id=given["version"]
+    )
+    other = await tenant.version(model["node"]["model"]["id"])
+    await tenant.deployment(environment=given["environment"], version=other, trafficPercent=60.0)
+    return given | {"trafficPercent": 40.01}
+
+
+async def _too_many_shares(tenant: Tenant, mutation: str) -> Given:
+    given = await valid_input(tenant, mutation)
+    other = await tenant.version(given["model"])
+    await tenant.deployment(environment=given["environment"], version=other, trafficPercent=60.0)
+    return given
+
+
+async def _told_otherwise(tenant: Tenant, mutation: str) -> Given:
+    given = await valid_input(tenant, mutation) | {"observedAt": utc_now().isoformat()}
+    await tenant.client.change(mutation, "replayed", **given)
+    return given | {"health": "UNHEALTHY"}
+
+
 async def _ended_run(tenant: Tenant, mutation: str) -> Given:
     given = await valid_input(tenant, mutation)
     await tenant.client.change("finishRun", "replayed", run=given["run"], status="FAILED")
@@ -85,24 +115,27 @@ async def _reused_key(tenant: Tenant, mutation: str) -> Given:
     return given | key
 
 
+PARENTLESS = ("createTeam", "createEnvironment")
 BAD_METRIC = [{"name": "loss", "phase": "TEST", "value": 1.0, "step": "-1"}]
 CASES: dict[tuple[str, str], Callable[[Tenant, str], Awaitable[Given]]] = {
     **{(name, "IdempotencyKeyReusedError"): _reused_key for name in MUTATIONS},
-    **{(name, "NotFoundError"): _unknown_reference for name in MUTATIONS if name != "createTeam"},
+    **{(name, "NotFoundError"): _unknown_reference for name in MUTATIONS if name not in PARENTLESS},
     **{
         (name, "NameTakenError"): _taken
         for name in (
             "createTeam", "createProject", "createModel", "createDataset", "createExperiment", "createVersion",
-            "createUpload", "createExternalArtifact",
+            "createUpload", "createExternalArtifact", "createEnvironment", "createDeployment",
         )
     },
     ("updateModel", "NameTakenError"): _model_name_taken,
     ("updateExperiment", "NameTakenError"): _experiment_name_taken,
+    ("updateEnvironment", "NameTakenError"): _environment_name_taken,
     **{
         (name, "InvalidValueError"): _with(name=LONG)
         for name in (
             "createTeam", "createProject", "createModel", "updateModel", "createDataset", "createExperiment",
-            "updateExperiment", "createRun", "setAlias", "removeAlias",
+            "updateExperiment", "createRun", "setAlias", "removeAlias", "createEnvironment", "updateEnvironment",
+            "createDeployment",
         )
     },
     ("createDatasetVersion", "InvalidValueError"): _with(digest="unknown"),
@@ -124,6 +157,13 @@ CASES: dict[tuple[str, str], Callable[[Tenant, str], Awaitable[Given]]] = {
     ("completeUpload", "ConflictError"): _external,
     ("abortUpload", "ConflictError"): _external,
     ("setAlias", "ConflictError"): _with(expectedRevision=7),
+    ("updateDeployment", "InvalidValueError"): _with(trafficPercent=101.0),
+    ("shiftTraffic", "InvalidValueError"): _with(shares=[]),
+    ("reportDeployment", "InvalidValueError"): _with(observedAt="1970-01-01T00:00:00Z"),
+    ("createDeployment", "ConflictError"): _too_much_traffic,
+    ("updateDeployment", "ConflictError"): _with(expectedRevision=7),
+    ("shiftTraffic", "ConflictError"): _too_many_shares,
+    ("reportDeployment", "ConflictError"): _told_otherwise,
     ("createUpload", "TooLargeError"): _with(sizeBytes=str(2**40)),
     ("completeUpload", "UploadIncompleteError"): _with(),
 }  # fmt: skip

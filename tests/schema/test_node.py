@@ -27,6 +27,13 @@ async def one_of_each(tenant: Tenant) -> dict[str, str]:
     data = await tenant.dataset_version()
     dataset = (await tenant.client("{ datasets { nodes { id } } }"))["datasets"]["nodes"][0]["id"]
     model = answer["node"]["model"]
+    deployment = await tenant.deployment(version=version)
+    seen = {"observedState": "RUNNING", "metrics": [{"name": "latency_s", "value": 0.1}]}
+    edges = "environment { id } changes { nodes { id } } reports { nodes { id } } metrics { id }"
+    reported = await tenant.client.change(
+        "reportDeployment", f"deployment {{ {edges} }}", deployment=deployment, **seen
+    )
+    deployed = reported["deployment"]
     return {
         "Version": version,
         "Model": model["id"],
@@ -39,6 +46,11 @@ async def one_of_each(tenant: Tenant) -> dict[str, str]:
         "DatasetVersion": data,
         "Artifact": upload["artifact"]["id"],
         "Upload": upload["artifact"]["upload"]["id"],
+        "Environment": deployed["environment"]["id"],
+        "Deployment": deployment,
+        "DeploymentChange": deployed["changes"]["nodes"][0]["id"],
+        "DeploymentReport": deployed["reports"]["nodes"][0]["id"],
+        "DeploymentMetric": deployed["metrics"][0]["id"],
         "Principal": answer["viewer"]["id"],
         "Organisation": answer["organisation"]["id"],
     }
@@ -72,7 +84,7 @@ async def test_the_lineage_node_is_there_for_what_takes_part_in_the_lineage(tena
     query = "query($id: ID!) { lineageNode(id: $id) { __typename id createdAt upstream { truncated } } }"
     for kind, gid in things.items():
         found = (await tenant.client(query, id=gid))["lineageNode"]
-        assert (found is not None) == (kind in ("DatasetVersion", "Run", "Version")), kind
+        assert (found is not None) == (kind in ("DatasetVersion", "Run", "Version", "Deployment")), kind
 
 
 async def test_a_model_is_found_by_its_id_or_by_its_project_and_name(tenant: Tenant) -> None:

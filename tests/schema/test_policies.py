@@ -101,6 +101,7 @@ ARGUMENTS = {
     "lineageNode": '(id: "{team}")',
     "model": '(by: {{id: "{model}"}})',
     "experiment": '(by: {{name: {{project: "{project}", name: "any"}}}})',
+    "environment": '(by: {{name: "none"}})',
     "dataset": '(by: {{name: {{project: "{project}", name: "data"}}}})',
 }
 

@@ -24,6 +24,10 @@ _ROWS = {
     "removeAlias": "model",
     "logVersionMetrics": "version",
     "updateModel": "model",
+    "updateEnvironment": "environment",
+    "updateDeployment": "deployment",
+    "reportDeployment": "deployment",
+    "shiftTraffic": "environment",
     "createUpload": "artifact",
     "completeUpload": "artifact",
     "abortUpload": "artifact",
@@ -78,6 +82,12 @@ async def valid_input(tenant: Tenant, mutation: str) -> dict[str, Any]:
         "logVersionMetrics": lambda: {"metrics": [point]},
         "setAlias": lambda: {"name": tenant.name()},
         "removeAlias": partial(_aliased, tenant),
+        "createEnvironment": lambda: {"name": tenant.name()},
+        "updateEnvironment": lambda: {"name": tenant.name()},
+        "createDeployment": lambda: {"name": tenant.name()},
+        "updateDeployment": partial(_deployed, tenant),
+        "reportDeployment": partial(_reported, tenant),
+        "shiftTraffic": partial(_shared, tenant),
         "createUpload": lambda: {"path": tenant.name(), "kind": "MODEL", "sha256": uuid4().hex * 2, "sizeBytes": "9"},
         "completeUpload": dict,
         "abortUpload": dict,
@@ -98,6 +108,25 @@ async def _aliased(tenant: Tenant) -> dict[str, Any]:
     return {"model": model, "name": name}
 
 
+async def _deployed(tenant: Tenant) -> dict[str, Any]:
+    model = await tenant.model()
+    deployment = await tenant.deployment(version=await tenant.version(model))
+    return {"deployment": deployment, "version": await tenant.version(model), "trafficPercent": 50.0}
+
+
+async def _reported(tenant: Tenant) -> dict[str, Any]:
+    version = await tenant.version()
+    deployment = await tenant.deployment(version=version)
+    return {"deployment": deployment, "version": version, "observedState": "RUNNING"}
+
+
+async def _shared(tenant: Tenant) -> dict[str, Any]:
+    model, environment = await tenant.model(), await tenant.environment()
+    deployment = await tenant.deployment(version=await tenant.version(model), environment=environment)
+    share = {"deployment": deployment, "trafficPercent": 50.0}
+    return {"model": model, "environment": environment, "shares": [share]}
+
+
 async def refusal_of(client: Client, mutation: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """The one error of a mutation that was refused, whatever its input's fields are called."""
     row = row_of(mutation)
@@ -115,6 +144,8 @@ async def _made(tenant: Tenant, kind: str) -> str:
         return await tenant.version()
     if kind == "Run":
         return await tenant.run()
+    if kind == "Deployment":
+        return await tenant.deployment()
     mutation = "createUpload" if kind == "Artifact" else f"create{kind}"
     row = row_of(mutation)
     payload = await tenant.client.change(mutation, f"{row} {{ id }}", **await valid_input(tenant, mutation))
