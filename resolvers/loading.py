@@ -9,14 +9,14 @@ from typing import Any, TypeAlias
 from uuid import UUID
 
 from aiodataloader import DataLoader
-from sqlalchemy import ARRAY, ColumnElement, Integer, Select, Uuid, any_, bindparam, func, literal, select, true, tuple_
+from sqlalchemy import ARRAY, Integer, Select, Uuid, any_, bindparam, func, literal, select, true, tuple_
 
-from db.base import Deletable, Row, Tenant, columns
+from db.base import Row, Tenant, columns
 from db.session import Snapshot
 from registry import lineage
 from resolvers.paging import Order, Page, PageArgs, decode_cursor
 from resolvers.records import record_of
-from resolvers.shapes import Reading, Shape
+from resolvers.shapes import Reading, Shape, column_of as _column, live as _live, own as _own
 
 Batch: TypeAlias = Callable[[list[Any]], Coroutine[Any, Any, list[Any]]]
 Statement: TypeAlias = Select[*tuple[Any, ...]]
@@ -129,21 +129,6 @@ class Loaders:
         if loader is None:
             loader = self._made[key] = DataLoader(batch)
         return loader
-
-
-def _column(table: type[Tenant], name: str) -> ColumnElement[Any]:
-    return next(column for column in columns(table) if column.name == name)
-
-
-def _own(table: type[Tenant]) -> ColumnElement[bool]:
-    """Every statement names the organisation itself; row-level security is the net under it."""
-    return _column(table, "org_id") == bindparam("org_id")
-
-
-def _live(table: type[Tenant]) -> ColumnElement[bool]:
-    """What lists and counts hold: the rows of the organisation that are not deleted."""
-    own = _own(table)
-    return own & _column(table, "deleted_at").is_(None) if issubclass(table, Deletable) else own
 
 
 @cache

@@ -6,8 +6,9 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from aiodataloader import DataLoader
-from sqlalchemy import Row as ResultRow
+from sqlalchemy import ColumnElement, Row as ResultRow, bindparam
 
+from db.base import Deletable, Tenant, columns
 from db.session import Snapshot
 
 
@@ -48,3 +49,18 @@ class Asked:
     async def load_many(self, keys: list[Any]) -> list[Any]:
         """The answers for many parents, in their order."""
         return list(await self.loader.load_many([self.question(key) for key in keys]))
+
+
+def column_of(table: type[Tenant], name: str) -> ColumnElement[Any]:
+    """The column of a table with this name."""
+    return next(column for column in columns(table) if column.name == name)
+
+
+def own(table: type[Tenant]) -> ColumnElement[bool]:
+    """Every statement names the organisation itself; row-level security is the net under it."""
+    return column_of(table, "org_id") == bindparam("org_id")
+
+
+def live(table: type[Tenant]) -> ColumnElement[bool]:
+    """What lists and counts hold: the rows of the organisation that are not deleted."""
+    return own(table) & column_of(table, "deleted_at").is_(None) if issubclass(table, Deletable) else own(table)

@@ -7,6 +7,7 @@ from strawberry.types.enum import StrawberryEnumDefinition
 
 from db import codes
 from registry.lineage import Direction
+from resolvers.rankings import RankingDirection
 
 
 def _describe(enum: type[Enum], description: str, **members: str) -> None:
@@ -140,4 +141,10 @@ _describe(
     "Which way to follow the lineage.",
     UPSTREAM="Towards what was used.",
     DOWNSTREAM="Towards what came of it.",
+)
+_describe(
+    RankingDirection,
+    "Which values of a metric are better.",
+    MAXIMISE="Greater ones, as of an accuracy.",
+    MINIMISE="Smaller ones, as of a loss.",
 )

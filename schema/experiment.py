@@ -11,6 +11,7 @@ from schema.edges import all_of, many, one, read
 from schema.lookups import by
 from schema.mutations import change
 from schema.node import RowNode
+from schema.ranking import RUNS, BestRun, RunRanking, best, ranking
 from schema.refs import PrincipalRef, ProjectRef, RunRef
 from schema.values import DELETED_AT, tags
 
@@ -31,6 +32,8 @@ class Experiment(RowNode):
     project = one(ProjectRef, tables.Project, "project_id", required=True, description="Where it lives.")
     created_by = one(PrincipalRef, tables.Principal, "created_by", description="Who registered it.")
     runs = many(RunRef, tables.Run, "experiment_id", description="Its runs, newest first.")
+    best_run = best(BestRun, RUNS, description="Its best run by a metric.")
+    best_runs = ranking(RunRanking, RUNS, description="Its runs by a metric, best first.")
 
 
 @strawberry.type

@@ -13,6 +13,7 @@ from schema.edges import all_of, many, one, read
 from schema.lookups import by
 from schema.mutations import change
 from schema.node import RowNode
+from schema.ranking import VERSIONS, BestVersion, VersionRanking, best, ranking
 from schema.refs import AliasRef, DeploymentRef, PrincipalRef, ProjectRef, VersionRef
 from schema.values import DELETED_AT, tags
 
@@ -38,6 +39,8 @@ class Model(RowNode):
         VersionRef, tables.Version, "model_id", order=Order("number"), description="Its versions, highest number first."
     )
     deployments = many(DeploymentRef, tables.Deployment, "model_id", description="Where it is to run, newest first.")
+    best_version = best(BestVersion, VERSIONS, description="Its best version by a metric.")
+    best_versions = ranking(VersionRanking, VERSIONS, description="Its versions by a metric, best first.")
 
 
 async def _frameworks(info: Info) -> list[str]:

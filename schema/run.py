@@ -12,6 +12,7 @@ from schema.edges import all_of, latest, many, one
 from schema.history import history
 from schema.lineage import LineageNode
 from schema.mutations import change
+from schema.ranking import TRIALS, BestRun, RunRanking, best, ranking
 from schema.refs import ArtifactRef, ExperimentRef, PrincipalRef, ProjectRef, RunRef, VersionRef
 from schema.values import DELETED_AT, Metric, parameters, tags
 
@@ -37,6 +38,8 @@ class Run(LineageNode):
     experiment = one(ExperimentRef, tables.Experiment, "experiment_id", description="The experiment it is part of.")
     parent_run = one(RunRef, tables.Run, "parent_run_id", description="The run that began it.")
     child_runs = many(RunRef, tables.Run, "parent_run_id", description="Runs it began, such as trials, newest first.")
+    best_trial = best(BestRun, TRIALS, description="The best of the runs it began, by a metric.")
+    best_trials = ranking(RunRanking, TRIALS, description="The runs it began by a metric, best first.")
     created_by = one(PrincipalRef, tables.Principal, "created_by", description="Who started it.")
     metrics = latest(
         Metric, tables.RunMetric, "run_id", limit=100,

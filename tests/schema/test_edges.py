@@ -32,7 +32,11 @@ every_edge = pytest.mark.parametrize(
     ("node", "field"), EDGES, ids=[f"{node.__name__}.{field.python_name}" for node, field in EDGES]
 )
 # What an edge has to be told.
-ARGUMENTS = {"metricHistory": '(name: "loss", phase: TRAINING)'}
+BY_LOSS = '(metric: "loss", phase: TRAINING, direction: MINIMISE)'
+ARGUMENTS = {
+    "metricHistory": '(name: "loss", phase: TRAINING)',
+    **{f"best{of}": BY_LOSS for of in ("Run", "Runs", "Trial", "Trials", "Version", "Versions")},
+}
 PARENTS = 4
 
 
@@ -50,7 +54,7 @@ def graph_name(field: Any) -> str:
 def is_connection(field: Any) -> bool:
     """Whether the edge is a page; otherwise it is a row or a plain list."""
     return not isinstance(field.type, StrawberryOptional | StrawberryList) and any(
-        argument.python_name == "first" for argument in field.arguments
+        argument.python_name == "after" for argument in field.arguments
     )
 
 

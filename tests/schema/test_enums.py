@@ -13,6 +13,7 @@ from db.base import code
 from db.session import Database
 from db.tables import Run
 from registry.lineage import Direction
+from resolvers.rankings import RankingDirection
 from schema import enums
 from schema.build import build_schema
 from tests.tenant import GraphQLFailed, Tenant, uuid_of
@@ -25,7 +26,7 @@ SHOWN = {
 }
 CODES: dict[str, type[StrEnum]] = {
     name: found
-    for name, found in [*vars(codes).items(), ("Direction", Direction)]
+    for name, found in [*vars(codes).items(), ("Direction", Direction), ("RankingDirection", RankingDirection)]
     if isinstance(found, type) and issubclass(found, StrEnum) and found is not StrEnum
 }
 
