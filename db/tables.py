@@ -32,6 +32,7 @@ from db.codes import (
     ScopeKind,
     SpecialValue,
     Stage,
+    TaskType,
     UploadState,
 )
 
@@ -113,12 +114,54 @@ class RoleBinding(Row, table=True):
     scope_id: UUID
 
 
+class Content(Row):
+    """Facts that many things share and nobody changes: one row for each digest in an organisation."""
+
+    digest: str
+
+
+class Signature(Content, table=True):
+    """What versions take and give."""
+
+    __tablename__ = "signature"
+    __table_args__ = (UniqueConstraint("org_id", "digest"),)
+
+    inputs: list[dict[str, Any]] = Field(sa_type=Json)
+    outputs: list[dict[str, Any]] = Field(sa_type=Json)
+    parameters: list[dict[str, Any]] = Field(sa_type=Json)
+    features: list[dict[str, Any]] = Field(sa_type=Json)
+
+
+class Runtime(Content, table=True):
+    """What runs and versions were made with. `packages` are versions by name."""
+
+    __tablename__ = "runtime"
+    __table_args__ = (UniqueConstraint("org_id", "digest"),)
+
+    python_version: str | None = None
+    packages: dict[str, str] = Field(sa_type=Json)
+    image: str | None = None
+    repository: str | None = None
+    commit: str | None = None
+    hardware: dict[str, Any] | None = Field(default=None, sa_type=Json)
+
+
+class DatasetSchema(Content, table=True):
+    """Which columns dataset versions have."""
+
+    __tablename__ = "dataset_schema"
+    __table_args__ = (UniqueConstraint("org_id", "digest"),)
+
+    columns: list[dict[str, Any]] = Field(sa_type=Json)
+
+
 class Model(Deletable, table=True):
     """A named line of versions."""
 
     __tablename__ = "model"
     __table_args__ = (
         within("project_id", "project"),
+        within("owner_id", "principal"),
         within("created_by", "principal"),
         unique_while_live("model", "project_id", "name"),
         Index(None, "org_id", "project_id", "id"),
@@ -127,9 +170,11 @@ class Model(Deletable, table=True):
     project_id: UUID
     name: str = Field(sa_type=Name)
     framework: str
+    task: TaskType | None = Field(default=None, sa_type=code(TaskType))
     description: str | None = None
     tags: dict[str, str] = Field(default_factory=dict, sa_type=Json)
     version_count: int = Field(default=0, sa_column_kwargs={"info": {"derived": True}})
+    owner_id: UUID | None = None
     created_by: UUID
     updated_at: datetime = Field(default_factory=utc_now, sa_type=Time, sa_column_kwargs={"info": {"derived": True}})
 
@@ -148,7 +193,9 @@ class Dataset(Deletable, table=True):
     project_id: UUID
     name: str = Field(sa_type=Name)
     description: str | None = None
+    tags: dict[str, str] = Field(default_factory=dict, sa_type=Json)
     created_by: UUID
+    updated_at: datetime = Field(default_factory=utc_now, sa_type=Time, sa_column_kwargs={"info": {"derived": True}})
 
 
 class DatasetVersion(Deletable, table=True):
@@ -157,16 +204,35 @@ class DatasetVersion(Deletable, table=True):
     __tablename__ = "dataset_version"
     __table_args__ = (
         within("dataset_id", "dataset"),
+        within("schema_id", "dataset_schema"),
         within("created_by", "principal"),
         unique_while_live("dataset_version", "dataset_id", "digest"),
         Index(None, "org_id", "dataset_id", "id"),
+        Index(None, "org_id", "schema_id", "id"),
     )
 
     dataset_id: UUID
     digest: str
+    description: str | None = None
     source: str | None = None
     row_count: int | None = Field(default=None, sa_type=BigInteger)
+    schema_id: UUID | None = None
+    tags: dict[str, str] = Field(default_factory=dict, sa_type=Json)
     created_by: UUID
+
+
+class DatasetProfile(Row, table=True):
+    """What was counted in a dataset version, column by column."""
+
+    __tablename__ = "dataset_profile"
+    __table_args__ = (
+        within("dataset_version_id", "dataset_version"),
+        UniqueConstraint("org_id", "dataset_version_id"),
+    )
+
+    dataset_version_id: UUID
+    row_count: int | None = Field(default=None, sa_type=BigInteger)
+    columns: list[dict[str, Any]] = Field(sa_type=Json)
 
 
 class Experiment(Deletable, table=True):
@@ -196,10 +262,12 @@ class Run(Deletable, table=True):
         within("project_id", "project"),
         within("experiment_id", "experiment"),
         within("parent_run_id", "run"),
+        within("runtime_id", "runtime"),
         within("created_by", "principal"),
         Index(None, "org_id", "project_id", "id"),
         Index(None, "org_id", "experiment_id", "id"),
         Index(None, "org_id", "parent_run_id", "id"),
+        Index(None, "org_id", "runtime_id", "id"),
     )
 
     project_id: UUID
@@ -213,6 +281,7 @@ class Run(Deletable, table=True):
     heartbeat_at: datetime = Field(default_factory=utc_now, sa_type=Time, sa_column_kwargs={"info": {"derived": True}})
     heartbeat_timeout_s: int | None = None
     tags: dict[str, str] = Field(default_factory=dict, sa_type=Json)
+    runtime_id: UUID | None = None
     created_by: UUID
 
 
@@ -224,12 +293,16 @@ class Version(Deletable, table=True):
         within("model_id", "model"),
         within("run_id", "run"),
         within("base_version_id", "version"),
+        within("signature_id", "signature"),
+        within("runtime_id", "runtime"),
         within("created_by", "principal"),
         UniqueConstraint("org_id", "model_id", "id"),
         UniqueConstraint("org_id", "model_id", "number"),
         UniqueConstraint("org_id", "model_id", "label"),
         Index(None, "org_id", "run_id", "id"),
         Index(None, "org_id", "base_version_id", "id"),
+        Index(None, "org_id", "signature_id", "id"),
+        Index(None, "org_id", "runtime_id", "id"),
     )
 
     model_id: UUID
@@ -239,6 +312,8 @@ class Version(Deletable, table=True):
     stage: Stage = Field(default=Stage.DEVELOPMENT, sa_type=code(Stage))
     run_id: UUID | None = None
     base_version_id: UUID | None = None
+    signature_id: UUID | None = None
+    runtime_id: UUID | None = None
     parameters: dict[str, Any] = Field(default_factory=dict, sa_type=Json)
     tags: dict[str, str] = Field(default_factory=dict, sa_type=Json)
     created_by: UUID

@@ -64,6 +64,7 @@ RunId = Annotated[UUID, Of("Run")]
 ExperimentId = Annotated[UUID, Of("Experiment")]
 DatasetId = Annotated[UUID, Of("Dataset")]
 DatasetVersionId = Annotated[UUID, Of("DatasetVersion")]
+PrincipalId = Annotated[UUID, Of("Principal")]
 ArtifactId = Annotated[UUID, Of("Artifact")]
 EnvironmentId = Annotated[UUID, Of("Environment")]
 DeploymentId = Annotated[UUID, Of("Deployment")]
@@ -225,11 +226,12 @@ def parameters(values: Sequence[Parameter], path: Sequence[str] = ("parameters",
         key = name(parameter.name, (*here, "name"))
         if key in found:
             raise InvalidValue(f"The name {key!r} stands here twice.", (*here, "name"))
-        found[key] = _parameter_value(parameter.value, (*here, "value"))
+        found[key] = parameter_value(parameter.value, (*here, "value"))
     return found
 
 
-def _parameter_value(value: object, path: Sequence[str]) -> object:
+def parameter_value(value: object, path: Sequence[str]) -> object:
+    """The value of a parameter as it is stored. Raises: InvalidValue."""
     if isinstance(value, str):
         return text(value, path, max_length=MAX_PARAMETER_TEXT)
     if isinstance(value, bool) or (isinstance(value, int) and abs(value) <= MAX_STEP):

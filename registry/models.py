@@ -6,8 +6,9 @@ from typing import Annotated
 from typing_extensions import Doc
 
 from db.base import unique_key
+from db.codes import TaskType
 from db.session import Change
-from db.tables import Model, Project
+from db.tables import Model, Principal, Project
 from registry import inputs
 from registry.access import Action, Actor, require
 from registry.changes import add, alter, find
@@ -24,8 +25,10 @@ async def create(
     project_id: Annotated[inputs.ProjectId, Doc("Where it lives.")],
     name: Annotated[str, Doc(f"Unique in the project; 1 to {inputs.MAX_NAME} characters.")],
     framework: Annotated[str, Doc("What it is made with: one of `supportedFrameworks`.")],
+    task: Annotated[TaskType | None, Doc("What it does.")] = None,
     description: Annotated[str | None, Doc("What it is for, in Markdown.")] = None,
     tags: Annotated[Sequence[inputs.Tag], Doc(f"At most {inputs.MAX_TAGS}.")] = (),
+    owner_id: Annotated[inputs.PrincipalId | None, Doc("Who answers for it; who registers it, if absent.")] = None,
     supported_frameworks: Sequence[str],
 ) -> Model:
     """A new model, without versions.
@@ -34,13 +37,17 @@ async def create(
     """
     project = await find(change, Project, project_id, "project")
     require(actor, Action.WRITE, project)
+    if owner_id is not None:
+        await find(change, Principal, owner_id, "owner")
     row = Model(
         org_id=change.org_id,
         project_id=project.id,
         name=inputs.name(name),
         framework=_framework(framework, supported_frameworks),
+        task=task,
         description=inputs.text(description, ("description",)),
         tags=inputs.tags(tags),
+        owner_id=owner_id or actor.principal_id,
         created_by=actor.principal_id,
     )
     return await add(change, actor, row, {NAME_KEY: NameTaken("model", row.name, "project")})
@@ -54,6 +61,8 @@ async def update(
     name: Annotated[str | Keep, Doc("A new name.")] = KEEP,
     description: Annotated[str | Keep | None, Doc("A new description; null removes it.")] = KEEP,
     tags: Annotated[Sequence[inputs.Tag] | Keep, Doc("All tags it is to have; others are removed.")] = KEEP,
+    task: Annotated[TaskType | Keep | None, Doc("What it does; null where nobody knows.")] = KEEP,
+    owner_id: Annotated[inputs.PrincipalId | Keep | None, Doc("Who answers for it; null for nobody.")] = KEEP,
 ) -> Model:
     """Change what people say about a model. What is not given stays.
 
@@ -62,6 +71,10 @@ async def update(
     model = await find(change, Model, model_id, "model", lock=True)
     require(actor, Action.WRITE, model)
     values = inputs.description_of(name, description, tags)
+    if task is not KEEP:
+        values["task"] = task
+    if owner_id is not KEEP:
+        values["owner_id"] = None if owner_id is None else (await find(change, Principal, owner_id, "owner")).id
     taken = {NAME_KEY: NameTaken("model", str(values.get("name")), "project")}
     return await alter(change, actor, model, values, taken=taken)
 

@@ -11,7 +11,7 @@ from db.base import utc_now
 from db.codes import JobKind, LineageKind, RunStatus
 from db.session import Change
 from db.tables import DatasetVersion, Experiment, Job, Project, Run
-from registry import inputs, lineage, metrics as metric_points
+from registry import inputs, lineage, metrics as metric_points, runtimes
 from registry.access import Action, Actor, require
 from registry.changes import add, alter, find, find_all
 from registry.errors import Conflict, InvalidValue
@@ -38,6 +38,7 @@ async def create(
         int | None, Doc("After how many seconds without a sign of life it counts as LOST; never if absent.")
     ] = None,
     datasets: Annotated[Sequence[inputs.DatasetUse], Doc("What it reads; each becomes an edge of the lineage.")] = (),
+    runtime: Annotated[runtimes.Runtime | None, Doc("What it is made with, as far as it is known.")] = None,
 ) -> Run:
     """A new run, in status RUNNING.
 
@@ -64,6 +65,7 @@ async def create(
         parameters=inputs.parameters(parameters),
         tags=inputs.tags(tags),
         heartbeat_timeout_s=heartbeat_timeout_s,
+        runtime_id=None if runtime is None else (await runtimes.keep(change, actor, runtime)).id,
         created_by=actor.principal_id,
     )
     await add(change, actor, run)
@@ -137,6 +139,22 @@ async def log_metrics(
     run = await _running(change, actor, run_id)
     await metric_points.log(change, actor, run, metrics)
     return run
+
+
+async def set_runtime(
+    change: Change,
+    actor: Actor,
+    *,
+    run_id: Annotated[inputs.RunId, Doc("Which run.")],
+    runtime: Annotated[runtimes.Runtime, Doc("All that is known of it; it takes the place of what was said before.")],
+) -> Run:
+    """Say what a run that is still going on is made with.
+
+    Raises: Forbidden, NotFound, InvalidValue, Conflict when the run has ended.
+    """
+    run = await _running(change, actor, run_id)
+    kept = await runtimes.keep(change, actor, runtime)
+    return await alter(change, actor, run, {"runtime_id": kept.id})
 
 
 async def finish(

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from typing import Annotated
+from uuid import UUID
 
 from typing_extensions import Doc
 
@@ -9,10 +10,11 @@ from db.base import unique_key
 from db.codes import LineageKind
 from db.session import Change
 from db.tables import Model, Run, Version
-from registry import inputs, lineage, metrics as metric_points
+from registry import inputs, lineage, metrics as metric_points, runtimes, signatures
 from registry.access import Action, Actor, require
-from registry.changes import add, find, flush
-from registry.errors import NameTaken
+from registry.changes import add, alter, find, flush
+from registry.errors import Conflict, NameTaken
+from registry.inputs import KEEP, Keep
 
 LABEL_KEY = unique_key(Version, "model_id", "label")
 
@@ -29,6 +31,8 @@ async def create(
     parameters: Annotated[Sequence[inputs.Parameter], Doc("Its settings.")] = (),
     metrics: Annotated[Sequence[inputs.Metric], Doc(f"What was measured; at most {inputs.MAX_METRICS} points.")] = (),
     tags: Annotated[Sequence[inputs.Tag], Doc(f"At most {inputs.MAX_TAGS}.")] = (),
+    signature: Annotated[signatures.Signature | None, Doc("What it takes and gives.")] = None,
+    runtime: Annotated[runtimes.Runtime | None, Doc("What it was made with; what its run was, if absent.")] = None,
 ) -> Version:
     """A new version in stage DEVELOPMENT, with the next number of its model and its edges in the lineage.
 
@@ -39,6 +43,7 @@ async def create(
     require(actor, Action.WRITE, model)
     run = None if run_id is None else await find(change, Run, run_id, "run")
     base = None if base_version_id is None else await find(change, Version, base_version_id, "baseVersion")
+    facts = await _kept(change, actor, signature, runtime)
     model.version_count += 1
     version = Version(
         org_id=change.org_id,
@@ -48,6 +53,8 @@ async def create(
         description=inputs.text(description, ("description",)),
         run_id=run_id,
         base_version_id=base_version_id,
+        signature_id=facts["signature_id"],
+        runtime_id=facts["runtime_id"] or (None if run is None else run.runtime_id),
         parameters=inputs.parameters(parameters),
         tags=inputs.tags(tags),
         created_by=actor.principal_id,
@@ -60,6 +67,42 @@ async def create(
     await metric_points.log(change, actor, version, metrics)
     await flush(change)
     return version
+
+
+async def update(
+    change: Change,
+    actor: Actor,
+    *,
+    version_id: Annotated[inputs.VersionId, Doc("Which version.")],
+    description: Annotated[str | Keep | None, Doc("A new description; null removes it.")] = KEEP,
+    tags: Annotated[Sequence[inputs.Tag] | Keep, Doc("All tags it is to have; others are removed.")] = KEEP,
+    signature: Annotated[signatures.Signature | None, Doc("What it takes and gives, where nobody said so yet.")] = None,
+    runtime: Annotated[runtimes.Runtime | None, Doc("What it was made with, where nobody said so yet.")] = None,
+) -> Version:
+    """Change what people say about a version. Its signature and its runtime stay once they are set.
+
+    Raises: Forbidden, NotFound, InvalidValue, Conflict when another signature or runtime is set.
+    """
+    version = await find(change, Version, version_id, "version", lock=True)
+    require(actor, Action.WRITE, version)
+    values = inputs.description_of(KEEP, description, tags)
+    facts = await _kept(change, actor, signature, runtime)
+    given = {column: key for column, key in facts.items() if key is not None}
+    for column, key in given.items():
+        name = column.removesuffix("_id")
+        if getattr(version, column) not in (None, key):
+            raise Conflict(f"This version has another {name}, and it stays.", (name,))
+    return await alter(change, actor, version, values | given)
+
+
+async def _kept(
+    change: Change, actor: Actor, signature: signatures.Signature | None, runtime: runtimes.Runtime | None
+) -> dict[str, UUID | None]:
+    """The ids of a signature and a runtime by the columns that hold them; None where none is given."""
+    return {
+        "signature_id": None if signature is None else (await signatures.keep(change, actor, signature)).id,
+        "runtime_id": None if runtime is None else (await runtimes.keep(change, actor, runtime)).id,
+    }
 
 
 async def log_metrics(

@@ -5,16 +5,25 @@ from datetime import datetime
 import strawberry
 
 from db import tables
-from registry import datasets
+from db.codes import DataType
+from registry import data_facts, datasets
 from registry.errors import InvalidValue, NameTaken, NotFound
-from registry.inputs import BigInt
+from registry.inputs import BigInt, ParameterValue
 from schema.edges import all_of, many, one, read
 from schema.lineage import LineageNode
 from schema.lookups import by
 from schema.mutations import change
 from schema.node import RowNode
-from schema.refs import DatasetRef, DatasetVersionRef, PrincipalRef, ProjectRef
-from schema.values import DELETED_AT
+from schema.refs import (
+    DatasetProfileRef,
+    DatasetRef,
+    DatasetSchemaRef,
+    DatasetVersionRef,
+    PrincipalRef,
+    ProjectRef,
+)
+from schema.since import since
+from schema.values import DELETED_AT, entries, tags
 
 
 @strawberry.type(description="A named line of dataset versions.")
@@ -27,6 +36,8 @@ class Dataset(RowNode):
     description: str | None = strawberry.field(description="What is in it.")
     created_at: datetime = strawberry.field(description="When it was registered.")
     deleted_at: datetime | None = strawberry.field(description=DELETED_AT)
+    updated_at: datetime = strawberry.field(description="When name, description or tags last changed.")
+    tags = tags()
 
     project = one(ProjectRef, tables.Project, "project_id", required=True, description="Where it lives.")
     created_by = one(PrincipalRef, tables.Principal, "created_by", description="Who registered it.")
@@ -40,15 +51,87 @@ class DatasetVersion(LineageNode):
     table = tables.DatasetVersion
 
     digest: str = strawberry.field(description="Algorithm and value, such as `sha256:2c26…`; unique in its dataset.")
+    description: str | None = strawberry.field(description="What is new in it.")
     source: str | None = strawberry.field(description="Where the data came from: text that this server never opens.")
     row_count: BigInt | None = strawberry.field(description="How many rows it has.")
+    tags = tags()
     created_at: datetime = strawberry.field(description="When it was registered.")
     deleted_at: datetime | None = strawberry.field(description=DELETED_AT)
 
     dataset = one(
         DatasetRef, tables.Dataset, "dataset_id", required=True, description="The dataset it is a version of."
     )
+    schema = one(DatasetSchemaRef, tables.DatasetSchema, "schema_id", description="Which columns it has.")
+    schema_change = since(
+        tables.DatasetVersion,
+        DatasetVersionRef,
+        "DatasetSchemaChange",
+        description="What its schema changes for those who read the version before it, the last one with a schema, or"
+        " the version given as `since`; null where either has none.",
+    )
+    profile = one(
+        DatasetProfileRef, tables.DatasetProfile, "id", child_key="dataset_version_id",
+        description="What was counted in it.",
+    )  # fmt: skip
     created_by = one(PrincipalRef, tables.Principal, "created_by", description="Who registered it.")
+
+
+@strawberry.type(description="A column of data.")
+class Column:
+    """See `registry.data_facts.Column`."""
+
+    name: str = strawberry.field(description="Unique among the columns.")
+    type: DataType = strawberry.field(description="What its values are.")
+    nullable: bool = strawberry.field(description="Whether values may be missing.")
+    description: str | None = strawberry.field(description="What it means.")
+
+
+@strawberry.type(description="Which columns dataset versions have: one for all that have the same.")
+class DatasetSchema(RowNode):
+    """See `db.tables.DatasetSchema`."""
+
+    table = tables.DatasetSchema
+
+    digest: str = strawberry.field(description="What identifies its content.")
+    created_at: datetime = strawberry.field(description="When it was first given.")
+    columns = entries(Column, "columns", description="In their order; at most 2,000.")
+
+    dataset_versions = many(
+        DatasetVersionRef, tables.DatasetVersion, "schema_id", description="Versions that have it, newest first."
+    )
+
+
+@strawberry.type(description="What was counted in one column; null for what was not.")
+class ColumnProfile:
+    """See `registry.data_facts.ColumnProfile`."""
+
+    name: str = strawberry.field(description="The column.")
+    count: BigInt | None = strawberry.field(description="How many values are there.")
+    null_count: BigInt | None = strawberry.field(description="How many values are missing.")
+    distinct_count: BigInt | None = strawberry.field(description="How many different values.")
+    minimum: ParameterValue | None = strawberry.field(description="The smallest value.")
+    maximum: ParameterValue | None = strawberry.field(description="The largest value.")
+    mean: float | None = strawberry.field(description="The mean.")
+    stddev: float | None = strawberry.field(description="The standard deviation.")
+
+
+@strawberry.type(description="What was counted in a dataset version.")
+class DatasetProfile(RowNode):
+    """See `db.tables.DatasetProfile`."""
+
+    table = tables.DatasetProfile
+
+    row_count: BigInt | None = strawberry.field(description="How many rows were counted.")
+    created_at: datetime = strawberry.field(description="When there was first a profile.")
+    columns = entries(ColumnProfile, "columns", description="Column by column; at most 2,000.")
+
+    dataset_version = one(
+        DatasetVersionRef,
+        tables.DatasetVersion,
+        "dataset_version_id",
+        required=True,
+        description="What was counted in.",
+    )
 
 
 @strawberry.type
@@ -67,8 +150,20 @@ class DatasetMutation:
         datasets.create, "createDataset", Dataset, tables.Dataset,
         errors=[NotFound, InvalidValue, NameTaken], description="Registers a dataset, without versions.",
     )  # fmt: skip
+    update_dataset = change(
+        datasets.update, "updateDataset", Dataset, tables.Dataset,
+        errors=[NotFound, InvalidValue, NameTaken], description="Changes what people say about a dataset.",
+    )  # fmt: skip
     create_dataset_version = change(
         datasets.create_version, "createDatasetVersion", DatasetVersion, tables.DatasetVersion,
         errors=[NotFound, InvalidValue],
         description="Registers the data behind a digest, or finds the version that has the digest already.",
+    )  # fmt: skip
+    update_dataset_version = change(
+        datasets.update_version, "updateDatasetVersion", DatasetVersion, tables.DatasetVersion,
+        errors=[NotFound, InvalidValue], description="Changes what people say about a dataset version.",
+    )  # fmt: skip
+    set_dataset_profile = change(
+        data_facts.set_profile, "setDatasetProfile", DatasetVersion, tables.DatasetVersion,
+        errors=[NotFound, InvalidValue], description="Says what was counted in a dataset version.",
     )  # fmt: skip

@@ -7,6 +7,7 @@ from strawberry.types.enum import StrawberryEnumDefinition
 
 from db import codes
 from registry.lineage import Direction
+from registry.signature_changes import ChangeKind, Verdict
 from resolvers.rankings import RankingDirection
 
 
@@ -42,6 +43,57 @@ _describe(
     STAGING="On trial.",
     PRODUCTION="In use.",
     ARCHIVED="No longer in use.",
+)
+_describe(
+    codes.TaskType,
+    "What a model does for those who use it.",
+    CLASSIFICATION="Says which class something is of.",
+    REGRESSION="Estimates a number.",
+    CLUSTERING="Groups what is alike.",
+    ANOMALY_DETECTION="Finds what is out of the ordinary.",
+    FORECASTING="Says how a series goes on.",
+    RANKING="Puts things in order.",
+    RECOMMENDATION="Suggests what somebody may want.",
+    EMBEDDING="Turns things into vectors.",
+    OBJECT_DETECTION="Finds things in a picture.",
+    SEGMENTATION="Divides a picture into its parts.",
+    SPEECH_RECOGNITION="Writes down what is said.",
+    TRANSLATION="Says it in another language.",
+    SUMMARISATION="Says it in fewer words.",
+    QUESTION_ANSWERING="Answers questions.",
+    GENERATION="Makes text, pictures, sound or code.",
+    REINFORCEMENT_LEARNING="Chooses actions.",
+    OTHER="Anything else.",
+)
+_describe(
+    codes.DataType,
+    "What the values of a field or a column are.",
+    BOOLEAN="True or false.",
+    INT8="Whole numbers of 8 bits.",
+    INT16="Whole numbers of 16 bits.",
+    INT32="Whole numbers of 32 bits.",
+    INT64="Whole numbers of 64 bits.",
+    UINT8="Whole numbers from 0 of 8 bits.",
+    UINT16="Whole numbers from 0 of 16 bits.",
+    UINT32="Whole numbers from 0 of 32 bits.",
+    UINT64="Whole numbers from 0 of 64 bits.",
+    FLOAT16="Floating-point numbers of 16 bits.",
+    BFLOAT16="Floating-point numbers of 16 bits with the exponent of 32.",
+    FLOAT32="Floating-point numbers of 32 bits.",
+    FLOAT64="Floating-point numbers of 64 bits.",
+    COMPLEX64="Complex numbers of two 32-bit parts.",
+    COMPLEX128="Complex numbers of two 64-bit parts.",
+    DECIMAL="Decimal numbers without rounding.",
+    STRING="Text.",
+    CATEGORY="Text from a known set.",
+    BYTES="Bytes, such as a picture.",
+    DATE="A day.",
+    TIME="A time of day.",
+    DATETIME="A moment.",
+    DURATION="A length of time.",
+    LIST="A list of values.",
+    OBJECT="Named values.",
+    ANY="Whatever there is.",
 )
 _describe(
     codes.RunStatus,
@@ -147,4 +199,18 @@ _describe(
     "Which values of a metric are better.",
     MAXIMISE="Greater ones, as of an accuracy.",
     MINIMISE="Smaller ones, as of a loss.",
+)
+_describe(
+    Verdict,
+    "What a change of a signature or of a schema means to those who use it.",
+    IDENTICAL="Nothing changed.",
+    COMPATIBLE="What worked before works as before.",
+    BREAKING="Something that worked before may fail.",
+)
+_describe(
+    ChangeKind,
+    "What became of a part.",
+    ADDED="It is new.",
+    REMOVED="It is gone.",
+    CHANGED="It is there, and different.",
 )

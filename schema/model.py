@@ -5,6 +5,7 @@ from datetime import datetime
 import strawberry
 
 from db import tables
+from db.codes import TaskType
 from registry import models
 from registry.errors import InvalidValue, NameTaken, NotFound
 from resolvers.context import Info
@@ -26,13 +27,15 @@ class Model(RowNode):
 
     name: str = strawberry.field(description="Unique in its project.")
     framework: str = strawberry.field(description="What it is made with, one of `supportedFrameworks`.")
+    task: TaskType | None = strawberry.field(description="What it does; null where nobody said.")
     description: str | None = strawberry.field(description="What it is for, in Markdown.")
     created_at: datetime = strawberry.field(description="When it was registered.")
     deleted_at: datetime | None = strawberry.field(description=DELETED_AT)
-    updated_at: datetime = strawberry.field(description="When name, description or tags last changed.")
+    updated_at: datetime = strawberry.field(description="When anything that people say about it last changed.")
     tags = tags()
 
     project = one(ProjectRef, tables.Project, "project_id", required=True, description="Where it lives.")
+    owner = one(PrincipalRef, tables.Principal, "owner_id", description="Who answers for it.")
     created_by = one(PrincipalRef, tables.Principal, "created_by", description="Who registered it.")
     aliases = many(AliasRef, tables.Alias, "model_id", order=BY_NAME, description="Its aliases, by name.")
     versions = many(

@@ -7,18 +7,22 @@ from strawberry import lazy
 if TYPE_CHECKING:
     from schema.alias import Alias
     from schema.artifact import Artifact, Upload
-    from schema.dataset import Dataset, DatasetVersion
+    from schema.dataset import Dataset, DatasetProfile, DatasetSchema, DatasetVersion
     from schema.deployment import Deployment, DeploymentChange, DeploymentMetric, DeploymentReport, Environment
     from schema.experiment import Experiment
     from schema.model import Model
     from schema.organisation import Organisation, Principal, Project, Team
     from schema.run import Run
+    from schema.runtime import Runtime
+    from schema.signature import Signature
     from schema.version import Version
 
 AliasRef = Annotated["Alias", lazy("schema.alias")]
 ArtifactRef = Annotated["Artifact", lazy("schema.artifact")]
 UploadRef = Annotated["Upload", lazy("schema.artifact")]
 DatasetRef = Annotated["Dataset", lazy("schema.dataset")]
+DatasetProfileRef = Annotated["DatasetProfile", lazy("schema.dataset")]
+DatasetSchemaRef = Annotated["DatasetSchema", lazy("schema.dataset")]
 DatasetVersionRef = Annotated["DatasetVersion", lazy("schema.dataset")]
 DeploymentRef = Annotated["Deployment", lazy("schema.deployment")]
 DeploymentChangeRef = Annotated["DeploymentChange", lazy("schema.deployment")]
@@ -32,4 +36,6 @@ PrincipalRef = Annotated["Principal", lazy("schema.organisation")]
 ProjectRef = Annotated["Project", lazy("schema.organisation")]
 TeamRef = Annotated["Team", lazy("schema.organisation")]
 RunRef = Annotated["Run", lazy("schema.run")]
+RuntimeRef = Annotated["Runtime", lazy("schema.runtime")]
+SignatureRef = Annotated["Signature", lazy("schema.signature")]
 VersionRef = Annotated["Version", lazy("schema.version")]

@@ -16,7 +16,7 @@ from resolvers.context import Info
 from resolvers.paging import MAX_PAGE
 from schema.alias import Alias, AliasMutation
 from schema.artifact import Artifact, ArtifactMutation, Upload
-from schema.dataset import Dataset, DatasetMutation, DatasetQuery, DatasetVersion
+from schema.dataset import Dataset, DatasetMutation, DatasetProfile, DatasetQuery, DatasetSchema, DatasetVersion
 from schema.deployment import (
     Deployment,
     DeploymentChange,
@@ -33,11 +33,14 @@ from schema.model import Model, ModelMutation, ModelQuery
 from schema.node import Node, RowNode
 from schema.organisation import Organisation, OrganisationMutation, OrganisationQuery, Principal, Project, Team
 from schema.run import Run, RunMutation, RunQuery
+from schema.runtime import Runtime, RuntimeQuery
+from schema.signature import Signature
 from schema.version import Version, VersionMutation
 
 NODE_TYPES: Final[tuple[type[RowNode], ...]] = (
-    Alias, Artifact, Dataset, DatasetVersion, Deployment, DeploymentChange, DeploymentMetric, DeploymentReport,
-    Environment, Experiment, Model, Organisation, Principal, Project, Run, Team, Upload, Version,
+    Alias, Artifact, Dataset, DatasetProfile, DatasetSchema, DatasetVersion, Deployment, DeploymentChange,
+    DeploymentMetric, DeploymentReport, Environment, Experiment, Model, Organisation, Principal, Project, Run, Runtime,
+    Signature, Team, Upload, Version,
 )  # fmt: skip
 NODE_TABLES: Final[dict[str, type[Row]]] = {node.__name__: node.table for node in NODE_TYPES}
 
@@ -78,7 +81,9 @@ class NodeQuery:
 
 # The fields of the last base come first in the graph.
 @strawberry.type(description="Everything that can be read. A whole query sees one moment of the registry.")
-class Query(DeploymentQuery, RunQuery, ExperimentQuery, DatasetQuery, ModelQuery, OrganisationQuery, NodeQuery):
+class Query(
+    DeploymentQuery, RuntimeQuery, RunQuery, ExperimentQuery, DatasetQuery, ModelQuery, OrganisationQuery, NodeQuery
+):  # fmt: skip
     """The reads."""
 
 

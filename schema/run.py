@@ -13,7 +13,7 @@ from schema.history import history
 from schema.lineage import LineageNode
 from schema.mutations import change
 from schema.ranking import TRIALS, BestRun, RunRanking, best, ranking
-from schema.refs import ArtifactRef, ExperimentRef, PrincipalRef, ProjectRef, RunRef, VersionRef
+from schema.refs import ArtifactRef, ExperimentRef, PrincipalRef, ProjectRef, RunRef, RuntimeRef, VersionRef
 from schema.values import DELETED_AT, Metric, parameters, tags
 
 
@@ -40,6 +40,7 @@ class Run(LineageNode):
     child_runs = many(RunRef, tables.Run, "parent_run_id", description="Runs it began, such as trials, newest first.")
     best_trial = best(BestRun, TRIALS, description="The best of the runs it began, by a metric.")
     best_trials = ranking(RunRanking, TRIALS, description="The runs it began by a metric, best first.")
+    runtime = one(RuntimeRef, tables.Runtime, "runtime_id", description="What it is made with.")
     created_by = one(PrincipalRef, tables.Principal, "created_by", description="Who started it.")
     metrics = latest(
         Metric, tables.RunMetric, "run_id", limit=100,
@@ -74,6 +75,10 @@ class RunMutation:
     log_metrics = change(
         runs.log_metrics, "logMetrics", Run, tables.Run,
         errors=[NotFound, InvalidValue, Conflict], description="Adds metric points to a run that is going on.",
+    )  # fmt: skip
+    set_run_runtime = change(
+        runs.set_runtime, "setRunRuntime", Run, tables.Run,
+        errors=[NotFound, InvalidValue, Conflict], description="Says what a run that is going on is made with.",
     )  # fmt: skip
     heartbeat_run = change(
         runs.beat, "heartbeatRun", Run, tables.Run,

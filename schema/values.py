@@ -1,5 +1,6 @@
 """Small values inside things: tags, parameters and metrics, as clients see them."""
 
+from collections import namedtuple
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -46,6 +47,17 @@ class Metric:
     value: float | None = strawberry.field(description="The value; null where `special` says what it was instead.")
     special: SpecialValue | None = strawberry.field(description="What was measured instead of a finite number.")
     measured_at: datetime = strawberry.field(description="When it was measured.")
+
+
+def entries(shown: Any, column: str, *, description: str) -> Any:
+    """The list that a row holds as JSON, each entry of which is shown as the graph type `shown`."""
+    names = [field.python_name for field in shown.__strawberry_definition__.fields]
+    make = namedtuple(shown.__name__, names)  # type: ignore[misc]  # the names are those of the graph type
+
+    def resolve(root: Parent[Any]) -> list[Any]:
+        return [make(*map(entry.get, names)) for entry in getattr(root, column)]
+
+    return strawberry.field(resolve, graphql_type=list[shown], description=description, metadata={"rows": 1})
 
 
 def _pairs(values: Mapping[str, Any]) -> list[_Pair]:

@@ -7,12 +7,23 @@ import strawberry
 from db import tables
 from db.codes import Stage
 from registry import versions
-from registry.errors import InvalidValue, NameTaken, NotFound
+from registry.errors import Conflict, InvalidValue, NameTaken, NotFound
 from schema.edges import latest, many, one
 from schema.history import history
 from schema.lineage import LineageNode
 from schema.mutations import change
-from schema.refs import AliasRef, ArtifactRef, DeploymentRef, ModelRef, PrincipalRef, RunRef, VersionRef
+from schema.refs import (
+    AliasRef,
+    ArtifactRef,
+    DeploymentRef,
+    ModelRef,
+    PrincipalRef,
+    RunRef,
+    RuntimeRef,
+    SignatureRef,
+    VersionRef,
+)
+from schema.since import since
 from schema.values import DELETED_AT, Metric, parameters, tags
 
 
@@ -32,6 +43,15 @@ class Version(LineageNode):
     model = one(ModelRef, tables.Model, "model_id", required=True, description="The model it is a version of.")
     run = one(RunRef, tables.Run, "run_id", description="The run that produced it.")
     base_version = one(VersionRef, tables.Version, "base_version_id", description="The version it was made from.")
+    signature = one(SignatureRef, tables.Signature, "signature_id", description="What it takes and gives.")
+    signature_change = since(
+        tables.Version,
+        VersionRef,
+        "SignatureChange",
+        description="What its signature changes for those who used the version before it, the last one with a signature"
+        " and a lower number, or the version given as `since`; null where either has none.",
+    )
+    runtime = one(RuntimeRef, tables.Runtime, "runtime_id", description="What it was made with.")
     created_by = one(PrincipalRef, tables.Principal, "created_by", description="Who registered it.")
     metrics = latest(
         Metric, tables.VersionMetric, "version_id", limit=100,
@@ -58,6 +78,11 @@ class VersionMutation:
         versions.create, "createVersion", Version, tables.Version,
         errors=[NotFound, InvalidValue, NameTaken],
         description="Registers a version of a model, with the next number and its edges in the lineage.",
+    )  # fmt: skip
+    update_version = change(
+        versions.update, "updateVersion", Version, tables.Version,
+        errors=[NotFound, InvalidValue, Conflict],
+        description="Changes what people say about a version, and adds its signature or runtime where it has none.",
     )  # fmt: skip
     log_version_metrics = change(
         versions.log_metrics, "logVersionMetrics", Version, tables.Version,

@@ -23,7 +23,9 @@ EVERYTHING = """{
 
 async def full_neighbour(neighbour: Tenant) -> list[str]:
     """The ids of a neighbour's things, each of which holds the secret."""
-    data = await neighbour.dataset_version(source=SECRET)
+    told = {"name": SECRET, "type": "INT64", "description": SECRET}
+    profile = {"columns": [{"name": SECRET, "maximum": SECRET}]}
+    data = await neighbour.dataset_version(source=SECRET, schema={"columns": [told]}, profile=profile)
     named = {"project": neighbour.project, "name": SECRET, "description": SECRET}
     experiment = await neighbour.client.make("createExperiment", "experiment", **named)
     run = await neighbour.run(
@@ -31,9 +33,10 @@ async def full_neighbour(neighbour: Tenant) -> list[str]:
         name=SECRET,
         parameters=[{"name": SECRET, "value": SECRET}],
         datasets=[{"datasetVersion": data}],
+        runtime={"image": SECRET},
     )
     model = await neighbour.model(name=SECRET, description=SECRET, tags=[{"key": SECRET, "value": SECRET}])
-    version = await neighbour.version(model, label=SECRET, run=run)
+    version = await neighbour.version(model, label=SECRET, run=run, signature={"inputs": [told]})
     team = await neighbour.client.make("createTeam", "team", name=SECRET)
     project = await neighbour.client.make("createProject", "project", team=team, name=SECRET, description=SECRET)
     alias = await neighbour.client.make("setAlias", "alias", version=version, name=SECRET)
@@ -92,6 +95,8 @@ async def test_no_mutation_of_a_stranger_changes_a_neighbour(tenant: Tenant, nei
                 "Dataset": before["datasets"]["nodes"][0]["id"],
                 "Environment": before["environments"]["nodes"][0]["id"],
                 "Deployment": before["deployments"]["nodes"][0]["id"],
+                "Principal": before["viewer"]["id"],
+                "DatasetVersion": before["datasets"]["nodes"][0]["versions"]["nodes"][0]["id"],
                 "Version": before["models"]["nodes"][0]["versions"]["nodes"][0]["id"],
             }[reference_fields(mutation)[name]]
             await tenant.client.change(mutation, "replayed", **{**await valid_input(tenant, mutation), name: theirs})

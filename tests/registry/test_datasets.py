@@ -112,3 +112,21 @@ async def test_nothing_is_added_to_a_dataset_of_another_organisation(tenant: Ten
     foreign = await neighbour.client.make("createDataset", "dataset", project=neighbour.project, name="iris")
     with pytest.raises(NotFound):
         await register(tenant, foreign)
+
+
+async def test_what_is_said_about_a_dataset_and_its_versions_changes_and_the_rest_stays(tenant: Tenant) -> None:
+    tags = [{"key": "licence", "value": "CC0"}]
+    dataset = await tenant.client.make(
+        "createDataset", "dataset", project=tenant.project, name="old", description="kept", tags=tags
+    )
+    shown = "name description tags { key value }"
+    changed = await tenant.client.change("updateDataset", f"dataset {{ {shown} }}", dataset=dataset, name="new")
+    assert changed["dataset"] == {"name": "new", "description": "kept", "tags": tags}
+    version = await tenant.dataset_version(description="first", tags=tags)
+    changed = await tenant.client.change(
+        "updateDatasetVersion",
+        "datasetVersion { description tags { key value } }",
+        datasetVersion=version,
+        description=None,
+    )
+    assert changed["datasetVersion"] == {"description": None, "tags": tags}

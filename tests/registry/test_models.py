@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from db.codes import Role, TaskType
 from db.session import Database
 from db.tables import Model
 from registry import models
@@ -128,3 +129,22 @@ async def test_null_removes_a_description_over_http_and_absence_keeps_it(tenant:
     assert kept["model"] == {"description": "old"}
     removed = await tenant.client.change("updateModel", shown, model=model, description=None)
     assert removed["model"] == {"description": None}
+
+
+async def test_a_model_belongs_to_its_maker_until_somebody_else_answers_for_it(tenant: Tenant) -> None:
+    model = await create(tenant, task=TaskType.FORECASTING)
+    assert (model.owner_id, model.task) == (tenant.actor.principal_id, TaskType.FORECASTING)
+    other = (await tenant.member(Role.READER)).actor.principal_id
+    assert (await update(tenant, model, owner_id=other, task=None)).owner_id == other
+    kept = await update(tenant, model, description="new")
+    assert (kept.owner_id, kept.task) == (other, None)
+    assert (await update(tenant, model, owner_id=None)).owner_id is None
+    assert (await create(tenant, owner_id=other)).owner_id == other
+
+
+async def test_nobody_of_another_organisation_answers_for_a_model(tenant: Tenant, neighbour: Tenant) -> None:
+    stranger = neighbour.actor.principal_id
+    for change in (create(tenant, owner_id=stranger), update(tenant, await create(tenant), owner_id=stranger)):
+        with pytest.raises(NotFound) as refused:
+            await change
+        assert refused.value.path == ("owner",)

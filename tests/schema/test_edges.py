@@ -21,7 +21,11 @@ from tests.tenant import Client, Tenant, found_tenant, join
 
 SCHEMA = build_schema()
 # What is no edge of rows: values inside the row, walks, and URLs that are signed when they are asked for.
-COMPUTED = {"tags", "parameters", "upstream", "downstream", "download", "parts", "in_sync"}
+COMPUTED = {
+    "tags", "parameters", "inputs", "outputs", "features", "columns", "packages", "hardware",
+    "signature_change", "schema_change",
+    "upstream", "downstream", "download", "parts", "in_sync",
+}  # fmt: skip
 EDGES = [
     (node, field)
     for node in NODE_TYPES
@@ -87,13 +91,17 @@ async def full(database: Database, http: httpx2.AsyncClient) -> Tenant:
     for _ in range(PARENTS):
         team = await tenant.client.make("createTeam", "team", name=tenant.name())
         await tenant.client.make("createProject", "project", team=team, name=tenant.name())
-        data = await tenant.dataset_version()
+        schema = {"columns": [{"name": tenant.name(), "type": "STRING"}]}
+        data = await tenant.dataset_version(schema=schema, profile={"rowCount": "1"})
+        signature, runtime = {"inputs": schema["columns"]}, {"image": tenant.name()}
         named = {"project": tenant.project, "name": tenant.name()}
         experiment = await tenant.client.make("createExperiment", "experiment", **named)
-        own_run = await tenant.run(datasets=[{"datasetVersion": data}], experiment=experiment, parentRun=run)
+        own_run = await tenant.run(
+            datasets=[{"datasetVersion": data}], experiment=experiment, parentRun=run, runtime=runtime
+        )
         point = {"name": "loss", "phase": "TRAINING", "value": 0.5}
         await tenant.client.make("logMetrics", "run", run=own_run, metrics=[point])
-        version = await tenant.version(run=own_run, baseVersion=base, metrics=[point])
+        version = await tenant.version(run=own_run, baseVersion=base, metrics=[point], signature=signature)
         await tenant.client.make("setAlias", "alias", version=version, name=tenant.name())
         deployment = await tenant.deployment(version=version)
         seen = {"observedState": "RUNNING", "version": version, "metrics": [{"name": "load", "value": 0.5}]}

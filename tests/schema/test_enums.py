@@ -13,6 +13,7 @@ from db.base import code
 from db.session import Database
 from db.tables import Run
 from registry.lineage import Direction
+from registry.signature_changes import ChangeKind, Verdict
 from resolvers.rankings import RankingDirection
 from schema import enums
 from schema.build import build_schema
@@ -26,7 +27,9 @@ SHOWN = {
 }
 CODES: dict[str, type[StrEnum]] = {
     name: found
-    for name, found in [*vars(codes).items(), ("Direction", Direction), ("RankingDirection", RankingDirection)]
+    for name, found in (
+        vars(codes) | {one.__name__: one for one in (Direction, RankingDirection, Verdict, ChangeKind)}
+    ).items()
     if isinstance(found, type) and issubclass(found, StrEnum) and found is not StrEnum
 }
 

@@ -79,6 +79,18 @@ async def _told_otherwise(tenant: Tenant, mutation: str) -> Given:
     return given | {"health": "UNHEALTHY"}
 
 
+async def _dataset_name_taken(tenant: Tenant, _: str) -> Given:
+    first, second = tenant.name(), tenant.name()
+    for name in (first, second):
+        made = await tenant.client.make("createDataset", "dataset", project=tenant.project, name=name)
+    return {"dataset": made, "name": first}
+
+
+async def _another_signature(tenant: Tenant, _: str) -> Given:
+    version = await tenant.version(signature={"inputs": [{"name": "age", "type": "INT64"}]})
+    return {"version": version, "signature": {"inputs": [{"name": "age", "type": "FLOAT64"}]}}
+
+
 async def _ended_run(tenant: Tenant, mutation: str) -> Given:
     given = await valid_input(tenant, mutation)
     await tenant.client.change("finishRun", "replayed", run=given["run"], status="FAILED")
@@ -130,15 +142,23 @@ CASES: dict[tuple[str, str], Callable[[Tenant, str], Awaitable[Given]]] = {
     ("updateModel", "NameTakenError"): _model_name_taken,
     ("updateExperiment", "NameTakenError"): _experiment_name_taken,
     ("updateEnvironment", "NameTakenError"): _environment_name_taken,
+    ("updateDataset", "NameTakenError"): _dataset_name_taken,
     **{
         (name, "InvalidValueError"): _with(name=LONG)
         for name in (
             "createTeam", "createProject", "createModel", "updateModel", "createDataset", "createExperiment",
             "updateExperiment", "createRun", "setAlias", "removeAlias", "createEnvironment", "updateEnvironment",
             "createDeployment",
+            "updateExperiment", "updateDataset", "createRun", "setAlias", "removeAlias",
         )
     },
     ("createDatasetVersion", "InvalidValueError"): _with(digest="unknown"),
+    ("updateDatasetVersion", "InvalidValueError"): _with(tags=[{"key": ""}]),
+    ("setDatasetProfile", "InvalidValueError"): _with(profile={"rowCount": "-1"}),
+    ("setRunRuntime", "InvalidValueError"): _with(runtime={"commit": "main"}),
+    ("updateVersion", "InvalidValueError"): _with(signature={}),
+    ("setRunRuntime", "ConflictError"): _ended_run,
+    ("updateVersion", "ConflictError"): _another_signature,
     ("createVersion", "InvalidValueError"): _with(label=" "),
     ("logParameters", "InvalidValueError"): _with(parameters=[{"name": "a", "value": 1}, {"name": "a", "value": 1}]),
     ("logMetrics", "InvalidValueError"): _with(metrics=BAD_METRIC),

@@ -15,16 +15,22 @@ NODES = "query($ids: [ID!]!) { nodes(ids: $ids) { __typename id } }"
 
 async def one_of_each(tenant: Tenant) -> dict[str, str]:
     """The id of a thing of each kind."""
-    version = await tenant.version()
+    version = await tenant.version(
+        signature={"inputs": [{"name": "age", "type": "INT64"}]}, runtime={"pythonVersion": "3.12"}
+    )
     upload = await tenant.client.change(
         "createUpload", "artifact { id upload { id } }", **await valid_input(tenant, "createUpload")
     )
     answer = await tenant.client(
-        "query($id: ID!) { node(id: $id) { ... on Version { model { id project { id team { id } } } } }"
+        "query($id: ID!) { node(id: $id) { ... on Version {"
+        " signature { id } runtime { id } model { id project { id team { id } } } } }"
         " viewer { id } organisation { id } }",
         id=version,
     )
-    data = await tenant.dataset_version()
+    schema = {"columns": [{"name": "age", "type": "INT64"}]}
+    data = await tenant.dataset_version(schema=schema, profile={"rowCount": "1"})
+    facts = "query($id: ID!) { node(id: $id) { ... on DatasetVersion { schema { id } profile { id } } } }"
+    known = (await tenant.client(facts, id=data))["node"]
     dataset = (await tenant.client("{ datasets { nodes { id } } }"))["datasets"]["nodes"][0]["id"]
     model = answer["node"]["model"]
     deployment = await tenant.deployment(version=version)
@@ -38,6 +44,10 @@ async def one_of_each(tenant: Tenant) -> dict[str, str]:
         "Version": version,
         "Model": model["id"],
         "Project": model["project"]["id"],
+        "Signature": answer["node"]["signature"]["id"],
+        "Runtime": answer["node"]["runtime"]["id"],
+        "DatasetSchema": known["schema"]["id"],
+        "DatasetProfile": known["profile"]["id"],
         "Team": model["project"]["team"]["id"],
         "Alias": await tenant.client.make("setAlias", "alias", version=version, name="champion"),
         "Experiment": await tenant.client.make("createExperiment", "experiment", project=tenant.project, name="one"),

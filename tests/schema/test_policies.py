@@ -102,6 +102,7 @@ ARGUMENTS = {
     "model": '(by: {{id: "{model}"}})',
     "experiment": '(by: {{name: {{project: "{project}", name: "any"}}}})',
     "environment": '(by: {{name: "none"}})',
+    "runtimeDifference": '(from: "{version}", to: "{version}")',
     "dataset": '(by: {{name: {{project: "{project}", name: "data"}}}})',
 }
 
@@ -127,7 +128,8 @@ async def stranger(tenant: Tenant, database: Database, http: httpx2.AsyncClient)
 async def test_a_principal_without_any_role_reads_nothing(tenant: Tenant, stranger: Client, field: Any) -> None:
     team = await tenant.client.make("createTeam", "team", name="one")
     await tenant.client.make("createDataset", "dataset", project=tenant.project, name="data")
-    query = read_of(field, team=team, model=await tenant.model(), project=tenant.project)
+    model, version = await tenant.model(), await tenant.version(runtime={"image": "slim"})
+    query = read_of(field, team=team, model=model, project=tenant.project, version=version)
     assert await tenant.client(query)
     with pytest.raises(GraphQLFailed) as refused:
         await stranger(query)

@@ -20,6 +20,11 @@ _ROWS = {
     "finishRun": "run",
     "heartbeatRun": "run",
     "updateExperiment": "experiment",
+    "setRunRuntime": "run",
+    "updateVersion": "version",
+    "updateDataset": "dataset",
+    "updateDatasetVersion": "datasetVersion",
+    "setDatasetProfile": "datasetVersion",
     "setAlias": "alias",
     "removeAlias": "model",
     "logVersionMetrics": "version",
@@ -50,7 +55,7 @@ def reference_fields(mutation: str) -> dict[str, str]:
     """The fields of a mutation's input that hold the id of a thing, with the kind of the thing."""
     fields: dict[str, Any] = SCHEMA.type_map[f"{title(mutation)}Input"].fields  # type: ignore[attr-defined]  # an input
     return {
-        name: {"baseVersion": "Version", "parentRun": "Run"}.get(name, name[0].upper() + name[1:])
+        name: {"baseVersion": "Version", "parentRun": "Run", "owner": "Principal"}.get(name, name[0].upper() + name[1:])
         for name, field in fields.items()
         if str(field.type).rstrip("!") == "ID"
     }
@@ -69,6 +74,9 @@ async def valid_input(tenant: Tenant, mutation: str) -> dict[str, Any]:
         "createProject": lambda: {"name": tenant.name()},
         "createModel": lambda: {"project": tenant.project, "name": tenant.name(), "framework": "sklearn"},
         "updateModel": lambda: {"name": tenant.name()},
+        "updateDataset": lambda: {"name": tenant.name()},
+        "updateDatasetVersion": lambda: {"description": tenant.name()},
+        "setDatasetProfile": lambda: {"profile": {"rowCount": "3"}},
         "createDataset": lambda: {"project": tenant.project, "name": tenant.name()},
         "createDatasetVersion": lambda: {"digest": f"sha256:{uuid4().hex}"},
         "createExperiment": lambda: {"project": tenant.project, "name": tenant.name()},
@@ -78,6 +86,8 @@ async def valid_input(tenant: Tenant, mutation: str) -> dict[str, Any]:
         "logMetrics": lambda: {"metrics": [point]},
         "finishRun": dict,
         "heartbeatRun": dict,
+        "setRunRuntime": lambda: {"runtime": {"pythonVersion": "3.12"}},
+        "updateVersion": lambda: {"description": tenant.name()},
         "createVersion": lambda: {"label": tenant.name()},
         "logVersionMetrics": lambda: {"metrics": [point]},
         "setAlias": lambda: {"name": tenant.name()},
@@ -142,6 +152,8 @@ async def _made(tenant: Tenant, kind: str) -> str:
         return await tenant.model()
     if kind == "Version":
         return await tenant.version()
+    if kind == "Principal":
+        return str((await tenant.client("{ viewer { id } }"))["viewer"]["id"])
     if kind == "Run":
         return await tenant.run()
     if kind == "Deployment":
