@@ -143,6 +143,23 @@ async def test_the_lineage_goes_from_data_to_the_versions_that_learned_from_it(t
     assert [step["node"].get("label") for step in steps] == [None, "1.0.0"]
 
 
+async def test_the_board_shows_what_runs_where_and_the_lineage_leads_there_from_the_data(tenant: Tenant) -> None:
+    pasted = await filled(tenant)
+    place = await tenant.environment(name="production")
+    version = pasted[PASTE.format("VERSION")]
+    made = await tenant.deployment(environment=place, version=version, name="reader", reason="first release")
+    seen = {"observedState": "RUNNING", "version": version, "metrics": [{"name": "load", "value": 0.5}]}
+    await tenant.client.make("reportDeployment", "deployment", deployment=made, **seen)
+    answers = await read_through(tenant, FOLDER / "45_what_runs_where.graphql", pasted)
+    (shown,) = answers["WhatRunsWhere"]["environments"]["nodes"][0]["deployments"]["nodes"]
+    assert (shown["name"], shown["version"]["label"], shown["inSync"]) == ("reader", "1.0.0", True)
+    assert shown["changes"]["nodes"][0]["reason"] == "first release"
+    assert [metric["value"] for metric in shown["metrics"]] == [0.5]
+    (dataset,) = answers["WhereDoesItRunNow"]["datasets"]["nodes"]
+    reached = dataset["versions"]["nodes"][0]["downstream"]["steps"][-1]
+    assert reached["node"]["environment"] == {"name": "production"}
+
+
 async def test_the_steps_of_registering_end_with_a_version(tenant: Tenant) -> None:
     answers = await read_through(tenant, FOLDER / "50_register_a_version.graphql", await filled(tenant))
     payload = answers["RegisterVersion"]["createVersion"]
