@@ -9,17 +9,19 @@ from typing import Any, TypeAlias
 from uuid import UUID
 
 from aiodataloader import DataLoader
-from sqlalchemy import ARRAY, Integer, Select, Uuid, any_, bindparam, func, literal, select, true, tuple_
+from sqlalchemy import ARRAY, any_, bindparam, literal, select, true, tuple_
 
 from db.base import Row, Tenant, columns
 from db.session import Snapshot
 from registry import lineage
+from resolvers import lists
+from resolvers.conditions import EVERYTHING, Where
+from resolvers.lists import Statement
 from resolvers.paging import Order, Page, PageArgs, decode_cursor
 from resolvers.records import record_of
-from resolvers.shapes import Reading, Shape, column_of as _column, live as _live, own as _own
+from resolvers.shapes import Reading, Shape, column_of, own
 
 Batch: TypeAlias = Callable[[list[Any]], Coroutine[Any, Any, list[Any]]]
-Statement: TypeAlias = Select[*tuple[Any, ...]]
 
 
 class Loaders:
@@ -40,24 +42,33 @@ class Loaders:
 
         return self._loader(("row", table, column), batch)
 
-    def page(self, table: type[Row], parent: str, order: Order, args: PageArgs) -> DataLoader[UUID, Page[Any]]:
-        """One window of the children of each key, where `parent` is their column that holds it."""
+    def page(
+        self, table: type[Row], parent: str, order: Order, args: PageArgs, where: Where = EVERYTHING
+    ) -> DataLoader[UUID, Page[Any]]:
+        """One window of the children of each key that are `where`, where `parent` is their column that holds it."""
 
         async def batch(keys: list[UUID]) -> list[Page[Any]]:
-            children = defaultdict(list)
-            statement = _children(table, parent, order, backward=args.backward, from_cursor=args.cursor is not None)
-            for row in await self._records(table, statement, keys, _bounds(table, order, args)):
-                children[getattr(row, parent)].append(row)
-            count = self.count(table, parent)
-            return [_window(children[key], order, args, partial(count.load, key)) for key in keys]
+            cursor = None if args.cursor is None else decode_cursor(args.cursor, table, order)
+            statement = lists.page(table, parent, order, backward=args.backward, cursor=cursor, where=where)
+            # One row more than the page holds, to know whether there is more.
+            bound = {"org_id": self._org_id, "keys": keys, "size": args.size + 1, **lists.cursor_binds(cursor)}
+            children, places = defaultdict(list), {}
+            make, width, computed = record_of(table)._make, len(columns(table)), not isinstance(order.key, str)
+            for row in await self._snapshot.rows(statement, bound):
+                child = make(row[:width] if computed else row)
+                children[getattr(child, parent)].append(child)
+                if computed:
+                    places[child.id] = row[width]
+            count = self.count(table, parent, where)
+            return [_window(children[key], order, args, partial(count.load, key), places) for key in keys]
 
-        return self._loader(("page", table, parent, order, args), batch)
+        return self._loader(("page", table, parent, order, args, where), batch)
 
     def bounded(self, table: type[Row], parent: str, order: Order, limit: int) -> DataLoader[UUID, list[Any]]:
         """The first `limit` children of each key, as a plain list."""
 
         async def batch(keys: list[UUID]) -> list[list[Any]]:
-            statement = _children(table, parent, order, backward=False, from_cursor=False)
+            statement = lists.page(table, parent, order)
             return self._grouped(await self._records(table, statement, keys, {"size": limit}), parent, keys)
 
         return self._loader(("bounded", table, parent, order, limit), batch)
@@ -78,15 +89,16 @@ class Loaders:
 
         return self._loader(("latest", table, parent, limit, series, place), batch)
 
-    def count(self, table: type[Row], parent: str) -> DataLoader[UUID, int]:
-        """How many children each key has."""
+    def count(self, table: type[Row], parent: str, where: Where = EVERYTHING) -> DataLoader[UUID, int]:
+        """How many children each key has that are `where`."""
 
         async def batch(keys: list[UUID]) -> list[int]:
-            rows = await self._snapshot.rows(_counts(table, parent), {"org_id": self._org_id, "keys": keys})
+            bound = {"org_id": self._org_id, "keys": keys}
+            rows = await self._snapshot.rows(lists.count(table, parent, where), bound)
             found = {row[0]: row[1] for row in rows}
             return [found.get(key, 0) for key in keys]
 
-        return self._loader(("count", table, parent), batch)
+        return self._loader(("count", table, parent, where), batch)
 
     def walk(self, direction: lineage.Direction, depth: int, as_of: datetime | None) -> DataLoader[UUID, lineage.Walk]:
         """The lineage of each key: one statement a level for all of them."""
@@ -133,31 +145,8 @@ class Loaders:
 
 @cache
 def _by_key(table: type[Tenant], column: str) -> Statement:
-    key = _column(table, column)
-    return select(*columns(table)).where(_own(table), key == any_(bindparam("keys", type_=ARRAY(key.type))))
-
-
-@cache
-def _children(table: type[Tenant], parent: str, order: Order, *, backward: bool, from_cursor: bool) -> Statement:
-    """For each of `:keys` its first `:size` children in order, behind the cursor whose values are bound by column."""
-    descending = order.descending != backward
-    places = [_column(table, name) for name in order.columns]
-    keys = func.unnest(bindparam("keys", type_=ARRAY(Uuid))).table_valued("key", name="parent").render_derived()
-    children = select(*columns(table)).where(_live(table), _column(table, parent) == keys.c.key)
-    if from_cursor:
-        here = tuple_(*[bindparam(f"cursor_{place.name}", type_=place.type) for place in places])
-        children = children.where(tuple_(*places) < here if descending else tuple_(*places) > here)
-    ordered = children.order_by(*[place.desc() if descending else place.asc() for place in places])
-    return _for_each(keys, ordered.limit(bindparam("size", type_=Integer)).lateral("child"))
-
-
-def _bounds(table: type[Tenant], order: Order, args: PageArgs) -> dict[str, Any]:
-    """What a page binds: one row more than it holds, to know whether there is more, and where it begins."""
-    bounds: dict[str, Any] = {"size": args.size + 1}
-    if args.cursor is not None:
-        values = decode_cursor(args.cursor, table, order)
-        bounds |= {f"cursor_{name}": value for name, value in zip(order.columns, values, strict=True)}
-    return bounds
+    key = column_of(table, column)
+    return select(*columns(table)).where(own(table), key == any_(bindparam("keys", type_=ARRAY(key.type))))
 
 
 @cache
@@ -166,9 +155,9 @@ def _latest(table: type[Tenant], parent: str, limit: int, series: tuple[str, ...
 
     The metrics are found by jumping from one to the next in the index: a run may have millions of points.
     """
-    keys = func.unnest(bindparam("keys", type_=ARRAY(Uuid))).table_valued("key", name="parent").render_derived()
-    owner, named = _column(table, parent), [_column(table, column) for column in series]
-    in_order = select(*named).where(_own(table)).order_by(*named).limit(1)
+    keys = lists.parents()
+    owner, named = column_of(table, parent), [column_of(table, column) for column in series]
+    in_order = select(*named).where(own(table)).order_by(*named).limit(1)
 
     first = in_order.where(owner == keys.c.key).lateral("first")
     metric = (
@@ -183,32 +172,23 @@ def _latest(table: type[Tenant], parent: str, limit: int, series: tuple[str, ...
         .select_from(metric.join(next_, true()))
         .where(metric.c.nth < limit)
     )
-    same = [_column(table, column) == metric.c[column] for column in series]
+    same = [column_of(table, column) == metric.c[column] for column in series]
     last = (
         select(*columns(table))
-        .where(_own(table), owner == metric.c.key, *same)
-        .order_by(_column(table, place).desc())
+        .where(own(table), owner == metric.c.key, *same)
+        .order_by(column_of(table, place).desc())
         .limit(1)
         .lateral("last")
     )
     return select(*last.c).select_from(metric.join(last, true())).order_by(metric.c.key, metric.c.nth)
 
 
-def _for_each(keys: Any, children: Any) -> Statement:
-    return select(*children.c).select_from(keys.join(children, true()))
-
-
-@cache
-def _counts(table: type[Tenant], parent: str) -> Statement:
-    key = _column(table, parent)
-    counted = select(key, func.count()).where(_live(table), key == any_(bindparam("keys", type_=ARRAY(Uuid))))
-    return counted.group_by(key)
-
-
-def _window(rows: list[Any], order: Order, args: PageArgs, count: Callable[[], Awaitable[int]]) -> Page[Any]:
+def _window(
+    rows: list[Any], order: Order, args: PageArgs, count: Callable[[], Awaitable[int]], places: Mapping[UUID, Any]
+) -> Page[Any]:
     more = len(rows) > args.size
     nodes = rows[: args.size]
     if args.backward:
         nodes.reverse()
-        return Page(nodes, order, args.cursor is not None, more, count)
-    return Page(nodes, order, more, args.cursor is not None, count)
+        return Page(nodes, order, args.cursor is not None, more, count, places)
+    return Page(nodes, order, more, args.cursor is not None, count, places)

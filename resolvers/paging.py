@@ -1,8 +1,8 @@
 """Pages: how much of a list is asked for, where it begins, and what comes back."""
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from functools import cache
@@ -15,6 +15,7 @@ from sqlalchemy import BigInteger
 
 from db.base import Tenant, columns
 from registry.errors import BadInput
+from resolvers.keys import SortKey
 
 DEFAULT_PAGE = 20
 MAX_PAGE = 100
@@ -23,20 +24,34 @@ _LONGEST_CURSOR = 2_000
 Node = TypeVar("Node")
 
 
+class OrderDirection(StrEnum):
+    """Which end of an order comes first."""
+
+    ASC = "ASC"
+    DESC = "DESC"
+
+
 @dataclass(frozen=True)
 class Order:
-    """The order of a list: by a column and then by id, so that no two rows are equal.
+    """The order of a list: by a column or a computed key and then by id, so that no two rows are equal.
 
-    The database needs an index on (org_id, parent, column, id) to find a page without sorting.
+    Rows without a value come last, whichever the direction. The database needs an index on (org_id, parent, column, id)
+    to find a page without sorting.
     """
 
-    column: str = "id"
+    key: str | SortKey = "id"
     descending: bool = True
 
     @property
-    def columns(self) -> tuple[str, ...]:
-        """The columns a cursor holds."""
-        return ("id",) if self.column == "id" else (self.column, "id")
+    def identity(self) -> str:
+        """What a cursor says about its order."""
+        named = self.key if isinstance(self.key, str) else self.key.identity
+        return f"{'-' if self.descending else '+'}{named}"
+
+    @property
+    def size(self) -> int:
+        """How many values a cursor holds."""
+        return 1 if self.key == "id" else 2
 
 
 BY_NAME = Order("name", descending=False)
@@ -71,17 +86,25 @@ class PageInfo:
 
 @dataclass(frozen=True)
 class Page(Generic[Node]):
-    """One window of a list. `count` asks for the size of the whole list, only when somebody wants it."""
+    """One window of a list. `count` asks for the size of the whole list, only when somebody wants it.
+
+    `places` holds the key of each row, by its id, where that is computed.
+    """
 
     nodes: Sequence[Node]
     order: Order
     has_next: bool
     has_previous: bool
     count: Callable[[], Awaitable[int]]
+    places: Mapping[UUID, Any] = field(default_factory=dict)
 
     def cursor(self, node: Any) -> str:
         """Where a row stands in the list."""
-        return encode_cursor([getattr(node, column) for column in self.order.columns])
+        key = self.order.key
+        if key == "id":
+            return encode_cursor(self.order, [node.id])
+        place = getattr(node, key) if isinstance(key, str) else self.places[node.id]
+        return encode_cursor(self.order, [place, node.id])
 
 
 def page_args(first: int | None, after: str | None, last: int | None, before: str | None) -> PageArgs:
@@ -98,22 +121,29 @@ def page_args(first: int | None, after: str | None, last: int | None, before: st
     return PageArgs(size, before if backward else after, backward)
 
 
-def encode_cursor(values: Sequence[Any]) -> str:
-    """A cursor: the values a row is ordered by. Opaque to clients."""
-    return urlsafe_b64encode(orjson.dumps(values, default=str)).decode().rstrip("=")
+def encode_cursor(order: Order, values: Sequence[Any]) -> str:
+    """A cursor: its order and the values a row is ordered by. Opaque to clients."""
+    return urlsafe_b64encode(orjson.dumps([order.identity, *values], default=str)).decode().rstrip("=")
 
 
 def decode_cursor(cursor: str, table: type[Tenant], order: Order) -> list[Any]:
-    """The values in a cursor, in the types of the columns. Raises: BadInput when it is not of this list."""
+    """The values in a cursor, typed, the id last. Raises: BadInput when it is not of this list in this order."""
     try:
         if len(cursor) > _LONGEST_CURSOR:
             raise ValueError(cursor)
-        values = orjson.loads(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-        if not isinstance(values, list) or len(values) != len(order.columns):
-            raise ValueError(values)
-        return [_typed(table, column, value) for column, value in zip(order.columns, values, strict=True)]
+        found = orjson.loads(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        if not isinstance(found, list) or len(found) != 1 + order.size or found[0] != order.identity:
+            raise ValueError(found)
+        *places, row_id = found[1:]
+        return [*[_place(table, order.key, place) for place in places], _typed(table, "id", row_id)]
     except (ValueError, TypeError, UnicodeError):
-        raise BadInput("This is no cursor of this list. Send a cursor as you got it, unchanged.") from None
+        raise BadInput(
+            "This is no cursor of this list in this order. Send a cursor as you got it, with the same `orderBy`."
+        ) from None
+
+
+def _place(table: type[Tenant], key: str | SortKey, value: Any) -> Any:
+    return _typed(table, key, value) if isinstance(key, str) else key.typed(value)
 
 
 def _typed(table: type[Tenant], column: str, value: Any) -> Any:

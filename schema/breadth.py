@@ -17,6 +17,7 @@ from itertools import chain, islice
 from operator import attrgetter
 from typing import Any
 
+import strawberry
 from graphql import (
     GraphQLAbstractType,
     GraphQLField,
@@ -31,6 +32,7 @@ from graphql import (
     is_object_type,
 )
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
+from strawberry.types.arguments import convert_arguments
 from strawberry.types.field import StrawberryField
 
 from resolvers.records import Record
@@ -177,8 +179,8 @@ class BreadthFirst(StrawberryGraphQLCoreExecutionContext):
     def _source(self, field: GraphQLField, definition: StrawberryField, first: Any) -> Source:
         edge = definition.metadata.get("edge")
         if isinstance(edge, Edge):
-            arguments = get_argument_values(field, first.node, self.variable_values, first.fragment_variable_values)
-            return self._along(edge, arguments)
+            given = get_argument_values(field, first.node, self.variable_values, first.fragment_variable_values)
+            return self._along(edge, self._arguments(definition, given))
         if definition.base_resolver is None:
             return _attribute(definition.python_name)
         resolver = definition.base_resolver
@@ -186,6 +188,13 @@ class BreadthFirst(StrawberryGraphQLCoreExecutionContext):
             raise NotByBreadth
         function: Any = resolver.wrapped_func
         return _computed(function)
+
+    def _arguments(self, definition: StrawberryField, given: dict[str, Any]) -> dict[str, Any]:
+        """Arguments as a resolver takes them."""
+        schema: Any = self.schema
+        owner: strawberry.Schema = schema._strawberry_schema
+        registry = owner.schema_converter.scalar_registry
+        return convert_arguments(given, definition.arguments, registry, owner.config)
 
     def _along(self, edge: Edge, arguments: dict[str, Any]) -> Source:
         """The rows at the far end of an edge, through its loader: lists completed side by side share its batch."""

@@ -1,8 +1,9 @@
 """Edges declared as data: which rows belong to which, so that any executor can fetch them for many parents at once."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from inspect import Parameter, Signature
+from typing import Any, Final
 
 import strawberry
 from aiodataloader import DataLoader
@@ -16,9 +17,18 @@ from resolvers.context import Info
 from resolvers.loading import Loaders
 from resolvers.paging import DEFAULT_PAGE, Order, PageArgs, page_args
 from resolvers.shapes import Asked
+from schema import filters
+from schema.filters import order_of, where_of
 from schema.node import After, Before, Connection, First, Last
 
 NEWEST_FIRST = Order()
+
+_WINDOW: Final[dict[str, tuple[Any, Any]]] = {
+    "first": (First, DEFAULT_PAGE),
+    "after": (After, UNSET),
+    "last": (Last, UNSET),
+    "before": (Before, UNSET),
+}
 
 _USUAL_METRICS = 10
 """What the metrics of one thing count in the cost of an operation: few have more, and all of them stay bounded."""
@@ -29,7 +39,7 @@ class Edge:
     """How the values of an edge are found: `load(loaders, arguments)` is the loader, keyed by the column `parent_key`.
 
     The values are the rows of `table` whose `child_key` is the parent's `parent_key`: None, a row, a page or a list, as
-    the type of the field has it. `arguments` are those of the field, by their names in the graph.
+    the type of the field has it. `arguments` are those of the field, as its resolver takes them.
     """
 
     table: type[Tenant]
@@ -59,24 +69,40 @@ def one(
 
 
 def many(ref: Any, table: type[Row], child_key: str, *, description: str, order: Order = NEWEST_FIRST) -> Any:
-    """The rows of `table` whose `child_key` is this row's id, page by page."""
+    """The rows of `table` whose `child_key` is this row's id, page by page, filtered and ordered as declared for it."""
+    load = _pages(table, child_key, order)
 
-    def load(loaders: Loaders, arguments: Mapping[str, Any]) -> DataLoader[Any, Any]:
-        return loaders.page(table, child_key, order, _window(**arguments))
-
-    async def resolve(
-        root: Any,
-        info: Info,
-        first: First = DEFAULT_PAGE,
-        after: After = UNSET,
-        last: Last = UNSET,
-        before: Before = UNSET,
-    ) -> Any:
-        arguments = {"first": first, "after": after, "last": last, "before": before}
+    async def resolve(root: Any, info: Info, **arguments: Any) -> Any:
         return await load(info.context.loaders, arguments).load(root.id)
 
+    _takes(resolve, ("root", "info"), table)
     edge = Edge(table, "id", child_key, load)
     return strawberry.field(resolve, graphql_type=Connection[ref], description=description, metadata={"edge": edge})
+
+
+def _pages(
+    table: type[Row], child_key: str, usual: Order
+) -> Callable[[Loaders, Mapping[str, Any]], DataLoader[Any, Any]]:
+    """How the pages of a list are found, from the arguments of its field."""
+
+    def load(loaders: Loaders, arguments: Mapping[str, Any]) -> DataLoader[Any, Any]:
+        window = {name: value for name, value in arguments.items() if name in _WINDOW}
+        order = order_of(table, arguments.get("order_by"), usual)
+        where = where_of(table, arguments.get("where"), arguments.get("deleted"))
+        return loaders.page(table, child_key, order, _window(**window), where)
+
+    return load
+
+
+def _takes(resolver: Any, usual: Sequence[str], table: type[Row]) -> None:
+    """Let a resolver of a list take its window, and the filter and the order that are declared for its rows."""
+    annotations = resolver.__annotations__
+    leading = [Parameter(name, Parameter.POSITIONAL_OR_KEYWORD, annotation=annotations[name]) for name in usual]
+    window = [
+        Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+        for name, (annotation, default) in _WINDOW.items()
+    ]
+    resolver.__signature__ = Signature([*leading, *window, *filters.parameters(table)])
 
 
 def _window(
@@ -116,13 +142,12 @@ def read(resolver: Callable[..., Any], graphql_type: Any, *, description: str, r
 
 def all_of(ref: Any, table: type[Row], *, description: str, order: Order = NEWEST_FIRST) -> Any:
     """The rows of `table` in the whole organisation, page by page: the edge that a root field is."""
+    load = _pages(table, "org_id", order)
 
-    async def resolve(
-        info: Info, first: First = DEFAULT_PAGE, after: After = UNSET, last: Last = UNSET, before: Before = UNSET
-    ) -> Any:
-        args = _window(first, after, last, before)
-        return await info.context.loaders.page(table, "org_id", order, args).load(info.context.actor.org_id)
+    async def resolve(info: Info, **arguments: Any) -> Any:
+        return await load(info.context.loaders, arguments).load(info.context.actor.org_id)
 
+    _takes(resolve, ("info",), table)
     return read(resolve, Connection[ref], description=description)
 
 

@@ -8,6 +8,8 @@ from strawberry.types.enum import StrawberryEnumDefinition
 from db import codes
 from registry.lineage import Direction
 from registry.signature_changes import ChangeKind, Verdict
+from resolvers.conditions import Deleted
+from resolvers.paging import OrderDirection
 from resolvers.rankings import RankingDirection
 
 
@@ -213,4 +215,17 @@ _describe(
     ADDED="It is new.",
     REMOVED="It is gone.",
     CHANGED="It is there, and different.",
+)
+_describe(
+    OrderDirection,
+    "Which end of an order comes first.",
+    ASC="The least, the earliest, A.",
+    DESC="The greatest, the latest, Z.",
+)
+_describe(
+    Deleted,
+    "What of a list is shown with regard to deletion.",
+    EXCLUDE="Only what is not deleted.",
+    ONLY="Only what is deleted.",
+    INCLUDE="Everything.",
 )

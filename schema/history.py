@@ -73,7 +73,7 @@ def history(table: type[Tenant], owner: str) -> Any:
     def load(loaders: Loaders, arguments: Mapping[str, Any]) -> Asked:
         shape = histories.Histories(table, owner, arguments["points"])
         chosen = (
-            arguments["phase"], arguments["name"], arguments.get("fromStep") or None, arguments.get("toStep"),
+            arguments["phase"], arguments["name"], arguments.get("from_step") or None, arguments.get("to_step"),
         )  # fmt: skip
         return Asked(loaders.of(shape), lambda key: histories.question(key, *chosen))
 
@@ -90,8 +90,8 @@ def history(table: type[Tenant], owner: str) -> Any:
             "name": name,
             "phase": phase,
             "points": points,
-            "fromStep": None if from_step is UNSET else from_step,
-            "toStep": None if to_step is UNSET else to_step,
+            "from_step": None if from_step is UNSET else from_step,
+            "to_step": None if to_step is UNSET else to_step,
         }
         return await load(info.context.loaders, arguments).load(root.id)
 

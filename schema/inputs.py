@@ -3,9 +3,10 @@
 import dataclasses
 import inspect
 import types
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
+from types import MappingProxyType
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 import strawberry
@@ -47,11 +48,19 @@ def declared(rule: Callable[..., Any]) -> list[Declared]:
     ]
 
 
-def input_type(name: str, fields: Sequence[Declared], description: str) -> Any:
-    """A Strawberry input type with these fields."""
+def input_type(
+    name: str, fields: Sequence[Declared], description: str, combined: Mapping[str, str] = MappingProxyType({})
+) -> Any:
+    """A Strawberry input type with these fields, and with fields of its own type that combine such inputs.
+
+    `combined` describes those by their names; all but `not` are lists.
+    """
     namespace = {field.graph_name: _field(field) for field in fields}
     annotations = {field.graph_name: _optional(field) for field in fields}
-    made = type(name, (), {**namespace, "__annotations__": annotations, "__doc__": description})
+    made: Any = type(name, (), {**namespace, "__annotations__": annotations, "__doc__": description})
+    for word, what in combined.items():
+        annotations[f"{word}_"] = made | None if word == "not" else list[made] | None
+        setattr(made, f"{word}_", strawberry.field(name=word, description=what, default=UNSET))
     return strawberry.input(made, name=name, description=description)
 
 
@@ -72,7 +81,7 @@ def values_of(given: Any, fields: Sequence[Declared]) -> dict[str, Any]:
 
 def _declared(name: str, annotation: Any, default: Any) -> Declared:
     graph_name = name.removesuffix("_id")
-    return Declared(name, graph_name, _shape(annotation), default, _doc(annotation) or "")
+    return Declared(name, graph_name, shape_of(annotation), default, _doc(annotation) or "")
 
 
 def _doc(annotation: Any) -> str | None:
@@ -82,15 +91,16 @@ def _doc(annotation: Any) -> str | None:
     return None
 
 
-def _shape(annotation: Any) -> Shape:
+def shape_of(annotation: Any) -> Shape:
+    """How a declared type appears in the graph."""
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         of = next((extra for extra in annotation.__metadata__ if isinstance(extra, Of)), None)
-        return _shape(arguments[0]) if of is None else _id_of(of)
+        return shape_of(arguments[0]) if of is None else _id_of(of)
     if origin in (Union, types.UnionType):
         return _union([member for member in arguments if member is not Keep])
     if origin is not None and issubclass(origin, Sequence):
-        return _list(_shape(arguments[0]))
+        return _list(shape_of(arguments[0]))
     if dataclasses.is_dataclass(annotation) and isinstance(annotation, type):
         return _object(annotation)
     return Shape(annotation, lambda value, _: value)
@@ -102,7 +112,7 @@ def _id_of(of: Of) -> Shape:
 
 def _union(members: list[Any]) -> Shape:
     (only,) = [member for member in members if member is not type(None)]
-    inner = _shape(only)
+    inner = shape_of(only)
     if len(members) == 1:
         return inner
     return Shape(inner.graphql_type | None, lambda value, name: None if value is None else inner.read(value, name))
@@ -127,21 +137,25 @@ def _object(value_type: type[Any]) -> Shape:
         )
         for field in dataclasses.fields(value_type)
     ]
-    made = input_type(f"{value_type.__name__}Input", fields, inspect.cleandoc(value_type.__doc__ or ""))
+    named = value_type.__name__
+    # A filter is only ever an input; other values are also shown.
+    title = named if named.endswith("Filter") else f"{named}Input"
+    made = input_type(title, fields, inspect.cleandoc(value_type.__doc__ or ""))
     return Shape(made, lambda value, _: value_type(**values_of(value, fields)))
 
 
 def _field(field: Declared) -> Any:
     """The Strawberry field: required, with the rule's default, or absent where the default has no place in the SDL."""
+    # Python keeps some words for itself, such as `in`.
+    name = field.graph_name.removesuffix("_") if field.graph_name.endswith("_") else None
+    made = partial(strawberry.field, name=name, description=field.description)
     if field.default is inspect.Parameter.empty:
-        return strawberry.field(description=field.description)
+        return made()
     if isinstance(field.default, tuple):
-        return strawberry.field(description=field.description, default_factory=list)
+        return made(default_factory=list)
     if isinstance(field.default, Keep):
-        return strawberry.field(description=field.description, default=None)
-    if field.default is None:
-        return strawberry.field(description=field.description, default=UNSET)
-    return strawberry.field(description=field.description, default=field.default)
+        return made(default=None)
+    return made(default=UNSET if field.default is None else field.default)
 
 
 def _optional(field: Declared) -> Any:

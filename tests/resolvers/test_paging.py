@@ -12,6 +12,7 @@ from hypothesis import given, strategies as st
 from db.ids import uuid7
 from db.tables import Model, Run, Team, Version
 from registry.errors import BadInput
+from resolvers.keys import ParameterKey
 from resolvers.paging import DEFAULT_PAGE, MAX_PAGE, Order, PageArgs, decode_cursor, encode_cursor, page_args
 
 BY_NUMBER, BY_NAME, BY_TIME = Order("number"), Order("name", descending=False), Order("created_at")
@@ -54,14 +55,14 @@ names = st.text(st.characters(exclude_characters="\0", codec="utf-8"), max_size=
 
 @given(st.uuids(), st.integers(0, 2**31 - 1), names)
 def test_a_cursor_comes_back_as_the_values_it_was_made_of(row_id: UUID, number: int, name: str) -> None:
-    assert decode_cursor(encode_cursor([row_id]), Model, Order()) == [row_id]
-    assert decode_cursor(encode_cursor([number, row_id]), Version, BY_NUMBER) == [number, row_id]
-    assert decode_cursor(encode_cursor([name, row_id]), Team, BY_NAME) == [name, row_id]
+    assert decode_cursor(encode_cursor(Order(), [row_id]), Model, Order()) == [row_id]
+    assert decode_cursor(encode_cursor(BY_NUMBER, [number, row_id]), Version, BY_NUMBER) == [number, row_id]
+    assert decode_cursor(encode_cursor(BY_NAME, [name, row_id]), Team, BY_NAME) == [name, row_id]
 
 
 def test_a_cursor_of_a_time_keeps_its_microseconds() -> None:
     moment, row_id = datetime(2026, 3, 3, 12, 0, 0, 123456, UTC), uuid7()
-    assert decode_cursor(encode_cursor([moment, row_id]), Run, BY_TIME) == [moment, row_id]
+    assert decode_cursor(encode_cursor(BY_TIME, [moment, row_id]), Run, BY_TIME) == [moment, row_id]
 
 
 json_values = st.recursive(
@@ -99,12 +100,21 @@ def test_a_cursor_that_is_made_up_is_refused_and_never_a_bug(cursor: str) -> Non
     ],
 )  # fmt: skip
 def test_a_cursor_of_other_columns_is_refused(values: Any, table: Any, order: Order) -> None:
+    if isinstance(values, list):
+        values = [order.identity, *values]
     with pytest.raises(BadInput, match="no cursor of this list"):
         decode_cursor(raw(values), table, order)
 
 
+def test_a_cursor_of_another_order_is_refused() -> None:
+    cursor = encode_cursor(BY_NAME, ["a", uuid7()])
+    for other in (Order("name"), Order("created_at", descending=False), Order(), Order(ParameterKey("name"))):
+        with pytest.raises(BadInput, match="in this order"):
+            decode_cursor(cursor, Team, other)
+
+
 def test_a_cursor_cut_short_or_grown_is_refused() -> None:
-    cursor = encode_cursor([7, uuid7()])
+    cursor = encode_cursor(BY_NUMBER, [7, uuid7()])
     for wrong in (cursor[:-1], cursor[:-4], cursor[1:], cursor + "A", cursor * 2, "A" * 3_000):
         with pytest.raises(BadInput, match="no cursor of this list"):
             decode_cursor(wrong, Version, BY_NUMBER)

@@ -14,6 +14,8 @@ from db.session import Database
 from db.tables import Run
 from registry.lineage import Direction
 from registry.signature_changes import ChangeKind, Verdict
+from resolvers.conditions import Deleted
+from resolvers.paging import OrderDirection
 from resolvers.rankings import RankingDirection
 from schema import enums
 from schema.build import build_schema
@@ -23,12 +25,14 @@ SCHEMA = build_schema()._schema
 SHOWN = {
     name: shown
     for name, shown in SCHEMA.type_map.items()
-    if isinstance(shown, GraphQLEnumType) and not name.startswith("__")
+    # What a list can be ordered by is said by its table: see test_filters.
+    if isinstance(shown, GraphQLEnumType) and not name.startswith("__") and not name.endswith("OrderField")
 }
 CODES: dict[str, type[StrEnum]] = {
     name: found
     for name, found in (
-        vars(codes) | {one.__name__: one for one in (Direction, RankingDirection, Verdict, ChangeKind)}
+        vars(codes)
+        | {one.__name__: one for one in (Direction, RankingDirection, Verdict, ChangeKind, OrderDirection, Deleted)}
     ).items()
     if isinstance(found, type) and issubclass(found, StrEnum) and found is not StrEnum
 }
