@@ -210,6 +210,7 @@ async def _at_path(change: Change, owner: Run | Version, folded_path: str) -> Ar
             col(column) == owner.id,
             col(Artifact.folded_path) == folded_path,
             col(Artifact.state).not_in(_RELEASED),
+            col(Artifact.deleted_at).is_(None),
         )
         .with_for_update(key_share=True)
     )

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 import orjson
-from sqlalchemy import inspect, select
+from sqlalchemy import Select, inspect, select
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col
 
@@ -24,18 +24,28 @@ AnyRow = TypeVar("AnyRow", bound=Row)
 
 
 async def find(
-    change: Change, table: type[AnyRow], id: UUID, path: str, *, lock: bool = False, deleted: bool = False
+    change: Change,
+    table: type[AnyRow],
+    id: UUID,
+    path: str,
+    *,
+    lock: bool = False,
+    alone: bool = False,
+    deleted: bool = False,
 ) -> AnyRow:
     """The row with this id in the organisation of the change; `path` is the input that named it, dots between names.
 
-    `lock` keeps others from changing the row until the end of the transaction. `deleted` finds one that is deleted too.
+    What can be deleted is held: it stays until the end of the transaction. `lock` keeps others from changing the row,
+    `alone` also waits for all who hold it and keeps others from finding it. `deleted` finds one that is deleted too.
 
     Raises: NotFound.
     """
-    statement = select(table).where(col(table.org_id) == change.org_id, col(table.id) == id)
+    statement = _held(select(table).where(col(table.org_id) == change.org_id, col(table.id) == id), table)
     if lock:
         # Not FOR UPDATE: rows that merely refer to this one need not wait.
-        statement = statement.with_for_update(key_share=True).execution_options(populate_existing=True)
+        statement = statement.with_for_update(key_share=True)
+    if alone:
+        statement = statement.with_for_update()
     row = (await change.execute(statement)).scalar_one_or_none()
     if row is None or (isinstance(row, Deletable) and row.deleted_at is not None and not deleted):
         raise NotFound(table.__name__, path.split("."))
@@ -66,15 +76,24 @@ async def find_all(
     statement = select(table).where(col(table.org_id) == change.org_id, col(table.id).in_(set(ids)))
     if issubclass(table, Deletable):
         statement = statement.where(col(table.deleted_at).is_(None))
+    # Always in the same order, so that two changes of the same rows cannot wait for each other.
+    statement = _held(statement, table).order_by(col(table.id))
     if lock:
-        # Always in the same order, so that two changes of the same rows cannot wait for each other.
-        statement = statement.order_by(col(table.id)).with_for_update(key_share=True)
-        statement = statement.execution_options(populate_existing=True)
+        statement = statement.with_for_update(key_share=True)
     found = {row.id: row for row in (await change.execute(statement)).scalars()}
     for place, one in enumerate(ids):
         if one not in found:
             raise NotFound(table.__name__, path.format(place).split("."))
     return [found[one] for one in ids]
+
+
+def _held(statement: Select[AnyRow], table: type[AnyRow]) -> Select[AnyRow]:
+    """Hold what can be deleted, as a foreign key would on insertion: who refers to a row that is being deleted waits.
+
+    Read again by whoever waited, so that it is seen to be deleted. Nobody else waits for the holders of a row.
+    """
+    fresh = statement.execution_options(populate_existing=True)
+    return fresh.with_for_update(read=True, key_share=True) if issubclass(table, Deletable) else fresh
 
 
 async def add(change: Change, actor: Actor, row: AnyRow, taken: Mapping[str, Failure] | None = None) -> AnyRow:
@@ -103,7 +122,7 @@ async def alter(
         return row
     for name in before:
         setattr(row, name, values[name])
-    if "updated_at" in type(row).model_fields:
+    if "updated_at" in type(row).model_fields and before.keys() - {"deleted_at"}:
         row.updated_at = utc_now()
     await flush(change, taken)
     shown = [name for name in before if name in _shown(row)]

@@ -12,6 +12,7 @@
         ├── NameTaken            a name, label or path that must be unique is in use
         ├── InvalidValue         a value of the right type that a rule refuses
         ├── Conflict             the thing is in a state that does not allow this
+        ├── InUse                others depend on the thing
         ├── TooLarge             more bytes than the configured limit
         ├── UploadIncomplete     parts are missing or have the wrong size
         └── IdempotencyKeyReused the key belongs to another request
@@ -20,6 +21,8 @@ A failure names the input it is about: `path` holds the names from the input's r
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
 
 
 class RegistryError(Exception):
@@ -106,6 +109,27 @@ class Conflict(Failure):
     """The thing is in a state that does not allow this change."""
 
     code = "CONFLICT"
+
+
+@dataclass(frozen=True)
+class Dependent:
+    """A thing that depends on another."""
+
+    kind: str
+    id: UUID
+    name: str
+
+
+class InUse(Failure):
+    """Others depend on the thing: it stays until they are gone."""
+
+    code = "IN_USE"
+
+    def __init__(self, kind: str, dependents: Sequence[Dependent], count: int, path: Sequence[str]) -> None:
+        what = "1 thing depends" if count == 1 else f"{count} things depend"
+        super().__init__(f"{what} on this {kind}. Delete what is listed, or point it elsewhere, and try again.", path)
+        self.dependents = tuple(dependents)
+        self.dependent_count = count
 
 
 class TooLarge(Failure):

@@ -203,7 +203,7 @@ def tags(values: Sequence[Tag], path: Sequence[str] = ("tags",)) -> dict[str, st
 
 
 def description_of(
-    new_name: str | Keep, description: str | Keep | None, new_tags: Sequence[Tag] | Keep
+    new_name: str | Keep, description: str | Keep | None = KEEP, new_tags: Sequence[Tag] | Keep = KEEP
 ) -> dict[str, object]:
     """The columns with what people say about a thing, as far as they were given. Raises: InvalidValue."""
     values: dict[str, object] = {}

@@ -14,8 +14,9 @@ from db.session import Change, Database
 from db.tables import Organisation, Principal, Project, RoleBinding, Team
 from registry import inputs
 from registry.access import Action, Actor, Grant, require
-from registry.changes import add, find
+from registry.changes import add, alter, find
 from registry.errors import NameTaken
+from registry.inputs import KEEP, Keep
 
 SYSTEM_ID = UUID(int=0)
 
@@ -108,3 +109,40 @@ async def create_project(
     )
     taken = NameTaken("project", row.name, "team")
     return await add(change, actor, row, {unique_key(Project, "team_id", "name"): taken})
+
+
+async def update_team(
+    change: Change,
+    actor: Actor,
+    *,
+    team_id: Annotated[inputs.TeamId, Doc("Which one.")],
+    name: Annotated[str | Keep, Doc("A new name.")] = KEEP,
+) -> Team:
+    """Give a team another name.
+
+    Raises: Forbidden, NotFound, InvalidValue, NameTaken.
+    """
+    team = await find(change, Team, team_id, "team", lock=True)
+    require(actor, Action.ORGANISE, team)
+    values = inputs.description_of(name)
+    taken = NameTaken("team", str(values.get("name")), "organisation")
+    return await alter(change, actor, team, values, taken={unique_key(Team, "name"): taken})
+
+
+async def update_project(
+    change: Change,
+    actor: Actor,
+    *,
+    project_id: Annotated[inputs.ProjectId, Doc("Which one.")],
+    name: Annotated[str | Keep, Doc("A new name.")] = KEEP,
+    description: Annotated[str | Keep | None, Doc("A new description; null removes it.")] = KEEP,
+) -> Project:
+    """Change what people say about a project. What is not given stays.
+
+    Raises: Forbidden, NotFound, InvalidValue, NameTaken.
+    """
+    project = await find(change, Project, project_id, "project", lock=True)
+    require(actor, Action.ORGANISE, project)
+    values = inputs.description_of(name, description)
+    taken = NameTaken("project", str(values.get("name")), "team")
+    return await alter(change, actor, project, values, taken={unique_key(Project, "team_id", "name"): taken})

@@ -15,6 +15,7 @@ from registry import inputs, lineage, metrics as metric_points, runtimes
 from registry.access import Action, Actor, require
 from registry.changes import add, alter, find, find_all
 from registry.errors import Conflict, InvalidValue
+from registry.inputs import KEEP, Keep
 
 MAX_INPUTS = 100
 MIN_HEARTBEAT_S = 10
@@ -75,6 +76,23 @@ async def create(
     links = [(version, run, one.role) for version, one in zip(versions, datasets, strict=True)]
     await lineage.link(change, actor, LineageKind.USED, links)
     return run
+
+
+async def update(
+    change: Change,
+    actor: Actor,
+    *,
+    run_id: Annotated[inputs.RunId, Doc("Which one.")],
+    name: Annotated[str | Keep, Doc("A new name.")] = KEEP,
+    tags: Annotated[Sequence[inputs.Tag] | Keep, Doc("All tags it is to have; others are removed.")] = KEEP,
+) -> Run:
+    """Change what people say about a run, also when it has ended. What is not given stays.
+
+    Raises: Forbidden, NotFound, InvalidValue.
+    """
+    run = await find(change, Run, run_id, "run", lock=True)
+    require(actor, Action.WRITE, run)
+    return await alter(change, actor, run, inputs.description_of(name, new_tags=tags))
 
 
 async def beat(change: Change, actor: Actor, *, run_id: Annotated[inputs.RunId, Doc("Which run.")]) -> Run:

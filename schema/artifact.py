@@ -14,6 +14,7 @@ from registry.inputs import BigInt
 from resolvers import artifacts, operations
 from resolvers.context import Info
 from resolvers.paging import MAX_PAGE
+from schema.deletion import delete, restore
 from schema.edges import one
 from schema.mutations import change
 from schema.node import RowNode
@@ -136,3 +137,9 @@ class ArtifactMutation:
         errors=[NotFound, InvalidValue, NameTaken],
         description="Notes a file whose bytes stay elsewhere, unverified. Its URI is never opened.",
     )  # fmt: skip
+    delete_artifact = delete(
+        Artifact, tables.Artifact,
+        description="Deletes an artifact whose bytes have come, unless its version is in service. Its path is free from"
+        " then on.",
+    )  # fmt: skip
+    restore_artifact = restore(Artifact, tables.Artifact)

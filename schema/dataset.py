@@ -9,6 +9,7 @@ from db.codes import DataType
 from registry import data_facts, datasets
 from registry.errors import InvalidValue, NameTaken, NotFound
 from registry.inputs import BigInt, ParameterValue
+from schema.deletion import delete, restore
 from schema.edges import all_of, many, one, read
 from schema.lineage import LineageNode
 from schema.lookups import by
@@ -167,3 +168,13 @@ class DatasetMutation:
         data_facts.set_profile, "setDatasetProfile", DatasetVersion, tables.DatasetVersion,
         errors=[NotFound, InvalidValue], description="Says what was counted in a dataset version.",
     )  # fmt: skip
+    delete_dataset = delete(
+        Dataset, tables.Dataset,
+        description="Deletes a dataset without versions. Its name is free from then on.",
+    )  # fmt: skip
+    restore_dataset = restore(Dataset, tables.Dataset)
+    delete_dataset_version = delete(
+        DatasetVersion, tables.DatasetVersion,
+        description="Deletes a dataset version that no run used. Its digest can be registered anew.",
+    )  # fmt: skip
+    restore_dataset_version = restore(DatasetVersion, tables.DatasetVersion)

@@ -12,6 +12,7 @@ from registry import deployments, environments, reports
 from registry.access import Action
 from registry.errors import Conflict, InvalidValue, NameTaken, NotFound
 from resolvers.paging import BY_NAME, Order
+from schema.deletion import delete, restore
 from schema.edges import all_of, latest, many, one, read
 from schema.lineage import LineageNode
 from schema.lookups import by_own_name
@@ -204,3 +205,13 @@ class DeploymentMutation:
         errors=[NotFound, InvalidValue, Conflict],
         description="Takes what an agent saw and measured of a deployment.",
     )  # fmt: skip
+    delete_environment = delete(
+        Environment, tables.Environment,
+        description="Deletes an environment without deployments. Its name is free from then on.",
+    )  # fmt: skip
+    restore_environment = restore(Environment, tables.Environment)
+    delete_deployment = delete(
+        Deployment, tables.Deployment,
+        description="Deletes a deployment that is to be STOPPED. Its name is free from then on.",
+    )  # fmt: skip
+    restore_deployment = restore(Deployment, tables.Deployment)

@@ -3,9 +3,12 @@
 from typing import Any, Final
 
 import strawberry
+from strawberry import Parent
 
 from registry import errors
+from registry.dependence import MAX_LISTED
 from registry.inputs import BigInt
+from resolvers import ids
 
 
 @strawberry.interface(description="Why a change was refused. Nothing was written.")
@@ -39,6 +42,29 @@ class ConflictError(UserError):
     """See `registry.errors.Conflict`."""
 
 
+def _dependent_id(root: Parent[errors.Dependent]) -> strawberry.ID:
+    return strawberry.ID(ids.encode(root.kind, root.id))
+
+
+@strawberry.type(description="A thing that depends on another.")
+class Dependent:
+    """See `registry.errors.Dependent`."""
+
+    gid: strawberry.ID = strawberry.field(resolver=_dependent_id, name="id", description="Its global id.")
+    kind: str = strawberry.field(description="Its type in the graph, such as `Version`.")
+    name: str = strawberry.field(description="Its name; the label of a version, the digest of a dataset version.")
+
+
+@strawberry.type(description="Others depend on the thing: it stays until they are gone.")
+class InUseError(UserError):
+    """See `registry.errors.InUse`."""
+
+    dependents: list[Dependent] = strawberry.field(
+        description="The first 20 of them, by kind and then oldest first.", metadata={"rows": MAX_LISTED}
+    )
+    dependent_count: int = strawberry.field(description="How many there are.")
+
+
 @strawberry.type(description="More bytes than this server accepts.")
 class TooLargeError(UserError):
     """See `registry.errors.TooLarge`."""
@@ -63,6 +89,7 @@ ERROR_TYPES: Final[dict[type[errors.Failure], type[UserError]]] = {
     errors.NameTaken: NameTakenError,
     errors.InvalidValue: InvalidValueError,
     errors.Conflict: ConflictError,
+    errors.InUse: InUseError,
     errors.TooLarge: TooLargeError,
     errors.UploadIncomplete: UploadIncompleteError,
     errors.IdempotencyKeyReused: IdempotencyKeyReusedError,

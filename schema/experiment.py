@@ -7,6 +7,7 @@ import strawberry
 from db import tables
 from registry import experiments
 from registry.errors import InvalidValue, NameTaken, NotFound
+from schema.deletion import delete, restore
 from schema.edges import all_of, many, one, read
 from schema.lookups import by
 from schema.mutations import change
@@ -56,3 +57,8 @@ class ExperimentMutation:
         experiments.update, "updateExperiment", Experiment, tables.Experiment,
         errors=[NotFound, InvalidValue, NameTaken], description="Changes what people say about an experiment.",
     )  # fmt: skip
+    delete_experiment = delete(
+        Experiment, tables.Experiment,
+        description="Deletes an experiment without runs. Its name is free from then on.",
+    )  # fmt: skip
+    restore_experiment = restore(Experiment, tables.Experiment)

@@ -10,6 +10,7 @@ from registry import models
 from registry.errors import InvalidValue, NameTaken, NotFound
 from resolvers.context import Info
 from resolvers.paging import BY_NAME, Order
+from schema.deletion import delete, restore
 from schema.edges import all_of, many, one, read
 from schema.lookups import by
 from schema.mutations import change
@@ -72,3 +73,8 @@ class ModelMutation:
         models.update, "updateModel", Model, tables.Model,
         errors=[NotFound, InvalidValue, NameTaken], description="Changes what people say about a model.",
     )  # fmt: skip
+    delete_model = delete(
+        Model, tables.Model,
+        description="Deletes a model without versions. Its name is free from then on.",
+    )  # fmt: skip
+    restore_model = restore(Model, tables.Model)

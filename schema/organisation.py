@@ -12,6 +12,7 @@ from registry.access import Action
 from registry.errors import InvalidValue, NameTaken, NotFound
 from resolvers.context import Info
 from resolvers.paging import BY_NAME
+from schema.deletion import delete, restore
 from schema.edges import all_of, many, one, read
 from schema.mutations import change
 from schema.node import RowNode
@@ -103,3 +104,21 @@ class OrganisationMutation:
         organisations.create_project, "createProject", Project, tables.Project, action=Action.ORGANISE,
         errors=[NotFound, InvalidValue, NameTaken], description="Makes a project of a team.",
     )  # fmt: skip
+    update_team = change(
+        organisations.update_team, "updateTeam", Team, tables.Team, action=Action.ORGANISE,
+        errors=[NotFound, InvalidValue, NameTaken], description="Gives a team another name.",
+    )  # fmt: skip
+    update_project = change(
+        organisations.update_project, "updateProject", Project, tables.Project, action=Action.ORGANISE,
+        errors=[NotFound, InvalidValue, NameTaken], description="Changes what people say about a project.",
+    )  # fmt: skip
+    delete_team = delete(
+        Team, tables.Team,
+        description="Deletes a team without projects. Its name is free from then on.",
+    )  # fmt: skip
+    restore_team = restore(Team, tables.Team)
+    delete_project = delete(
+        Project, tables.Project,
+        description="Deletes a project that holds nothing. Its name is free from then on.",
+    )  # fmt: skip
+    restore_project = restore(Project, tables.Project)

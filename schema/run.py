@@ -8,6 +8,7 @@ from db import tables
 from db.codes import RunStatus
 from registry import runs
 from registry.errors import Conflict, InvalidValue, NotFound
+from schema.deletion import delete, restore
 from schema.edges import all_of, latest, many, one
 from schema.history import history
 from schema.lineage import LineageNode
@@ -68,6 +69,10 @@ class RunMutation:
         runs.create, "createRun", Run, tables.Run,
         errors=[NotFound, InvalidValue], description="Begins a run.",
     )  # fmt: skip
+    update_run = change(
+        runs.update, "updateRun", Run, tables.Run,
+        errors=[NotFound, InvalidValue], description="Changes what people say about a run, also when it has ended.",
+    )  # fmt: skip
     log_parameters = change(
         runs.log_parameters, "logParameters", Run, tables.Run,
         errors=[NotFound, InvalidValue, Conflict], description="Adds parameters to a run that is going on.",
@@ -88,3 +93,8 @@ class RunMutation:
         runs.finish, "finishRun", Run, tables.Run,
         errors=[NotFound, InvalidValue, Conflict], description="Ends a run. It takes nothing more from then on.",
     )  # fmt: skip
+    delete_run = delete(
+        Run, tables.Run,
+        description="Deletes a run that has ended, produced no version and has no child runs.",
+    )  # fmt: skip
+    restore_run = restore(Run, tables.Run)

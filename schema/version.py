@@ -8,6 +8,7 @@ from db import tables
 from db.codes import Stage
 from registry import versions
 from registry.errors import Conflict, InvalidValue, NameTaken, NotFound
+from schema.deletion import delete, restore
 from schema.edges import latest, many, one
 from schema.history import history
 from schema.lineage import LineageNode
@@ -88,3 +89,9 @@ class VersionMutation:
         versions.log_metrics, "logVersionMetrics", Version, tables.Version,
         errors=[NotFound, InvalidValue], description="Adds metric points to a version.",
     )  # fmt: skip
+    delete_version = delete(
+        Version, tables.Version,
+        description="Deletes a version that is not in service, that no alias names and that none is made from. Its"
+        " number and label are not given again.",
+    )  # fmt: skip
+    restore_version = restore(Version, tables.Version)

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Awaitable, Callable
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from graphql import GraphQLObjectType, GraphQLUnionType
@@ -11,7 +11,18 @@ from graphql import GraphQLObjectType, GraphQLUnionType
 from db.base import utc_now
 from registry import errors
 from schema.errors import ERROR_TYPES, as_data
-from tests.schema.valid_inputs import MUTATIONS, SCHEMA, reference_fields, refusal_of, title, unknown, valid_input
+from tests.schema.deletion_cases import in_use, name_taken_since, not_at_rest, parent_deleted
+from tests.schema.valid_inputs import (
+    DELETIONS_OF,
+    MUTATIONS,
+    SCHEMA,
+    reference_fields,
+    refusal_of,
+    row_of,
+    title,
+    unknown,
+    valid_input,
+)
 from tests.tenant import Tenant
 
 Given = dict[str, Any]
@@ -37,23 +48,12 @@ async def _announced_as_another_kind(tenant: Tenant, mutation: str) -> Given:
     return given | {"kind": "PLOT"}
 
 
-async def _model_name_taken(tenant: Tenant, _: str) -> Given:
-    other = tenant.name()
-    await tenant.model(name=other)
-    return {"model": await tenant.model(), "name": other}
-
-
-async def _experiment_name_taken(tenant: Tenant, _: str) -> Given:
-    first, second = tenant.name(), tenant.name()
-    for name in (first, second):
-        made = await tenant.client.make("createExperiment", "experiment", project=tenant.project, name=name)
-    return {"experiment": made, "name": first}
-
-
-async def _environment_name_taken(tenant: Tenant, _: str) -> Given:
-    other = tenant.name()
-    await tenant.environment(name=other)
-    return {"environment": await tenant.environment(), "name": other}
+async def _other_has_the_name(tenant: Tenant, mutation: str) -> Given:
+    """The second of two things, to be called as the first is."""
+    create, names = mutation.replace("update", "create"), [tenant.name(), tenant.name()]
+    given = await valid_input(tenant, create)
+    made = [await tenant.client.make(create, row_of(create), **(given | {"name": name})) for name in names]
+    return {row_of(create): made[1], "name": names[0]}
 
 
 async def _too_much_traffic(tenant: Tenant, mutation: str) -> Given:
@@ -77,13 +77,6 @@ async def _told_otherwise(tenant: Tenant, mutation: str) -> Given:
     given = await valid_input(tenant, mutation) | {"observedAt": utc_now().isoformat()}
     await tenant.client.change(mutation, "replayed", **given)
     return given | {"health": "UNHEALTHY"}
-
-
-async def _dataset_name_taken(tenant: Tenant, _: str) -> Given:
-    first, second = tenant.name(), tenant.name()
-    for name in (first, second):
-        made = await tenant.client.make("createDataset", "dataset", project=tenant.project, name=name)
-    return {"dataset": made, "name": first}
 
 
 async def _another_signature(tenant: Tenant, _: str) -> Given:
@@ -139,17 +132,34 @@ CASES: dict[tuple[str, str], Callable[[Tenant, str], Awaitable[Given]]] = {
             "createUpload", "createExternalArtifact", "createEnvironment", "createDeployment",
         )
     },
-    ("updateModel", "NameTakenError"): _model_name_taken,
-    ("updateExperiment", "NameTakenError"): _experiment_name_taken,
-    ("updateEnvironment", "NameTakenError"): _environment_name_taken,
-    ("updateDataset", "NameTakenError"): _dataset_name_taken,
+    **{
+        (f"update{kind}", "NameTakenError"): _other_has_the_name
+        for kind in ("Team", "Project", "Model", "Dataset", "Experiment", "Environment")
+    },
+    **{(name, "InvalidValueError"): _with(idempotencyKey=" ") for name in DELETIONS_OF},
+    **{
+        (f"delete{kind}", "InUseError"): in_use
+        for kind in (
+            "Team", "Project", "Model", "Experiment", "Dataset", "DatasetVersion", "Run", "Version", "Environment",
+        )
+    },
+    **{(f"delete{kind}", "ConflictError"): not_at_rest for kind in ("Run", "Version", "Artifact", "Deployment")},
+    **{
+        (name, "ConflictError"): parent_deleted
+        for name in DELETIONS_OF if name.startswith("restore") and name not in ("restoreTeam", "restoreEnvironment")
+    },
+    **{
+        (f"restore{kind}", "NameTakenError"): name_taken_since
+        for kind in ("Team", "Project", "Model", "Experiment", "Dataset", "Artifact", "Environment", "Deployment")
+    },
     **{
         (name, "InvalidValueError"): _with(name=LONG)
         for name in (
             "createTeam", "createProject", "createModel", "updateModel", "createDataset", "createExperiment",
             "updateExperiment", "createRun", "setAlias", "removeAlias", "createEnvironment", "updateEnvironment",
             "createDeployment",
-            "updateExperiment", "updateDataset", "createRun", "setAlias", "removeAlias",
+            "updateExperiment", "updateTeam", "updateProject", "updateDataset", "updateRun", "createRun", "setAlias",
+            "removeAlias",
         )
     },
     ("createDatasetVersion", "InvalidValueError"): _with(digest="unknown"),
@@ -222,6 +232,10 @@ def test_every_failure_of_the_rules_has_a_type_in_the_graph() -> None:
     [
         (errors.NotFound("Model", ("model",)), {}),
         (errors.NameTaken("model", "iris", "project"), {"name": "iris"}),
+        (
+            errors.InUse("model", [errors.Dependent("Version", UUID(int=1), "1.0.0")], 2, ("model",)),
+            {"dependents": [errors.Dependent("Version", UUID(int=1), "1.0.0")], "dependent_count": 2},
+        ),
         (errors.TooLarge(2, 1), {"limit_bytes": 1}),
         (errors.UploadIncomplete("These are missing.", (1, 3)), {"part_numbers": [1, 3]}),
         (errors.IdempotencyKeyReused(), {}),

@@ -1,11 +1,13 @@
 """For each mutation an input that is accepted: what tests of all mutations change one value of."""
 
+import re
 from collections.abc import Mapping
 from functools import partial
 from inspect import isawaitable
 from typing import Any
 from uuid import UUID, uuid4
 
+from registry.deletion import DELETIONS
 from resolvers import ids
 from schema.build import build_schema
 from tests.tenant import Client, Tenant
@@ -13,8 +15,17 @@ from tests.tenant import Client, Tenant
 SCHEMA = build_schema()._schema
 MUTATIONS: tuple[str, ...] = tuple(SCHEMA.mutation_type.fields) if SCHEMA.mutation_type else ()
 
+DELETIONS_OF: dict[str, str] = {
+    f"{verb}{table.__name__}": table.__name__ for verb in ("delete", "restore") for table in DELETIONS
+}
+"""The mutations that delete and restore, with the kind of thing."""
+
 # The payload's field for the row, where the mutation is not named after it.
 _ROWS = {
+    "updateTeam": "team",
+    "updateProject": "project",
+    "updateDataset": "dataset",
+    "updateRun": "run",
     "logParameters": "run",
     "logMetrics": "run",
     "finishRun": "run",
@@ -22,7 +33,6 @@ _ROWS = {
     "updateExperiment": "experiment",
     "setRunRuntime": "run",
     "updateVersion": "version",
-    "updateDataset": "dataset",
     "updateDatasetVersion": "datasetVersion",
     "setDatasetProfile": "datasetVersion",
     "setAlias": "alias",
@@ -42,7 +52,7 @@ _ROWS = {
 
 def row_of(mutation: str) -> str:
     """The name of the payload's field for the row."""
-    made = mutation.removeprefix("create")
+    made = re.sub("^(create|delete|restore)", "", mutation)
     return _ROWS.get(mutation) or made[0].lower() + made[1:]
 
 
@@ -71,10 +81,13 @@ async def valid_input(tenant: Tenant, mutation: str) -> dict[str, Any]:
     point = {"name": "loss", "phase": "TRAINING", "value": 0.5, "step": "1"}
     make: dict[str, Any] = {
         "createTeam": lambda: {"name": tenant.name()},
+        "updateTeam": lambda: {"name": tenant.name()},
+        "updateProject": lambda: {"name": tenant.name()},
+        "updateDataset": lambda: {"name": tenant.name()},
+        "updateRun": lambda: {"name": tenant.name()},
         "createProject": lambda: {"name": tenant.name()},
         "createModel": lambda: {"project": tenant.project, "name": tenant.name(), "framework": "sklearn"},
         "updateModel": lambda: {"name": tenant.name()},
-        "updateDataset": lambda: {"name": tenant.name()},
         "updateDatasetVersion": lambda: {"description": tenant.name()},
         "setDatasetProfile": lambda: {"profile": {"rowCount": "3"}},
         "createDataset": lambda: {"project": tenant.project, "name": tenant.name()},
@@ -103,12 +116,30 @@ async def valid_input(tenant: Tenant, mutation: str) -> dict[str, Any]:
         "abortUpload": dict,
         "createExternalArtifact": lambda: {"path": tenant.name(), "kind": "MODEL", "uri": "s3://elsewhere/model"},
     }
+    if mutation in DELETIONS_OF:
+        return await _deletable(tenant, mutation)
     made = make[mutation]()
     given: dict[str, Any] = await made if isawaitable(made) else made
     for name, kind in reference_fields(mutation).items():
         # An artifact has one owner: a version or a run.
         if name not in given and not (name == "run" and "path" in given):
             given[name] = await _made(tenant, kind)
+    return given
+
+
+async def _deletable(tenant: Tenant, mutation: str) -> dict[str, Any]:
+    """What can be deleted, or a thing that is deleted."""
+    kind = DELETIONS_OF[mutation]
+    made = await _made(tenant, kind)
+    given = {kind[0].lower() + kind[1:]: made}
+    if kind == "Run":
+        await tenant.client.make("finishRun", "run", **given)
+    if kind == "Deployment":
+        await tenant.client.make("updateDeployment", "deployment", **given, desiredState="STOPPED")
+    if kind == "Artifact":
+        await tenant.client.make("abortUpload", "artifact", **given)
+    if mutation.startswith("restore"):
+        await tenant.client.make(f"delete{kind}", row_of(mutation), **given)
     return given
 
 
