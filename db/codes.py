@@ -201,3 +201,19 @@ class JobKind(StrEnum):
     VERIFY_ARTIFACT = "VERIFY_ARTIFACT"
     CLEAR_UPLOAD = "CLEAR_UPLOAD"
     WATCH_RUN = "WATCH_RUN"
+
+
+class SearchKind(StrEnum):
+    """What can be found by its words."""
+
+    TEAM = "TEAM"
+    PROJECT = "PROJECT"
+    MODEL = "MODEL"
+    VERSION = "VERSION"
+    DATASET = "DATASET"
+    DATASET_VERSION = "DATASET_VERSION"
+    EXPERIMENT = "EXPERIMENT"
+    RUN = "RUN"
+    ARTIFACT = "ARTIFACT"
+    ENVIRONMENT = "ENVIRONMENT"
+    DEPLOYMENT = "DEPLOYMENT"

@@ -13,6 +13,7 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
+from sqlalchemy.dialects.postgresql import TSVECTOR
 from sqlmodel import Field
 
 from db.base import SCHEMA, Deletable, Json, Name, Row, Tenant, Time, code, unique_while_live, utc_now, within
@@ -30,6 +31,7 @@ from db.codes import (
     Role,
     RunStatus,
     ScopeKind,
+    SearchKind,
     SpecialValue,
     Stage,
     TaskType,
@@ -579,6 +581,30 @@ class Upload(Row, table=True):
     part_count: int
     state: UploadState = Field(default=UploadState.OPEN, sa_type=code(UploadState))
     expires_at: datetime = Field(sa_type=Time)
+
+
+class SearchDocument(Tenant, table=True):
+    """The words of a thing, kept by triggers. `words` is null while the thing is deleted.
+
+    `registry.search` reads it: the index on `words` is of no use under row-level security.
+    """
+
+    __tablename__ = "search_document"
+    __table_args__ = (
+        PrimaryKeyConstraint("org_id", "id", "kind"),
+        Index(None, "org_id", "parent_id"),
+        Index(None, "words", postgresql_using="gin"),
+    )
+
+    kind: SearchKind = Field(sa_type=code(SearchKind))
+    id: UUID
+    parent_id: UUID | None = None
+    project_id: UUID | None = None
+    framework: str | None = None
+    stage: Stage | None = Field(default=None, sa_type=code(Stage))
+    title: str
+    tags: dict[str, str] = Field(default_factory=dict, sa_type=Json)
+    words: str | None = Field(default=None, sa_type=TSVECTOR)
 
 
 class Job(Row, table=True):

@@ -191,6 +191,21 @@ _describe(
     UNHEALTHY="It does not do its work.",
 )
 _describe(
+    codes.SearchKind,
+    "What can be found by its words.",
+    TEAM="Teams.",
+    PROJECT="Projects.",
+    MODEL="Models.",
+    VERSION="Versions of models.",
+    DATASET="Datasets.",
+    DATASET_VERSION="Versions of datasets.",
+    EXPERIMENT="Experiments.",
+    RUN="Runs.",
+    ARTIFACT="Artifacts of runs and versions.",
+    ENVIRONMENT="Environments.",
+    DEPLOYMENT="Deployments.",
+)
+_describe(
     Direction,
     "Which way to follow the lineage.",
     UPSTREAM="Towards what was used.",

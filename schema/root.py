@@ -34,6 +34,7 @@ from schema.node import Node, RowNode
 from schema.organisation import Organisation, OrganisationMutation, OrganisationQuery, Principal, Project, Team
 from schema.run import Run, RunMutation, RunQuery
 from schema.runtime import Runtime, RuntimeQuery
+from schema.search import SearchQuery
 from schema.signature import Signature
 from schema.version import Version, VersionMutation
 
@@ -82,7 +83,8 @@ class NodeQuery:
 # The fields of the last base come first in the graph.
 @strawberry.type(description="Everything that can be read. A whole query sees one moment of the registry.")
 class Query(
-    DeploymentQuery, RuntimeQuery, RunQuery, ExperimentQuery, DatasetQuery, ModelQuery, OrganisationQuery, NodeQuery
+    SearchQuery, DeploymentQuery, RuntimeQuery, RunQuery, ExperimentQuery, DatasetQuery, ModelQuery, OrganisationQuery,
+    NodeQuery,
 ):  # fmt: skip
     """The reads."""
 

@@ -122,7 +122,7 @@ async def test_a_column_that_the_code_does_not_know_is_drift(ground: Ground) -> 
 async def test_a_column_of_another_kind_is_drift(ground: Ground, change: str) -> None:
     url, roles = await _bootstrapped(ground)
     await migrate.upgrade(url, roles)
-    await execute(url, f"set role {roles.owner}", f"alter table registry.model alter column framework {change}")
+    await execute(url, f"set role {roles.owner}", f"alter table registry.artifact alter column content_type {change}")
     assert len(await migrate.drift(url, roles)) == 1
 
 

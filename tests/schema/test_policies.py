@@ -96,6 +96,7 @@ def test_no_type_can_be_come_to_but_through_a_root_field_with_a_policy() -> None
 
 
 ARGUMENTS = {
+    "search": '(text: "team")',
     "node": '(id: "{team}")',
     "nodes": '(ids: ["{team}"])',
     "lineageNode": '(id: "{team}")',
