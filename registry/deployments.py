@@ -68,10 +68,10 @@ async def create(
         created_by=actor.principal_id,
     )
     if desired_state == DesiredState.RUNNING:
-        await fit(change, deployment, {deployment.id: deployment.traffic_percent}, ("trafficPercent",))
+        await _fit(change, deployment, {deployment.id: deployment.traffic_percent}, ("trafficPercent",))
     await add(change, actor, deployment, {NAME_KEY: NameTaken("deployment", deployment.name, "environment")})
     await _note(change, actor, deployment, reason)
-    await trace(change, actor, deployment)
+    await _trace(change, actor, deployment)
     return deployment
 
 
@@ -113,7 +113,7 @@ async def update(
         wanted["endpoint"] = _endpoint(endpoint)
     if _takes_more(deployment, wanted):
         share = wanted.get("traffic_percent", deployment.traffic_percent)
-        await fit(change, deployment, {deployment.id: share}, ("trafficPercent",))
+        await _fit(change, deployment, {deployment.id: share}, ("trafficPercent",))
     await _want(change, actor, deployment, wanted, reason)
     return await alter(change, actor, deployment, inputs.description_of(KEEP, KEEP, tags))
 
@@ -149,22 +149,16 @@ async def shift_traffic(
         if (one.environment_id, one.model_id) != (environment.id, model.id):
             raise InvalidValue("This is of another environment or model.", ("shares", str(place), "deployment"))
     wanted = dict(zip(ids, percents, strict=True))
-    await fit(change, deployments[0], {one.id: wanted[one.id] for one in deployments if _runs(one)}, ("shares",), ids)
+    await _fit(change, deployments[0], {one.id: wanted[one.id] for one in deployments if _runs(one)}, ("shares",))
     for one in deployments:
         await _want(change, actor, one, {"traffic_percent": wanted[one.id]}, reason)
     return environment
 
 
-async def fit(
-    change: Change,
-    deployment: Deployment,
-    shares: Mapping[UUID, float],
-    path: Sequence[str],
-    apart: Sequence[UUID] = (),
-) -> None:
+async def _fit(change: Change, deployment: Deployment, shares: Mapping[UUID, float], path: Sequence[str]) -> None:
     """Refuse shares that are more than what the other RUNNING deployments of the model leave in its environment.
 
-    The row of the environment must be locked. `apart` are deployments that do not count as others.
+    The row of the environment must be locked.
 
     Raises: Conflict, which says how much is free.
     """
@@ -174,7 +168,7 @@ async def fit(
         col(Deployment.model_id) == deployment.model_id,
         col(Deployment.desired_state) == DesiredState.RUNNING,
         col(Deployment.deleted_at).is_(None),
-        col(Deployment.id).not_in([*shares, *apart]),
+        col(Deployment.id).not_in(list(shares)),
     )
     taken = sum(map(_hundredths, (await change.execute(statement)).scalars()))
     asked = sum(map(_hundredths, shares.values()))
@@ -186,7 +180,7 @@ async def fit(
         )
 
 
-async def trace(change: Change, actor: Actor, deployment: Deployment) -> None:
+async def _trace(change: Change, actor: Actor, deployment: Deployment) -> None:
     """Make the lineage say what the deployment runs: its version while it is to run, nothing otherwise."""
     versions = [await find(change, Version, deployment.version_id, "version")] if _runs(deployment) else []
     await lineage.relink(change, actor, LineageKind.DEPLOYED, versions, deployment)
@@ -215,7 +209,7 @@ async def _want(
     if new:
         await alter(change, actor, deployment, {**new, "revision": deployment.revision + 1})
         await _note(change, actor, deployment, reason)
-        await trace(change, actor, deployment)
+        await _trace(change, actor, deployment)
 
 
 async def _note(change: Change, actor: Actor, deployment: Deployment, reason: str | None) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from db.base import utc_now
 from db.codes import DesiredState, Role
 from db.session import Database
 from db.tables import Deployment
@@ -138,6 +139,10 @@ async def test_thirds_and_tenths_add_up_without_rounding(tenant: Tenant) -> None
     assert sum(map(round, (await shares_in(tenant, environment)).values())) == 99
     tenths = {f"part{number}": 0.1 for number in range(10)} | {"rest": 99.0}
     await side_by_side(tenant, **tenths)
+    # In floats a hundred times 0.29 is less than 29.
+    model, environment, _ = await side_by_side(tenant, little=0.29, most=99.71)
+    more = {"environment": environment, "version": await tenant.version(model), "name": "more"}
+    assert (await refused(tenant, "createDeployment", trafficPercent=0.01, **more))[0] == "CONFLICT"
 
 
 async def test_other_models_and_other_environments_share_nothing(tenant: Tenant) -> None:
@@ -157,6 +162,21 @@ async def test_a_stopped_deployment_leaves_its_share_to_others_and_may_not_start
     assert (code, path) == ("CONFLICT", ["trafficPercent"])
     assert "40.00 percent" in message
     await update(tenant, made["old"], desiredState="RUNNING", trafficPercent=40.0)
+
+
+async def test_a_deleted_deployment_leaves_its_share_to_others(tenant: Tenant, database: Database) -> None:
+    _, _, made = await side_by_side(tenant, old=100.0, new=0.0)
+    async with database.change(tenant.org_id) as change:
+        (await change.get_one(Deployment, (tenant.org_id, uuid_of(made["old"])))).deleted_at = utc_now()
+    await update(tenant, made["new"], trafficPercent=100.0)
+
+
+async def test_shares_of_stopped_deployments_may_be_shifted_and_do_not_count(tenant: Tenant) -> None:
+    model, environment, made = await side_by_side(tenant, live=100.0, spare=0.0)
+    await update(tenant, made["spare"], desiredState="STOPPED")
+    shares = [{"deployment": made["spare"], "trafficPercent": 80.0}]
+    await tenant.client.make("shiftTraffic", "environment", environment=environment, model=model, shares=shares)
+    assert await shares_in(tenant, environment) == {"live": 100.0, "spare": 80.0}
 
 
 async def test_traffic_is_shifted_in_one_step(tenant: Tenant) -> None:
@@ -219,12 +239,13 @@ async def test_of_many_who_want_the_last_of_the_traffic_no_more_than_the_whole_i
 
 
 async def test_those_who_make_deployments_at_once_do_not_share_out_more_than_there_is(tenant: Tenant) -> None:
-    environment, version = await tenant.environment(), await tenant.version()
-    given = {"environment": environment, "version": version, "trafficPercent": 60.0}
+    model, environment = await tenant.model(), await tenant.environment()
+    given = {"environment": environment, "trafficPercent": 60.0}
+    versions = [await tenant.version(model) for _ in range(8)]
     payloads = await asyncio.gather(
         *[
-            tenant.client.change("createDeployment", "deployment { id }", name=f"part{number}", **given)
-            for number in range(8)
+            tenant.client.change("createDeployment", "deployment { id }", name=version, version=version, **given)
+            for version in versions
         ]
     )
     assert sum(not payload["errors"] for payload in payloads) == 1
