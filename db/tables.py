@@ -167,6 +167,8 @@ class Model(Deletable, table=True):
         within("created_by", "principal"),
         unique_while_live("model", "project_id", "name"),
         Index(None, "org_id", "project_id", "id"),
+        Index(None, "org_id", "name", "id"),
+        Index(None, "org_id", "updated_at", "id"),
     )
 
     project_id: UUID
@@ -268,6 +270,8 @@ class Run(Deletable, table=True):
         within("created_by", "principal"),
         Index(None, "org_id", "project_id", "id"),
         Index(None, "org_id", "experiment_id", "id"),
+        Index(None, "org_id", "experiment_id", "started_at", "id"),
+        Index(None, "org_id", "started_at", "id"),
         Index(None, "org_id", "parent_run_id", "id"),
         Index(None, "org_id", "runtime_id", "id"),
     )

@@ -43,6 +43,17 @@ class WholeNumberFilter:
 
 
 @dataclass(frozen=True)
+class NumberFilter:
+    """A condition on a number. All that is given must hold."""
+
+    equals: Annotated[float | None, Doc("It is this, exactly.")] = None
+    gt: Annotated[float | None, Doc("It is greater than this.")] = None
+    gte: Annotated[float | None, Doc("It is this or greater.")] = None
+    lt: Annotated[float | None, Doc("It is less than this.")] = None
+    lte: Annotated[float | None, Doc("It is this or less.")] = None
+
+
+@dataclass(frozen=True)
 class TagFilter:
     """A condition on one tag. With nothing but a key: there is such a tag. All that is given must hold."""
 

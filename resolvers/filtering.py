@@ -30,7 +30,15 @@ from sqlalchemy.dialects.postgresql import JSONB
 from db.base import Tenant, columns
 from db.codes import Phase
 from registry.inputs import Of
-from resolvers.criteria import MetricFilter, ParameterFilter, TagFilter, TextFilter, TimeFilter, WholeNumberFilter
+from resolvers.criteria import (
+    MetricFilter,
+    NumberFilter,
+    ParameterFilter,
+    TagFilter,
+    TextFilter,
+    TimeFilter,
+    WholeNumberFilter,
+)
 
 Holds = ColumnElement[bool]
 
@@ -96,6 +104,17 @@ class WholeNumber(OfColumn):
     def holds(self, row: FromClause, asked: WholeNumberFilter) -> Holds:
         """See WholeNumberFilter."""
         return _compared(row.c[self.column], asked, BigInteger())
+
+
+@dataclass(frozen=True)
+class Number(OfColumn):
+    """A column of numbers."""
+
+    takes = NumberFilter
+
+    def holds(self, row: FromClause, asked: NumberFilter) -> Holds:
+        """See NumberFilter."""
+        return _compared(row.c[self.column], asked, Float())
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,13 @@ from typing import Final
 
 from db import tables
 from db.base import Tenant
-from db.codes import ArtifactKind, ArtifactState, RunStatus, Stage
+from db.codes import ArtifactKind, ArtifactState, DesiredState, Health, ObservedState, RunStatus, Stage, TaskType
 from resolvers.filtering import (
     Code,
     Filter,
     Id,
     Metrics,
+    Number,
     Parameters,
     Present,
     Some,
@@ -97,11 +98,14 @@ FINDABLE: Final[Mapping[type[Tenant], Findable]] = {
         filters={
             **_NAME, **_DESCRIPTION,
             "framework": Said(Text("framework"), "What it is made with."),
+            "task": Said(Code("task", TaskType), "It is for any of these tasks."),
+            "owner": Said(Id("owner_id", "Principal"), "Any of these principals answers for it."),
             **_PROJECT, **_TAGS,
             "stage": Said(
                 Through(tables.Version, "model_id", Code("stage", Stage)), "It has a version in any of these stages."
             ),
             "versions": Said(Some(tables.Version, "model_id"), "It has a version that is like this."),
+            "deployments": Said(Some(tables.Deployment, "model_id"), "It has a deployment that is like this."),
             **_CREATED, **_UPDATED,
         },
         orders={**_BY_NAME, "framework": "By framework.", **_BY_CREATION, **_BY_UPDATE},
@@ -177,6 +181,7 @@ FINDABLE: Final[Mapping[type[Tenant], Findable]] = {
             "has_run": Said(Present("run_id"), "Whether a run produced it."),
             "base_version": Said(Id("base_version_id", "Version"), "It was made from any of these versions."),
             "has_base_version": Said(Present("base_version_id"), "Whether it was made from another version."),
+            "deployments": Said(Some(tables.Deployment, "version_id"), "It has a deployment that is like this."),
             **_TAGS, **_PARAMETERS, **_metrics(tables.VersionMetric, "version_id"), **_CREATED,
         },
         orders={
@@ -211,6 +216,57 @@ FINDABLE: Final[Mapping[type[Tenant], Findable]] = {
             "size_bytes": "By size.",
             "kind": "By what it is for, in the order of the alphabet.",
             **_BY_CREATION,
+        },
+    ),
+    tables.Environment: Findable(
+        filters={**_NAME, **_DESCRIPTION, **_TAGS, **_CREATED, **_UPDATED},
+        orders={**_BY_NAME, **_BY_CREATION, **_BY_UPDATE},
+    ),
+    tables.Deployment: Findable(
+        filters={
+            **_NAME,
+            "environment": Said(Id("environment_id", "Environment"), "It is in any of these environments."),
+            "model": Said(Id("model_id", "Model"), "It runs any of these models."),
+            "version": Said(Id("version_id", "Version"), "It is to run any of these versions."),
+            "observed_version": Said(Id("observed_version_id", "Version"), "It was seen with any of these versions."),
+            "desired_state": Said(Code("desired_state", DesiredState), "It is to be in any of these states."),
+            "observed_state": Said(Code("observed_state", ObservedState), "It was seen in any of these states."),
+            "health": Said(Code("health", Health), "Its health was any of these when it was last seen."),
+            "traffic_percent": Said(Number("traffic_percent"), "Its share of the traffic."),
+            "endpoint": Said(Text("endpoint"), "Where it answers."),
+            **_TAGS, **_CREATED, **_UPDATED,
+        },
+        orders={**_BY_NAME, "traffic_percent": "By its share of the traffic.", **_BY_CREATION, **_BY_UPDATE},
+    ),
+    tables.DeploymentChange: Findable(
+        filters={
+            "version": Said(Id("version_id", "Version"), "It was to run any of these versions."),
+            "desired_state": Said(Code("desired_state", DesiredState), "It was to be in any of these states."),
+            "reason": Said(Text("reason"), "Why."),
+            **_CREATED,
+        },
+        orders={"revision": "By revision.", **_BY_CREATION},
+    ),
+    tables.DeploymentReport: Findable(
+        filters={
+            "observed_state": Said(Code("observed_state", ObservedState), "It was seen in any of these states."),
+            "observed_version": Said(Id("observed_version_id", "Version"), "It was seen with any of these versions."),
+            "health": Said(Code("health", Health), "Its health was any of these."),
+            "observed_at": Said(Time("observed_at"), "When it was seen."),
+            **_CREATED,
+        },
+        orders={"observed_at": "By the time when it was seen.", **_BY_CREATION},
+    ),
+    tables.DeploymentMetric: Findable(
+        filters={
+            **_NAME,
+            "value": Said(Number("value"), "Its value, where that is a finite number."),
+            "measured_at": Said(Time("measured_at"), "When it was measured."),
+        },
+        orders={
+            "measured_at": "By the time when it was measured.",
+            "value": "By value; one that is no finite number counts as if there were none.",
+            **_BY_NAME,
         },
     ),
 }  # fmt: skip

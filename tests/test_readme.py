@@ -39,8 +39,8 @@ async def filled(tenant: Tenant) -> Tenant:
     return tenant
 
 
-def test_there_are_five_questions() -> None:
-    assert len(QUERIES) == 5
+def test_there_are_five_questions_and_two_about_finding() -> None:
+    assert len(QUERIES) == 7
 
 
 @pytest.mark.parametrize("query", QUERIES, ids=lambda query: query.split("(")[0].split("{")[0].strip())

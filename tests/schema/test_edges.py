@@ -12,6 +12,7 @@ from db.base import columns
 from db.codes import Role
 from db.session import Database
 from resolvers import ids
+from resolvers.finding import FINDABLE
 from schema.build import build_schema
 from schema.edges import Edge
 from schema.node import RowNode
@@ -150,6 +151,22 @@ async def test_an_edge_takes_one_statement_for_any_number_of_parents(
         counted = query % (node.__name__, asked, f"{inner} totalCount")
         for gids in (parents[:1], parents):
             assert len(await statements_of(full.client, statements, counted, gids)) == 4
+
+
+@every_edge
+async def test_a_list_that_is_filtered_and_ordered_takes_one_statement_for_any_number_of_parents(
+    full: Tenant, statements: list[str], node: type[RowNode], field: Any
+) -> None:
+    if not is_connection(field):
+        pytest.skip("no list")
+    parents = await parents_of(full, node, edge_of(field))
+    order = next(iter(FINDABLE[edge_of(field).table].orders)).upper()
+    given = f"where: {{not: {{or: []}}}}, orderBy: {{field: {order}, direction: DESC}}"
+    query = "query($ids: [ID!]!) { nodes(ids: $ids) { ... on %s { %s(%s) { nodes { id } totalCount } } } }"
+    query = query % (node.__name__, graph_name(field), given)
+    for gids in (parents[:1], parents):
+        # The view opened, the parents, the page, the number.
+        assert len(await statements_of(full.client, statements, query, gids)) == 4
 
 
 @pytest.mark.parametrize("name", ["teams", "projects", "models", "runs", "datasets", "environments", "deployments"])
