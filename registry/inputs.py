@@ -230,6 +230,11 @@ def parameters(values: Sequence[Parameter], path: Sequence[str] = ("parameters",
     return found
 
 
+def same(first: object, second: object) -> bool:
+    """Whether two values of parameters are equal; true is not 1, though Python says so."""
+    return first == second and isinstance(first, bool) == isinstance(second, bool)
+
+
 def parameter_value(value: object, path: Sequence[str]) -> object:
     """The value of a parameter as it is stored. Raises: InvalidValue."""
     if isinstance(value, str):

@@ -135,7 +135,7 @@ async def log_parameters(
     run = await _running(change, actor, run_id)
     values = inputs.parameters(parameters)
     for name, value in values.items():
-        if name in run.parameters and not _same(run.parameters[name], value):
+        if name in run.parameters and not inputs.same(run.parameters[name], value):
             raise Conflict(f"The parameter {name!r} is already set to another value and stays.", ("parameters",))
     merged = values | run.parameters
     if len(merged) > inputs.MAX_PARAMETERS:
@@ -200,11 +200,6 @@ async def finish(
     if moment.tzinfo is None or not run.started_at <= moment <= max(utc_now(), run.started_at):
         raise InvalidValue("A run ends after it began and not in the future.", ("endedAt",))
     return await alter(change, actor, run, {"status": status, "ended_at": moment}, verb="ended")
-
-
-def _same(first: object, second: object) -> bool:
-    """Whether two parameter values are equal; true is not 1, though Python says so."""
-    return first == second and isinstance(first, bool) == isinstance(second, bool)
 
 
 async def _running(change: Change, actor: Actor, run_id: inputs.RunId) -> Run:

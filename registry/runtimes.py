@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from typing_extensions import Doc
 
@@ -17,6 +17,19 @@ from registry.signature_changes import ChangeKind
 MAX_PACKAGES = 2_000
 MAX_PACKAGE_VERSION = 100
 MAX_COUNT = 1_000_000
+
+FACTS: Final = {
+    "pythonVersion": "python_version",
+    "image": "image",
+    "repository": "repository",
+    "commit": "commit",
+    "cpu": "cpu",
+    "cpuCount": "cpu_count",
+    "memoryBytes": "memory_bytes",
+    "gpu": "gpu",
+    "gpuCount": "gpu_count",
+}
+"""What a runtime says besides its packages: the names of the graph, in order, and where the values are."""
 
 _PACKAGE = re.compile(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?")
 _COMMIT = re.compile(r"[0-9a-f]{7,64}")
@@ -73,18 +86,8 @@ async def keep(change: Change, actor: Actor, runtime: Runtime, path: str = "runt
 def facts_of(runtime: Any) -> dict[str, str]:
     """What a runtime says besides its packages, as text by the names of the graph; what it does not say is absent."""
     hardware = runtime.hardware or {}
-    facts = {
-        "pythonVersion": runtime.python_version,
-        "image": runtime.image,
-        "repository": runtime.repository,
-        "commit": runtime.commit,
-        "cpu": hardware.get("cpu"),
-        "cpuCount": hardware.get("cpu_count"),
-        "memoryBytes": hardware.get("memory_bytes"),
-        "gpu": hardware.get("gpu"),
-        "gpuCount": hardware.get("gpu_count"),
-    }
-    return {name: str(value) for name, value in facts.items() if value is not None}
+    values = [getattr(runtime, column, hardware.get(column)) for column in FACTS.values()]
+    return {name: str(value) for name, value in zip(FACTS, values, strict=True) if value is not None}
 
 
 @dataclass(frozen=True)

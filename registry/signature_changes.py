@@ -8,6 +8,7 @@ from typing import Any, Final
 import orjson
 
 from db.codes import DataType
+from registry import inputs
 
 Field = Mapping[str, Any]
 
@@ -171,7 +172,7 @@ def _section(section: str, rules: _Rules, before: Sequence[Field], after: Sequen
 
 def _attributes(section: str, rules: _Rules, old: Field, new: Field) -> Iterator[PartChange]:
     for attribute, breaks in rules.attributes.items():
-        if _same(old[attribute], new[attribute]):
+        if inputs.same(old[attribute], new[attribute]):
             continue
         before, after = _text(old[attribute]), _text(new[attribute])
         sentence = f"The {attribute} of the {rules.word} {new['name']!r} changes from {before} to {after}."
@@ -183,11 +184,6 @@ def _order(section: str, rules: _Rules, old: Sequence[str], new: Sequence[str]) 
     if old != new:
         sentence = f"The {rules.word}s stand in another order: values sent or read by position mean something else."
         yield PartChange((section,), ChangeKind.CHANGED, ", ".join(old), ", ".join(new), True, sentence)
-
-
-def _same(first: object, second: object) -> bool:
-    """Whether two values are equal; true is not 1, though Python says so."""
-    return first == second and isinstance(first, bool) == isinstance(second, bool)
 
 
 def _text(value: object) -> str | None:

@@ -23,7 +23,7 @@ from schema.refs import (
     PrincipalRef,
     ProjectRef,
 )
-from schema.since import since
+from schema.since import DatasetSchemaChange, since
 from schema.values import DELETED_AT, entries, tags
 
 
@@ -65,8 +65,7 @@ class DatasetVersion(LineageNode):
     schema = one(DatasetSchemaRef, tables.DatasetSchema, "schema_id", description="Which columns it has.")
     schema_change = since(
         tables.DatasetVersion,
-        DatasetVersionRef,
-        "DatasetSchemaChange",
+        DatasetSchemaChange,
         description="What its schema changes for those who read the version before it, the last one with a schema, or"
         " the version given as `since`; null where either has none.",
     )

@@ -16,6 +16,7 @@ from resolvers.context import Info
 from resolvers.paging import MAX_PAGE
 from schema.alias import Alias, AliasMutation
 from schema.artifact import Artifact, ArtifactMutation, Upload
+from schema.comparison import ComparisonQuery
 from schema.dataset import Dataset, DatasetMutation, DatasetProfile, DatasetQuery, DatasetSchema, DatasetVersion
 from schema.deployment import (
     Deployment,
@@ -83,8 +84,8 @@ class NodeQuery:
 # The fields of the last base come first in the graph.
 @strawberry.type(description="Everything that can be read. A whole query sees one moment of the registry.")
 class Query(
-    SearchQuery, DeploymentQuery, RuntimeQuery, RunQuery, ExperimentQuery, DatasetQuery, ModelQuery, OrganisationQuery,
-    NodeQuery,
+    SearchQuery, DeploymentQuery, ComparisonQuery, RuntimeQuery, RunQuery, ExperimentQuery, DatasetQuery, ModelQuery,
+    OrganisationQuery, NodeQuery,
 ):  # fmt: skip
     """The reads."""
 

@@ -7,6 +7,7 @@ import strawberry
 from aiodataloader import DataLoader
 from strawberry import UNSET
 
+from db import tables
 from db.base import Row
 from registry.signature_changes import ChangeKind, Verdict
 from resolvers.context import Info
@@ -14,6 +15,7 @@ from resolvers.ids import decode_as
 from resolvers.loading import Loaders
 from resolvers.predecessors import LINES, ChangesSince
 from schema.edges import Edge, one
+from schema.refs import DatasetVersionRef, VersionRef
 
 _USUAL_CHANGES = 10
 """What the changes of one version count in the cost of an operation: few have more, and a signature bounds them."""
@@ -31,8 +33,8 @@ class PartChange:
     sentence: str = strawberry.field(description="The same in words.")
 
 
-def since(table: type[Row], ref: Any, name: str, *, description: str) -> Any:
-    """What changed since an earlier row of the same table, as the graph type `name`: two statements for any number."""
+def _change(table: type[Row], ref: Any, name: str) -> Any:
+    """The graph type `name` for what changed since an earlier row of the same table."""
     made = type(
         name,
         (),
@@ -46,7 +48,15 @@ def since(table: type[Row], ref: Any, name: str, *, description: str) -> Any:
             "since": one(ref, table, "since_id", description="The earlier one."),
         },
     )
-    shown = strawberry.type(made, description="What changed since an earlier version.")
+    return strawberry.type(made, description="What changed since an earlier version.")
+
+
+SignatureChange = _change(tables.Version, VersionRef, "SignatureChange")
+DatasetSchemaChange = _change(tables.DatasetVersion, DatasetVersionRef, "DatasetSchemaChange")
+
+
+def since(table: type[Row], shown: Any, *, description: str) -> Any:
+    """What changed since an earlier row of the same table, as the graph type `shown`: two statements for any number."""
 
     def load(loaders: Loaders, arguments: Mapping[str, Any]) -> DataLoader[Any, Any]:
         given = arguments.get("since")

@@ -24,7 +24,7 @@ from schema.refs import (
     SignatureRef,
     VersionRef,
 )
-from schema.since import since
+from schema.since import SignatureChange, since
 from schema.values import DELETED_AT, Metric, parameters, tags
 
 
@@ -47,8 +47,7 @@ class Version(LineageNode):
     signature = one(SignatureRef, tables.Signature, "signature_id", description="What it takes and gives.")
     signature_change = since(
         tables.Version,
-        VersionRef,
-        "SignatureChange",
+        SignatureChange,
         description="What its signature changes for those who used the version before it, the last one with a signature"
         " and a lower number, or the version given as `since`; null where either has none.",
     )

@@ -83,8 +83,13 @@ async def filled(tenant: Tenant) -> dict[str, str]:
     training = await tenant.run(datasets=[{"datasetVersion": data, "role": "TRAINING"}])
     metrics = [{"name": "accuracy", "phase": "TEST", "value": 0.9}]
     model = await tenant.model(name="digits-reader")
+    earlier = await tenant.version(model, label="0.9.0")
     version = await tenant.version(model, label="1.0.0", run=training, metrics=metrics)
-    return {PASTE.format("PROJECT"): tenant.project, PASTE.format("VERSION"): version}
+    return {
+        PASTE.format("PROJECT"): tenant.project,
+        PASTE.format("VERSION"): version,
+        "PASTE_ANOTHER_VERSION_ID": earlier,
+    }
 
 
 @every_tab
@@ -126,7 +131,7 @@ async def test_an_example_without_variables_runs_in_an_empty_registry(example: P
 async def test_the_model_is_found_by_its_name(tenant: Tenant) -> None:
     pasted = await filled(tenant)
     answers = await read_through(tenant, FOLDER / "20_model_by_name.graphql", pasted)
-    assert [node["label"] for node in answers["ModelByName"]["model"]["versions"]["nodes"]] == ["1.0.0"]
+    assert [node["label"] for node in answers["ModelByName"]["model"]["versions"]["nodes"]] == ["1.0.0", "0.9.0"]
 
 
 async def test_the_lineage_goes_from_a_version_to_its_data(tenant: Tenant) -> None:
@@ -158,6 +163,14 @@ async def test_the_board_shows_what_runs_where_and_the_lineage_leads_there_from_
     (dataset,) = answers["WhereDoesItRunNow"]["datasets"]["nodes"]
     reached = dataset["versions"]["nodes"][0]["downstream"]["steps"][-1]
     assert reached["node"]["environment"] == {"name": "production"}
+
+
+async def test_two_versions_are_compared(tenant: Tenant) -> None:
+    answers = await read_through(tenant, FOLDER / "47_compare_versions.graphql", await filled(tenant))
+    compared = answers["CompareVersions"]["compareVersions"]
+    assert [version["label"] for version in compared["versions"]] == ["0.9.0", "1.0.0"]
+    (metric,) = compared["metrics"]
+    assert metric["values"] == [None, {"value": 0.9, "special": None, "step": "0"}]
 
 
 async def test_the_steps_of_registering_end_with_a_version(tenant: Tenant) -> None:

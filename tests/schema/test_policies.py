@@ -103,6 +103,8 @@ ARGUMENTS = {
     "model": '(by: {{id: "{model}"}})',
     "experiment": '(by: {{name: {{project: "{project}", name: "any"}}}})',
     "environment": '(by: {{name: "none"}})',
+    "compareRuns": '(runs: ["{run}"])',
+    "compareVersions": '(versions: ["{version}"])',
     "runtimeDifference": '(from: "{version}", to: "{version}")',
     "dataset": '(by: {{name: {{project: "{project}", name: "data"}}}})',
 }
@@ -130,7 +132,7 @@ async def test_a_principal_without_any_role_reads_nothing(tenant: Tenant, strang
     team = await tenant.client.make("createTeam", "team", name="one")
     await tenant.client.make("createDataset", "dataset", project=tenant.project, name="data")
     model, version = await tenant.model(), await tenant.version(runtime={"image": "slim"})
-    query = read_of(field, team=team, model=model, project=tenant.project, version=version)
+    query = read_of(field, team=team, model=model, project=tenant.project, version=version, run=await tenant.run())
     assert await tenant.client(query)
     with pytest.raises(GraphQLFailed) as refused:
         await stranger(query)
