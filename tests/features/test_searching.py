@@ -9,9 +9,9 @@ from sqlmodel import col
 
 from db.base import utc_now
 from db.session import Database
-from db.tables import Model, Run
+from db.tables import Run
 from registry.search import KINDS, MAX_TEXT, MAX_VALUES
-from tests.tenant import GraphQLFailed, Tenant, uuid_of
+from tests.tenant import GraphQLFailed, Tenant
 
 HITS = """edges { cursor rank node { __typename ... on Node { id } } highlights { field fragments { parts { text matched
     } } } } pageInfo { hasNextPage endCursor } totalCount truncated"""
@@ -190,12 +190,11 @@ async def test_what_changes_is_found_by_its_new_words_only(tenant: Tenant) -> No
     assert await found(tenant, "new kept") == [model]
 
 
-async def test_what_is_deleted_is_not_found_until_it_is_restored(tenant: Tenant, database: Database) -> None:
+async def test_what_is_deleted_is_not_found_until_it_is_restored(tenant: Tenant) -> None:
     model = await tenant.model(name="zebra")
-    for deleted_at, expected in ((utc_now(), []), (None, [model])):
-        async with database.change(tenant.org_id) as change:
-            own = update(Model).where(col(Model.org_id) == tenant.org_id, col(Model.id) == uuid_of(model))
-            await change.execute(own.values(deleted_at=deleted_at))
+    for mutation, expected in (("deleteModel", []), ("restoreModel", [model])):
+        payload = await tenant.client.change(mutation, "model { id }", model=model)
+        assert payload["errors"] == []
         assert await found(tenant, "zebra") == expected
         assert (await search(tenant, "zebra"))["totalCount"] == len(expected)
 
