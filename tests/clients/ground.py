@@ -26,6 +26,18 @@ async def files(tenant: Tenant, amount: int, **owner: str) -> None:
     await tenant.client.make("createUpload", "artifact", **given)
 
 
+async def deploy(tenant: Tenant, version: str, amount: int) -> None:
+    """Give a version deployments of its own environments, each reported twice."""
+    environment = await tenant.environment(description="For all.", tags=TAGS)
+    for _ in range(amount):
+        wanted: dict[str, Any] = {"endpoint": "https://models.test/digits", "reason": "It is better.", "tags": TAGS}
+        deployment = await tenant.deployment(version=version, environment=environment, trafficPercent=1.5, **wanted)
+        for health in ("HEALTHY", "DEGRADED"):
+            seen = {"observedState": "RUNNING", "version": version, "health": health, "healthMessage": "Two of three."}
+            metrics = [{"name": "latency_ms", "value": 12.5}, {"name": "drift", "special": "NAN"}]
+            await tenant.client.make("reportDeployment", "deployment", deployment=deployment, metrics=metrics, **seen)
+
+
 async def grow(tenant: Tenant, amount: int) -> dict[str, str]:
     """Fill every list with `amount` rows; the ids that the screens take, by the placeholders of their variables.
 
@@ -57,6 +69,7 @@ async def grow(tenant: Tenant, amount: int) -> dict[str, str]:
         await make("setAlias", "alias", version=version, name=f"alias-{number}")
         await files(tenant, amount, run=run)
         await files(tenant, amount, version=version)
+        await deploy(tenant, version, amount)
         await make("finishRun", "run", run=run)
     return {
         "PASTE_A_MODEL_ID": model,

@@ -12,12 +12,13 @@ from tests.clients.ground import SCREENS, grow
 from tests.tenant import Tenant, found_tenant
 
 STATEMENTS = {
-    "home": 18,
-    "model": 13,
-    "version": 24,
+    "home": 23,
+    "model": 16,
+    "version": 28,
     "experiment": 12,
     "run": 20,
-    "dataset": 14,
+    "dataset": 16,
+    "deployments": 10,
 }
 """What a screen asks of the database, the opening of its snapshot included."""
 

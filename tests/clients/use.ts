@@ -18,6 +18,8 @@ export function caption(step: Step): string {
       return `${step.model.name} ${step.label}`;
     case "DatasetVersion":
       return `${step.dataset.name} ${step.digest}`;
+    case "Deployment":
+      return `${step.name} in ${step.environment.name}: ${step.health}`;
     default:
       return never(step);
   }
