@@ -10,10 +10,37 @@ SCREENS = {path.stem[3:]: path for path in sorted((Path(__file__).parents[2] / "
 POINTS = [
     {"name": "accuracy", "phase": "TEST", "value": 0.9},
     {"name": "loss", "phase": "TRAINING", "value": 0.7, "step": "1"},
-    {"name": "loss", "phase": "TRAINING", "special": "NAN", "step": "3"},
+    {"name": "loss", "phase": "TRAINING", "special": "NAN", "step": "2"},
+    {"name": "loss", "phase": "TRAINING", "value": 0.5, "step": "3"},
+    {"name": "gradient", "phase": "TRAINING", "special": "POSITIVE_INFINITY"},
 ]
 SETTINGS = [{"name": "rate", "value": 0.1}, {"name": "loss", "value": "mse"}]
+RUNTIME = {
+    "pythonVersion": "3.12.1",
+    "packages": [{"name": "numpy", "version": "2.1.0"}],
+    "image": "train:1",
+    "repository": "https://code.test/digits",
+    "commit": "a" * 40,
+    "hardware": {"cpu": "x86", "cpuCount": 8, "memoryBytes": "9000000000", "gpu": "H100", "gpuCount": 1},
+}
 TAGS = [{"key": "owner", "value": "ada"}]
+
+
+def signature(number: int) -> dict[str, Any]:
+    """What the version of this number takes and gives; each other than the one before."""
+    field = {"name": f"pixels_{number}", "type": "FLOAT32", "shape": [-1, 64], "description": "Grey values."}
+    parameter = {"name": "threshold", "type": "FLOAT64", "default": 0.5}
+    feature = {"name": "edges", "type": "INT64", "description": "How many.", "source": "features.edges"}
+    return {"inputs": [field], "outputs": [field], "parameters": [parameter], "features": [feature]}
+
+
+def data_of(number: int) -> dict[str, Any]:
+    """What is known of the dataset version of this number; its schema is other than the one before."""
+    measured = {"count": "9", "nullCount": "1", "distinctCount": "8", "minimum": 0, "maximum": 1, "mean": 0.5}
+    column = {"name": f"pixels_{number}", "type": "FLOAT32", "description": "Grey values."}
+    profile = {"rowCount": "9", "columns": [{"name": "pixels", "stddev": 0.1, **measured}]}
+    told = {"description": "All of them.", "tags": TAGS, "source": "s3://data", "rowCount": "9"}
+    return {"schema": {"columns": [column]}, "profile": profile, **told}
 
 
 async def files(tenant: Tenant, amount: int, **owner: str) -> None:
@@ -47,23 +74,31 @@ async def grow(tenant: Tenant, amount: int) -> dict[str, str]:
     experiment = await make(
         "createExperiment", "experiment", project=project, name=tenant.name(), description="Why?", tags=TAGS
     )
-    dataset = await make("createDataset", "dataset", project=project, name=tenant.name(), description="Digits.")
+    dataset = await make(
+        "createDataset", "dataset", project=project, name=tenant.name(), description="Digits.", tags=TAGS
+    )
     search = await tenant.run(experiment=experiment)
+    owner = (await tenant.client("{ viewer { id } }"))["viewer"]["id"]
     told = {"description": "Reads digits.", "tags": TAGS}
-    model, base = await tenant.model(**told), await tenant.version()
+    model = await tenant.model(task="CLASSIFICATION", owner=owner, **told)
+    base = await tenant.version()
     for number in range(amount):
         digest = f"sha256:{hashlib.sha256(tenant.name().encode()).hexdigest()}"
-        data = await make(
-            "createDatasetVersion", "datasetVersion", dataset=dataset, digest=digest, source="s3://data", rowCount="9"
-        )
-        settings = {"parameters": SETTINGS, "tags": TAGS, "experiment": experiment, "heartbeatTimeoutS": 3600}
+        data = await make("createDatasetVersion", "datasetVersion", dataset=dataset, digest=digest, **data_of(number))
+        settings = {
+            "parameters": SETTINGS,
+            "tags": TAGS,
+            "experiment": experiment,
+            "heartbeatTimeoutS": 3600,
+            "runtime": RUNTIME,
+        }
         run = await tenant.run(datasets=[{"datasetVersion": data}], parentRun=search, **settings)
         for _ in range(amount):
             child = await tenant.run(parentRun=run, **settings)
             await make("logMetrics", "run", run=child, metrics=POINTS)
         await make("logMetrics", "run", run=run, metrics=POINTS)
-        given = {"run": run, "baseVersion": base, "parameters": SETTINGS, "metrics": POINTS, **told}
-        version = await tenant.version(model, label=f"1.{number}", **given)
+        given = {"run": run, "baseVersion": base, "parameters": SETTINGS, "metrics": POINTS, "runtime": RUNTIME, **told}
+        version = await tenant.version(model, label=f"1.{number}", signature=signature(number), **given)
         for _ in range(amount):
             await tenant.version(baseVersion=version)
         await make("setAlias", "alias", version=version, name=f"alias-{number}")
