@@ -19,6 +19,7 @@ STATEMENTS = {
     "run": 22,
     "dataset": 19,
     "deployments": 10,
+    "search": 0,
 }
 """What a screen asks of the database, the opening of its snapshot included."""
 
