@@ -23,7 +23,7 @@ _MILLION = 1_000_000
 
 
 @dataclass(frozen=True)
-class SearchHit:
+class SearchResultEdge:
     """A thing that was found and where it stands among the others."""
 
     node: Any
@@ -38,12 +38,12 @@ class SearchHit:
 
 
 @dataclass
-class SearchResults:
+class SearchResultConnection:
     """One page of a search. What is counted is counted once, and only when somebody asks."""
 
     operation: Operation
     search: Search
-    edges: Sequence[SearchHit]
+    edges: Sequence[SearchResultEdge]
     has_next: bool
     has_previous: bool
 
@@ -65,7 +65,7 @@ class SearchResults:
         return asyncio.ensure_future(searches.counts(snapshot, org_id, self.search))
 
 
-async def search(operation: Operation, wanted: Search, args: PageArgs) -> SearchResults:
+async def search(operation: Operation, wanted: Search, args: PageArgs) -> SearchResultConnection:
     """A page of what is found: one statement to find, and one for the rows of each kind. Raises: BadInput."""
     after = None if args.cursor is None else _place(args.cursor)
     found: Sequence[searches.Hit] = []
@@ -76,15 +76,15 @@ async def search(operation: Operation, wanted: Search, args: PageArgs) -> Search
     rows = await asyncio.gather(*[operation.loaders.row(KINDS[hit.kind]).load(hit.id) for hit in page])
     marks = Wanted(wanted.groups)
     edges = [
-        SearchHit(row, _cursor(hit), hit.score / _MILLION, marks)
+        SearchResultEdge(row, _cursor(hit), hit.score / _MILLION, marks)
         for hit, row in zip(page, rows, strict=True)
         if row is not None
     ]
-    return SearchResults(operation, wanted, edges, len(found) > args.size, after is not None)
+    return SearchResultConnection(operation, wanted, edges, len(found) > args.size, after is not None)
 
 
 def _cursor(hit: searches.Hit) -> str:
-    return urlsafe_b64encode(orjson.dumps([hit.score, hit.id])).decode().rstrip("=")
+    return urlsafe_b64encode(orjson.dumps([hit.score, str(hit.id)])).decode().rstrip("=")
 
 
 def _place(cursor: str) -> tuple[int, UUID]:

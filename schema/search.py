@@ -73,8 +73,8 @@ class SearchHighlight:
 
 
 @strawberry.type(description="A thing that was found.")
-class SearchHit:
-    """See `resolvers.searching.SearchHit`."""
+class SearchResultEdge:
+    """See `resolvers.searching.SearchResultEdge`."""
 
     cursor: str = strawberry.field(description="Send it as `after` to go on from here.")
     node: SearchResult = strawberry.field(description="The thing.")
@@ -140,7 +140,7 @@ class SearchFacets:
     projects: list[SearchProjectCount] = strawberry.field(description="By project.", metadata={"rows": MAX_VALUES})
 
 
-async def _facets(root: Parent[searching.SearchResults], info: Info) -> SearchFacets:
+async def _facets(root: Parent[searching.SearchResultConnection], info: Info) -> SearchFacets:
     facets = (await root.counts).facets
     load = info.context.loaders.row(tables.Project).load
     projects = await asyncio.gather(*[load(UUID(id_)) for id_, _ in facets["project_id"]])
@@ -157,19 +157,21 @@ async def _facets(root: Parent[searching.SearchResults], info: Info) -> SearchFa
     )
 
 
-async def _total_count(root: Parent[searching.SearchResults]) -> int:
+async def _total_count(root: Parent[searching.SearchResultConnection]) -> int:
     return (await root.counts).total
 
 
-async def _truncated(root: Parent[searching.SearchResults]) -> bool:
+async def _truncated(root: Parent[searching.SearchResultConnection]) -> bool:
     return (await root.counts).truncated
 
 
 @strawberry.type(description="One page of a search.")
-class SearchResults:
-    """See `resolvers.searching.SearchResults`."""
+class SearchResultConnection:
+    """See `resolvers.searching.SearchResultConnection`."""
 
-    edges: list[SearchHit] = strawberry.field(description="What was found, the best first, the newest among equals.")
+    edges: list[SearchResultEdge] = strawberry.field(
+        description="What was found, the best first, the newest among equals."
+    )
     nodes: list[SearchResult] = strawberry.field(description="The things of this page without their ranks.")
     page_info: PageInfo = strawberry.field(description="Whether there is more, and from where.")
     total_count: int = strawberry.field(
@@ -233,7 +235,7 @@ class SearchQuery:
 
     search = read(
         _search,
-        SearchResults,
+        SearchResultConnection,
         description="Finds teams, projects, models, versions, datasets, experiments, runs, artifacts, environments and"
         " deployments by their names, labels, paths, descriptions, tags and parameters. What is deleted is not found.",
     )

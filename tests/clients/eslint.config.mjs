@@ -47,7 +47,9 @@ const schemaRules = rules({
   // Who is told to leave a field is told where to go.
   ...named("require-deprecation-reason"),
   // Relay pages through connections by their shape; `nodes` beside `edges` is ours.
-  ...named("relay-connection-types", "relay-page-info", "relay-arguments"),
+  ...named("relay-connection-types", "relay-page-info"),
+  // Forward at least: nobody reads a search from its worst hit.
+  "relay-arguments": ["error", { includeBoth: false }],
   "relay-edge-types": ["error", { listTypeCanWrapOnlyEdgeType: false, shouldImplementNode: true, withEdgeSuffix: true }],
 });
 
