@@ -5,12 +5,14 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
+    ARRAY,
     BigInteger,
     CheckConstraint,
     ForeignKeyConstraint,
     Index,
     PrimaryKeyConstraint,
     UniqueConstraint,
+    Uuid,
     text,
 )
 from sqlalchemy.dialects.postgresql import TSVECTOR
@@ -640,4 +642,5 @@ class Idempotency(Tenant, table=True):
     key: str
     request_hash: bytes
     outcome_id: UUID | None = None
+    outcome_ids: list[UUID | None] | None = Field(default=None, sa_type=ARRAY(Uuid))
     created_at: datetime = Field(default_factory=utc_now, sa_type=Time)

@@ -1,10 +1,10 @@
 """Running one change: its transaction, its idempotency key, and another try where the database asks for one."""
 
 import hashlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import orjson
@@ -26,6 +26,7 @@ FORGOTTEN_AT_ONCE = 5_000
 _ATTEMPTS = 4
 
 Rule = Callable[..., Awaitable[Row]]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,14 @@ class Outcome:
 
     id: UUID
     replayed: bool
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What was kept under a key: the id of a row, or of many, with None where nothing was done."""
+
+    outcome_id: Any
+    outcome_ids: Sequence[UUID | None] | None
 
 
 async def run(
@@ -54,6 +63,20 @@ async def run(
 
     Raises: IdempotencyKeyReused, and what the rule and the database raise.
     """
+    request_hash = hash_of(name, values)
+
+    async def make(change: Change) -> Outcome:
+        bound = partial(rule, change, actor, **values, **(supplied or {}))
+        return await _once(change, actor, bound, key, request_hash)
+
+    return await transact(database, actor, make)
+
+
+async def transact(database: Database, actor: Actor, make: Callable[[Change], Awaitable[T]]) -> T:
+    """Make something in one transaction of the actor's organisation.
+
+    A deadlock or serialisation failure starts the whole transaction again. Raises: what `make` and the database raise.
+    """
     async for attempt in stamina.retry_context(
         on=lambda error: sqlstate(error) in RETRYABLE,
         attempts=_ATTEMPTS,
@@ -63,8 +86,7 @@ async def run(
     ):
         with attempt:
             async with database.change(actor.org_id) as change:
-                bound = partial(rule, change, actor, **values, **(supplied or {}))
-                return await _once(change, actor, bound, key, _hash(name, values))
+                return await make(change)
     raise AssertionError("stamina either returns or raises")
 
 
@@ -85,17 +107,20 @@ async def _once(
 ) -> Outcome:
     if key is None:
         return Outcome((await bound()).id, replayed=False)
-    key = inputs.name(key, ("idempotencyKey",), max_length=MAX_KEY)
-    known = await _claim(change, actor, key, request_hash)
+    known = await claim(change, actor, key, request_hash)
     if known is not None:
-        return Outcome(known, replayed=True)
+        return Outcome(known.outcome_id, replayed=True)
     row = await bound()
-    await change.execute(update(Idempotency).where(*_own(change, actor, key)).values(outcome_id=row.id))
+    await keep(change, actor, key, outcome_id=row.id)
     return Outcome(row.id, replayed=False)
 
 
-async def _claim(change: Change, actor: Actor, key: str, request_hash: bytes) -> UUID | None:
-    """Take the key, waiting for whoever holds it; the id of the outcome when it was used before."""
+async def claim(change: Change, actor: Actor, key: str, request_hash: bytes) -> Kept | None:
+    """Take the key, waiting for whoever holds it; what was kept under it, locked, when it was used before.
+
+    Raises: InvalidValue for a key that cannot be kept, IdempotencyKeyReused.
+    """
+    key = _clean(key)
     taken = await change.execute(
         insert(Idempotency)
         .values(org_id=change.org_id, principal_id=actor.principal_id, key=key, request_hash=request_hash)
@@ -104,15 +129,24 @@ async def _claim(change: Change, actor: Actor, key: str, request_hash: bytes) ->
     )
     if taken.one_or_none() is not None:
         return None
-    columns = select(col(Idempotency.request_hash), col(Idempotency.outcome_id))
-    first = (await change.execute(columns.where(*_own(change, actor, key)))).one_or_none()
+    columns = select(col(Idempotency.request_hash), col(Idempotency.outcome_id), col(Idempotency.outcome_ids))
+    own = columns.where(*_own(change, actor, key)).with_for_update()
+    first = (await change.execute(own)).one_or_none()
     if first is None:
         # It was old, and forgotten between the two statements.
-        return await _claim(change, actor, key, request_hash)
+        return await claim(change, actor, key, request_hash)
     if first.request_hash != request_hash:
         raise IdempotencyKeyReused
-    outcome: UUID = first.outcome_id
-    return outcome
+    return Kept(first.outcome_id, first.outcome_ids)
+
+
+async def keep(change: Change, actor: Actor, key: str, **outcome: Any) -> None:
+    """Keep the outcome of a change under its key."""
+    await change.execute(update(Idempotency).where(*_own(change, actor, _clean(key))).values(**outcome))
+
+
+def _clean(key: str) -> str:
+    return inputs.name(key, ("idempotencyKey",), max_length=MAX_KEY)
 
 
 def _own(change: Change, actor: Actor, key: str) -> tuple[Any, ...]:
@@ -123,7 +157,7 @@ def _own(change: Change, actor: Actor, key: str) -> tuple[Any, ...]:
     )
 
 
-def _hash(name: str, values: Mapping[str, Any]) -> bytes:
+def hash_of(name: str, values: Mapping[str, Any]) -> bytes:
     """SHA-256 over the name of the change and all values that were given, whatever their order."""
     # A value that was not given must not look like text of the same spelling.
     given = {key: value for key, value in values.items() if value is not inputs.KEEP}

@@ -14,6 +14,7 @@ from registry.inputs import BigInt
 from resolvers import artifacts, operations
 from resolvers.context import Info
 from resolvers.paging import MAX_PAGE
+from schema.batches import batch
 from schema.deletion import delete, restore
 from schema.edges import one
 from schema.mutations import change
@@ -143,3 +144,8 @@ class ArtifactMutation:
         " then on.",
     )  # fmt: skip
     restore_artifact = restore(Artifact, tables.Artifact)
+    create_external_artifacts = batch(
+        create_external_artifact, "createExternalArtifacts", description="Notes files whose bytes stay elsewhere."
+    )
+    delete_artifacts = batch(delete_artifact, "deleteArtifacts", description="Deletes artifacts.")
+    restore_artifacts = batch(restore_artifact, "restoreArtifacts", description="Brings back artifacts.")

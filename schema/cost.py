@@ -22,6 +22,7 @@ from graphql import (
     IntValueNode,
     ListValueNode,
     NullValueNode,
+    ObjectValueNode,
     OperationDefinitionNode,
     SelectionNode,
     SelectionSetNode,
@@ -83,7 +84,7 @@ class Meter:
     The cost of a field that returns objects is `rows x (1 + cost of its selection)`; scalars are free. `rows` is
 
     - the page size where the field takes `first` or `last`: the literal, the variable, or the argument's default;
-    - the number of `ids` where it takes them;
+    - the number of `ids` where it takes them, and that of `items` in the input of a batch;
     - the bound in the field's metadata (`rows`), for plain lists; 1 for everything else.
 
     The wrappers inside a connection (`edges`, `node`, `nodes`) are the page's rows themselves and add nothing, so a
@@ -178,12 +179,23 @@ class Meter:
             ids = self._value(given.get("ids"))
             return self._within_page(len(ids), "ids") if isinstance(ids, (list, tuple)) else 1
         definition = field.extensions.get("strawberry-definition")
+        if definition is not None and "batch" in definition.metadata:
+            return self._items(given.get("input"))
         rows = definition.metadata.get("rows") if definition is not None else None
         if isinstance(rows, Share):
             asked = self._value(given.get(rows.argument))
             asked = self._default(field.args[rows.argument]) if asked is Undefined else asked
             return max(1, asked // rows.size) if isinstance(asked, int) else 1
         return rows if isinstance(rows, int) else 1
+
+    def _items(self, node: ValueNode | None) -> int:
+        """How many items a batch holds."""
+        if isinstance(node, ObjectValueNode):
+            items = next((self._value(field.value) for field in node.fields if field.name.value == "items"), None)
+        else:
+            given = self._value(node)
+            items = given.get("items") if isinstance(given, Mapping) else None
+        return self._within_page(len(items), "items") if isinstance(items, list | tuple) else 1
 
     def _page_size(self, name: str, argument: GraphQLArgument, given: Mapping[str, ValueNode]) -> int | None:
         value = self._value(given.get(name))

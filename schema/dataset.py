@@ -9,6 +9,7 @@ from db.codes import DataType
 from registry import data_facts, datasets
 from registry.errors import InvalidValue, NameTaken, NotFound
 from registry.inputs import BigInt, ParameterValue
+from schema.batches import batch
 from schema.deletion import delete, restore
 from schema.edges import all_of, many, one, read
 from schema.lineage import LineageNode
@@ -177,3 +178,12 @@ class DatasetMutation:
         description="Deletes a dataset version that no run used. Its digest can be registered anew.",
     )  # fmt: skip
     restore_dataset_version = restore(DatasetVersion, tables.DatasetVersion)
+    create_datasets = batch(create_dataset, "createDatasets", description="Registers datasets.")
+    create_dataset_versions = batch(create_dataset_version, "createDatasetVersions", description="Registers data.")
+    delete_datasets = batch(delete_dataset, "deleteDatasets", description="Deletes datasets.")
+    delete_dataset_versions = batch(
+        delete_dataset_version, "deleteDatasetVersions", description="Deletes dataset versions."
+    )
+    restore_dataset_versions = batch(
+        restore_dataset_version, "restoreDatasetVersions", description="Brings back dataset versions."
+    )

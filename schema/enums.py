@@ -6,6 +6,7 @@ import strawberry
 from strawberry.types.enum import StrawberryEnumDefinition
 
 from db import codes
+from registry.batches import BatchMode
 from registry.lineage import Direction
 from registry.signature_changes import ChangeKind, Verdict
 from resolvers.conditions import Deleted
@@ -204,6 +205,12 @@ _describe(
     ARTIFACT="Artifacts of runs and versions.",
     ENVIRONMENT="Environments.",
     DEPLOYMENT="Deployments.",
+)
+_describe(
+    BatchMode,
+    "What becomes of the other items of a batch where one is refused.",
+    ALL_OR_NOTHING="Nothing is done. All items are tried, so that every refusal is told.",
+    ITEM_BY_ITEM="The others are done.",
 )
 _describe(
     Direction,

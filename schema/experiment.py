@@ -7,6 +7,7 @@ import strawberry
 from db import tables
 from registry import experiments
 from registry.errors import InvalidValue, NameTaken, NotFound
+from schema.batches import batch
 from schema.deletion import delete, restore
 from schema.edges import all_of, many, one, read
 from schema.lookups import by
@@ -62,3 +63,6 @@ class ExperimentMutation:
         description="Deletes an experiment without runs. Its name is free from then on.",
     )  # fmt: skip
     restore_experiment = restore(Experiment, tables.Experiment)
+    create_experiments = batch(create_experiment, "createExperiments", description="Makes experiments.")
+    delete_experiments = batch(delete_experiment, "deleteExperiments", description="Deletes experiments.")
+    restore_experiments = batch(restore_experiment, "restoreExperiments", description="Brings back experiments.")

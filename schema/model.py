@@ -10,6 +10,7 @@ from registry import models
 from registry.errors import InvalidValue, NameTaken, NotFound
 from resolvers.context import Info
 from resolvers.paging import BY_NAME, Order
+from schema.batches import batch
 from schema.deletion import delete, restore
 from schema.edges import all_of, many, one, read
 from schema.lookups import by
@@ -78,3 +79,7 @@ class ModelMutation:
         description="Deletes a model without versions. Its name is free from then on.",
     )  # fmt: skip
     restore_model = restore(Model, tables.Model)
+    create_models = batch(create_model, "createModels", description="Registers models.")
+    update_models = batch(update_model, "updateModels", description="Changes what people say about models.")
+    delete_models = batch(delete_model, "deleteModels", description="Deletes models.")
+    restore_models = batch(restore_model, "restoreModels", description="Brings back models.")

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial, reduce
 from operator import or_
-from typing import Annotated, Any
+from typing import Annotated, Any, Final, TypeVar
 from uuid import UUID
 
 import strawberry
@@ -23,12 +23,13 @@ from schema.errors import ERROR_TYPES, as_data
 from schema.inputs import Declared, declared, input_type, values_of
 from schema.operation import DeadlineExceeded
 
+T = TypeVar("T")
 Step = Callable[[Operation, UUID], Awaitable[None]]
 
 DEADLINE_S = 10.0
 """How long one change may take. What it has committed by then stays committed."""
 
-_KEY = "idempotency_key"
+KEY = "idempotency_key"
 _KEY_DESCRIPTION = (
     "Any text of up to 255 characters, made anew for each change. Send the same again when you retry after a lost"
     " answer: the change then happens once and `replayed` is true. Kept for 7 days."
@@ -59,31 +60,36 @@ def change(
     The snapshot of the request is closed first and a new one opened by the payload's fields, so that they show what was
     written and no request ever holds two connections.
     """
-    made = _Change(name, rule, action, (*errors, IdempotencyKeyReused), supply, before, after)
+    made = Making(name, rule, action, (*errors, IdempotencyKeyReused), supply, before, after)
     title = name[0].upper() + name[1:]
     fields = declared(rule)
-    input_class = _input(title, fields)
-    payload_class = _payload(title, ref, table, made.expected)
+    input_class = input_type(f"{title}Input", [*fields, *KEYED], f"What `{name}` takes.")
+    union = error_union(title, made.expected)
+    payload_class = _payload(title, ref, table, union)
 
     async def resolve(info: Info, input: Any) -> Any:
         operation = info.context
         try:
-            outcome = await made.make(operation, values_of(input, fields), getattr(input, _KEY))
+            outcome = await made.make(operation, values_of(input, fields), getattr(input, KEY))
         except made.expected as failure:
             return payload_class(errors=[as_data(failure)])
         row = await operation.loaders.row(table).load(outcome.id)
-        return payload_class(**{_row_field(table): row}, errors=[], replayed=outcome.replayed)
+        return payload_class(**{row_field(table): row}, errors=[], replayed=outcome.replayed)
 
     resolve.__annotations__["input"] = Annotated[
         input_class, strawberry.argument(description="What to change, and how.")
     ]
     return strawberry.mutation(
-        resolve, name=name, graphql_type=payload_class | None, description=description, metadata={"access": action}
+        resolve,
+        name=name,
+        graphql_type=payload_class | None,
+        description=description,
+        metadata={"access": action, "declaration": Declaration(made, fields, input_class, union, ref, table)},
     )
 
 
 @dataclass(frozen=True)
-class _Change:
+class Making:
     """What a mutation does, without its shape in the graph; see `change`."""
 
     name: str
@@ -96,10 +102,14 @@ class _Change:
 
     async def make(self, operation: Operation, values: Mapping[str, Any], key: Any) -> Outcome:
         """Make the change once, within its deadline. Raises: Forbidden, DeadlineExceeded, and what the rule raises."""
+        return await self.alone(operation, partial(self._steps, operation, values, None if key is UNSET else key))
+
+    async def alone(self, operation: Operation, make: Callable[[], Awaitable[T]]) -> T:
+        """Make something of this kind in no snapshot and in time. Raises: Forbidden, DeadlineExceeded, and its own."""
         # A replay under a key runs no rule, so what the rule would require at the least is asked here.
         require(operation.actor, self.action)
         await operation.renew()
-        return await _in_time(operation, partial(self._steps, operation, values, None if key is UNSET else key))
+        return await _in_time(operation, make)
 
     async def _steps(self, operation: Operation, values: Mapping[str, Any], key: str | None) -> Outcome:
         if self.before is not None:
@@ -114,7 +124,19 @@ class _Change:
         return outcome
 
 
-async def _in_time(operation: Operation, make: Callable[[], Awaitable[Outcome]]) -> Outcome:
+@dataclass(frozen=True)
+class Declaration:
+    """What a mutation was made from."""
+
+    made: Making
+    fields: Sequence[Declared]
+    input_class: Any
+    union: Any
+    ref: Any
+    table: type[Row]
+
+
+async def _in_time(operation: Operation, make: Callable[[], Awaitable[T]]) -> T:
     """Make one change within its deadline.
 
     Where a service did not answer, the changes that follow in the same request are refused at once: each would wait as
@@ -137,25 +159,27 @@ async def _in_time(operation: Operation, make: Callable[[], Awaitable[Outcome]])
         raise
 
 
-def _row_field(table: type[Row]) -> str:
+def row_field(table: type[Row]) -> str:
     """The payload's field for the row: the name of its table."""
     return str(table.__tablename__)
-
-
-def _input(title: str, fields: Sequence[Declared]) -> Any:
-    key = declared(_keyed)
-    return input_type(f"{title}Input", [*fields, *key], f"What `{title[0].lower()}{title[1:]}` takes.")
 
 
 async def _keyed(*, idempotency_key: Annotated[str | None, Doc(_KEY_DESCRIPTION)] = None) -> None:
     """Declares the idempotency key that every mutation takes."""
 
 
-def _payload(title: str, ref: Any, table: type[Row], errors: Sequence[type[Failure]]) -> Any:
+KEYED: Final = tuple(declared(_keyed))
+
+
+def error_union(title: str, errors: Sequence[type[Failure]]) -> Any:
+    """The union of the failures of a mutation."""
     members: Any = reduce(or_, (ERROR_TYPES[error] for error in errors))
     why = strawberry.union(f"{title}Error", description=f"Why `{title[0].lower()}{title[1:]}` can be refused.")
-    union: Any = Annotated[members, why]
-    row = _row_field(table)
+    return Annotated[members, why]
+
+
+def _payload(title: str, ref: Any, table: type[Row], union: Any) -> Any:
+    row = row_field(table)
     made = type(
         f"{title}Payload",
         (),

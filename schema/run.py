@@ -8,6 +8,7 @@ from db import tables
 from db.codes import RunStatus
 from registry import runs
 from registry.errors import Conflict, InvalidValue, NotFound
+from schema.batches import batch
 from schema.deletion import delete, restore
 from schema.edges import all_of, latest, many, one
 from schema.history import history
@@ -98,3 +99,9 @@ class RunMutation:
         description="Deletes a run that has ended, produced no version and has no child runs.",
     )  # fmt: skip
     restore_run = restore(Run, tables.Run)
+    create_runs = batch(create_run, "createRuns", description="Begins runs.")
+    update_runs = batch(update_run, "updateRuns", description="Changes what people say about runs.")
+    finish_runs = batch(finish_run, "finishRuns", description="Ends runs.")
+    log_metrics_of_runs = batch(log_metrics, "logMetricsOfRuns", description="Adds metric points to runs.")
+    delete_runs = batch(delete_run, "deleteRuns", description="Deletes runs.")
+    restore_runs = batch(restore_run, "restoreRuns", description="Brings back runs.")

@@ -8,6 +8,7 @@ from db import tables
 from db.codes import Stage
 from registry import versions
 from registry.errors import Conflict, InvalidValue, NameTaken, NotFound
+from schema.batches import batch
 from schema.deletion import delete, restore
 from schema.edges import latest, many, one
 from schema.history import history
@@ -94,3 +95,7 @@ class VersionMutation:
         " number and label are not given again.",
     )  # fmt: skip
     restore_version = restore(Version, tables.Version)
+    create_versions = batch(create_version, "createVersions", description="Registers versions.")
+    update_versions = batch(update_version, "updateVersions", description="Changes what people say about versions.")
+    delete_versions = batch(delete_version, "deleteVersions", description="Deletes versions.")
+    restore_versions = batch(restore_version, "restoreVersions", description="Brings back versions.")

@@ -219,7 +219,7 @@ async def test_a_key_that_is_forgotten_while_it_is_asked_for_is_taken_anew(
 
     monkeypatch.setattr(Change, "execute", execute)
     async with tenant.database.change(tenant.org_id) as change:
-        assert await changing._claim(change, tenant.actor, "key", b"hash") is None
+        assert await changing.claim(change, tenant.actor, "key", b"hash") is None
     assert forgotten[0] >= 1
     assert first.id
 

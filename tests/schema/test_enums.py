@@ -12,6 +12,7 @@ from db import codes
 from db.base import code
 from db.session import Database
 from db.tables import Run
+from registry.batches import BatchMode
 from registry.lineage import Direction
 from registry.signature_changes import ChangeKind, Verdict
 from resolvers.conditions import Deleted
@@ -32,7 +33,10 @@ CODES: dict[str, type[StrEnum]] = {
     name: found
     for name, found in (
         vars(codes)
-        | {one.__name__: one for one in (Direction, RankingDirection, Verdict, ChangeKind, OrderDirection, Deleted)}
+        | {
+            one.__name__: one
+            for one in (BatchMode, Direction, RankingDirection, Verdict, ChangeKind, OrderDirection, Deleted)
+        }
     ).items()
     if isinstance(found, type) and issubclass(found, StrEnum) and found is not StrEnum
 }

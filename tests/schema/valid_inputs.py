@@ -13,7 +13,16 @@ from schema.build import build_schema
 from tests.tenant import Client, Tenant
 
 SCHEMA = build_schema()._schema
-MUTATIONS: tuple[str, ...] = tuple(SCHEMA.mutation_type.fields) if SCHEMA.mutation_type else ()
+_ALL: tuple[str, ...] = tuple(SCHEMA.mutation_type.fields) if SCHEMA.mutation_type else ()
+BATCHES: dict[str, str] = {
+    name: single[0].lower() + single[1:].removesuffix("Input")
+    for name in _ALL
+    if (items := SCHEMA.type_map[f"{name[0].upper()}{name[1:]}Input"].fields.get("items"))  # type: ignore[attr-defined]  # an input
+    for single in [str(items.type).strip("[]!")]
+}
+"""The batch forms, each with the mutation that it is of."""
+
+MUTATIONS = tuple(name for name in _ALL if name not in BATCHES)
 
 DELETIONS_OF: dict[str, str] = {
     f"{verb}{table.__name__}": table.__name__ for verb in ("delete", "restore") for table in DELETIONS
