@@ -114,6 +114,12 @@ async def test_true_is_not_one_and_text_is_no_number(tenant: Tenant, first: Any,
     assert row["differs"] == differs
 
 
+async def test_values_that_are_no_numbers_differ_from_each_other(tenant: Tenant) -> None:
+    runs = [await measured(tenant, {"special": special}) for special in ("NAN", "POSITIVE_INFINITY")]
+    (row,) = (await compared(tenant, *runs, different=True))["metrics"]
+    assert [point["special"] for point in row["values"]] == ["NAN", "POSITIVE_INFINITY"]
+
+
 async def test_metrics_of_the_same_name_in_other_phases_are_others(tenant: Tenant) -> None:
     one = await measured(tenant, {"value": 0.5}, {"value": 0.4, "phase": "TRAINING"})
     two = await measured(tenant, {"value": 0.5})

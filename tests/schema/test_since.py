@@ -5,8 +5,10 @@ from uuid import uuid4
 
 import pytest
 
+from db.base import utc_now
+from db.tables import Version
 from tests.schema.valid_inputs import unknown
-from tests.tenant import GraphQLFailed, Tenant
+from tests.tenant import GraphQLFailed, Tenant, uuid_of
 
 CHANGES = """query($ids: [ID!]!, $since: ID) { nodes(ids: $ids) { ... on Version {
     signatureChange(since: $since) { verdict since { label } changes { path kind breaking before after } } } } }"""
@@ -26,7 +28,9 @@ async def test_a_version_is_compared_with_the_last_one_before_it_that_has_a_sign
     await tenant.version(model, label="2")
     third = await tenant.version(model, label="3", signature=taking("a", "b"))
     fourth = await tenant.version(model, label="4", signature=taking("a", "b"))
-    await tenant.version(label="9", signature=taking("z"))
+    other = await tenant.model()
+    for _ in range(2):
+        await tenant.version(other, signature=taking("z"))
     assert await change_of(tenant, first) is None
     assert await change_of(tenant, third) == {
         "verdict": "BREAKING",
@@ -36,6 +40,18 @@ async def test_a_version_is_compared_with_the_last_one_before_it_that_has_a_sign
         ],
     }
     assert await change_of(tenant, fourth) == {"verdict": "IDENTICAL", "since": {"label": "3"}, "changes": []}
+
+
+async def test_a_deleted_version_is_passed_over_but_can_be_named(tenant: Tenant) -> None:
+    model = await tenant.model()
+    await tenant.version(model, label="1", signature=taking("a"))
+    gone = await tenant.version(model, label="2", signature=taking("b"))
+    third = await tenant.version(model, label="3", signature=taking("a"))
+    async with tenant.database.change(tenant.org_id) as change:
+        (await change.get_one(Version, (tenant.org_id, uuid_of(gone)))).deleted_at = utc_now()
+    found = await change_of(tenant, third)
+    assert (found["verdict"], found["since"]) == ("IDENTICAL", {"label": "1"})
+    assert (await change_of(tenant, third, gone))["verdict"] == "BREAKING"
 
 
 async def test_any_version_can_be_compared_with(tenant: Tenant) -> None:
