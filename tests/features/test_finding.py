@@ -165,6 +165,15 @@ async def test_what_is_deleted_is_listed_where_it_is_asked_for(tenant: Tenant) -
         assert ([node["id"] for node in found["nodes"]], found["totalCount"]) == (wanted, len(wanted))
 
 
+async def test_what_is_deleted_or_over_does_not_count_for_others(tenant: Tenant) -> None:
+    version = await tenant.version(await tenant.model(name="kept"))
+    assert await names(tenant, {"stage": "DEVELOPMENT"}) == ["kept"]
+    payload = await tenant.client.change("deleteVersion", "replayed", version=version)
+    assert payload["errors"] == []
+    assert await names(tenant, {"stage": "DEVELOPMENT"}) == []
+    assert await names(tenant, {"versions": {}}) == []
+
+
 async def test_a_neighbour_is_not_found_by_any_filter(tenant: Tenant, neighbour: Tenant) -> None:
     theirs = await neighbour.model(name="theirs")
     await neighbour.version(theirs)
