@@ -195,6 +195,15 @@ class Health(StrEnum):
     UNHEALTHY = "UNHEALTHY"
 
 
+class PricedResource(StrEnum):
+    """What has a price by the hour."""
+
+    CPU_CORE_HOUR = "CPU_CORE_HOUR"
+    GPU_HOUR = "GPU_HOUR"
+    MEMORY_GIB_HOUR = "MEMORY_GIB_HOUR"
+    RUN_HOUR = "RUN_HOUR"
+
+
 class JobKind(StrEnum):
     """What a worker is to do."""
 

@@ -1,6 +1,7 @@
 """Tables, one class each, in dependency order: the data of the whole product at a glance."""
 
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -10,6 +11,7 @@ from sqlalchemy import (
     CheckConstraint,
     ForeignKeyConstraint,
     Index,
+    Numeric,
     PrimaryKeyConstraint,
     UniqueConstraint,
     Uuid,
@@ -29,6 +31,7 @@ from db.codes import (
     LineageKind,
     ObservedState,
     Phase,
+    PricedResource,
     PrincipalKind,
     Role,
     RunStatus,
@@ -493,6 +496,46 @@ class DeploymentMetric(Row, table=True):
     value: float | None = None
     special: SpecialValue | None = Field(default=None, sa_type=code(SpecialValue))
     measured_at: datetime = Field(sa_type=Time)
+
+
+class ResourceSample(Tenant, table=True):
+    """What a run used of its machine at a moment. Bytes of disk and network are counted from the start of the run."""
+
+    __tablename__ = "resource_sample"
+    __table_args__ = (PrimaryKeyConstraint("org_id", "run_id", "sampled_at"), within("run_id", "run"))
+
+    run_id: UUID
+    sampled_at: datetime = Field(sa_type=Time)
+    cpu_percent: float | None = None
+    gpu_percent: float | None = None
+    memory_bytes: int | None = Field(default=None, sa_type=BigInteger)
+    gpu_memory_bytes: int | None = Field(default=None, sa_type=BigInteger)
+    disk_read_bytes: int | None = Field(default=None, sa_type=BigInteger)
+    disk_written_bytes: int | None = Field(default=None, sa_type=BigInteger)
+    network_received_bytes: int | None = Field(default=None, sa_type=BigInteger)
+    network_sent_bytes: int | None = Field(default=None, sa_type=BigInteger)
+
+
+class Price(Row, table=True):
+    """What an hour of a resource costs from `valid_from` until `valid_to`, on any hardware or on one."""
+
+    __tablename__ = "price"
+    __table_args__ = (
+        within("created_by", "principal"),
+        CheckConstraint("amount >= 0 and amount < 'Infinity'", name="amount"),
+        Index(
+            "price_current_key", "org_id", "resource", "hardware",
+            unique=True, postgresql_where=text("valid_to is null"), postgresql_nulls_not_distinct=True,
+        ),
+    )  # fmt: skip
+
+    resource: PricedResource = Field(sa_type=code(PricedResource))
+    hardware: str | None = Field(default=None, sa_type=Name)
+    amount: Decimal = Field(sa_type=Numeric)
+    currency: str
+    valid_from: datetime = Field(sa_type=Time)
+    valid_to: datetime | None = Field(default=None, sa_type=Time)
+    created_by: UUID
 
 
 class LineageEdge(Row, table=True):

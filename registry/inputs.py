@@ -31,6 +31,7 @@ MAX_PARAMETER_TEXT = 6_000
 MAX_METRICS = 1_000
 MAX_STEP = 2**63 - 1
 MAX_URI = 2_000
+_CLOCK_SKEW = timedelta(days=1)
 CLOCK_SKEW = timedelta(minutes=5)
 """How far the clock of a client may be ahead."""
 
@@ -66,6 +67,7 @@ DatasetId = Annotated[UUID, Of("Dataset")]
 DatasetVersionId = Annotated[UUID, Of("DatasetVersion")]
 PrincipalId = Annotated[UUID, Of("Principal")]
 ArtifactId = Annotated[UUID, Of("Artifact")]
+PriceId = Annotated[UUID, Of("Price")]
 EnvironmentId = Annotated[UUID, Of("Environment")]
 DeploymentId = Annotated[UUID, Of("Deployment")]
 
@@ -214,6 +216,15 @@ def description_of(
     if new_tags is not KEEP:
         values["tags"] = tags(new_tags)
     return values
+
+
+def measured_at(moment: datetime, path: Sequence[str]) -> datetime:
+    """When something was measured. Clocks may be wrong by a day. Raises: InvalidValue."""
+    if moment.tzinfo is None:
+        raise InvalidValue("A time needs its offset from UTC, such as 2026-03-03T12:00:00Z.", path)
+    if moment.year < 1970 or moment > utc_now() + _CLOCK_SKEW:
+        raise InvalidValue("This is before 1970 or in the future.", path)
+    return moment
 
 
 def parameters(values: Sequence[Parameter], path: Sequence[str] = ("parameters",)) -> dict[str, object]:

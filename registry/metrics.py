@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
 from typing import Any
 
 from sqlalchemy.dialects.postgresql import insert
@@ -16,7 +15,6 @@ from registry.access import Actor
 from registry.changes import record
 from registry.errors import InvalidValue
 
-_CLOCK_SKEW = timedelta(days=1)
 _SPECIAL = {"nan": SpecialValue.NAN, "inf": SpecialValue.POSITIVE_INFINITY, "-inf": SpecialValue.NEGATIVE_INFINITY}
 
 
@@ -68,16 +66,11 @@ def _point(metric: inputs.Metric, path: Sequence[str]) -> dict[str, Any]:
     if not 0 <= metric.step <= inputs.MAX_STEP:
         raise InvalidValue("A step is a whole number from 0 to 9223372036854775807.", (*path, "step"))
     value, special = measured(metric.value, metric.special, (*path, "value"))
-    measured_at = metric.measured_at or utc_now()
-    if measured_at.tzinfo is None:
-        raise InvalidValue("A time needs its offset from UTC, such as 2026-03-03T12:00:00Z.", (*path, "measuredAt"))
-    if measured_at.year < 1970 or measured_at > utc_now() + _CLOCK_SKEW:
-        raise InvalidValue("This is before 1970 or in the future.", (*path, "measuredAt"))
     return {
         "phase": metric.phase,
         "name": inputs.name(metric.name, (*path, "name")),
         "step": metric.step,
         "value": value,
         "special": special,
-        "measured_at": measured_at,
+        "measured_at": inputs.measured_at(metric.measured_at or utc_now(), (*path, "measuredAt")),
     }

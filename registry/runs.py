@@ -11,7 +11,7 @@ from db.base import utc_now
 from db.codes import JobKind, LineageKind, RunStatus
 from db.session import Change
 from db.tables import DatasetVersion, Experiment, Job, Project, Run
-from registry import inputs, lineage, metrics as metric_points, runtimes
+from registry import inputs, lineage, metrics as metric_points, resources, runtimes
 from registry.access import Action, Actor, require
 from registry.changes import add, alter, find, find_all
 from registry.errors import Conflict, InvalidValue
@@ -173,6 +173,22 @@ async def set_runtime(
     run = await _running(change, actor, run_id)
     kept = await runtimes.keep(change, actor, runtime)
     return await alter(change, actor, run, {"runtime_id": kept.id})
+
+
+async def log_resource_samples(
+    change: Change,
+    actor: Actor,
+    *,
+    run_id: Annotated[inputs.RunId, Doc("Which run.")],
+    samples: Annotated[Sequence[resources.ResourceSample], Doc(f"At most {resources.MAX_SAMPLES}.")],
+) -> Run:
+    """Add resource samples to a run that is still going on.
+
+    Raises: Forbidden, NotFound, InvalidValue, Conflict when the run has ended.
+    """
+    run = await _running(change, actor, run_id)
+    await resources.store(change, run, samples)
+    return run
 
 
 async def finish(

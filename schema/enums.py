@@ -213,6 +213,14 @@ _describe(
     ITEM_BY_ITEM="The others are done.",
 )
 _describe(
+    codes.PricedResource,
+    "What has a price by the hour.",
+    CPU_CORE_HOUR="A logical processor.",
+    GPU_HOUR="A graphics processor.",
+    MEMORY_GIB_HOUR="A GiB of memory that the machine has.",
+    RUN_HOUR="The run itself, whatever it uses.",
+)
+_describe(
     Direction,
     "Which way to follow the lineage.",
     UPSTREAM="Towards what was used.",

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from schema.experiment import Experiment
     from schema.model import Model
     from schema.organisation import Organisation, Principal, Project, Team
+    from schema.price import Price
     from schema.run import Run
     from schema.runtime import Runtime
     from schema.signature import Signature
@@ -32,6 +33,7 @@ EnvironmentRef = Annotated["Environment", lazy("schema.deployment")]
 ExperimentRef = Annotated["Experiment", lazy("schema.experiment")]
 ModelRef = Annotated["Model", lazy("schema.model")]
 OrganisationRef = Annotated["Organisation", lazy("schema.organisation")]
+PriceRef = Annotated["Price", lazy("schema.price")]
 PrincipalRef = Annotated["Principal", lazy("schema.organisation")]
 ProjectRef = Annotated["Project", lazy("schema.organisation")]
 TeamRef = Annotated["Team", lazy("schema.organisation")]

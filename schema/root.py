@@ -33,6 +33,7 @@ from schema.lineage import LineageNode
 from schema.model import Model, ModelMutation, ModelQuery
 from schema.node import Node, RowNode
 from schema.organisation import Organisation, OrganisationMutation, OrganisationQuery, Principal, Project, Team
+from schema.price import Price, PriceMutation, PriceQuery
 from schema.run import Run, RunMutation, RunQuery
 from schema.runtime import Runtime, RuntimeQuery
 from schema.search import SearchQuery
@@ -41,8 +42,8 @@ from schema.version import Version, VersionMutation
 
 NODE_TYPES: Final[tuple[type[RowNode], ...]] = (
     Alias, Artifact, Dataset, DatasetProfile, DatasetSchema, DatasetVersion, Deployment, DeploymentChange,
-    DeploymentMetric, DeploymentReport, Environment, Experiment, Model, Organisation, Principal, Project, Run, Runtime,
-    Signature, Team, Upload, Version,
+    DeploymentMetric, DeploymentReport, Environment, Experiment, Model, Organisation, Price, Principal, Project, Run,
+    Runtime, Signature, Team, Upload, Version,
 )  # fmt: skip
 NODE_TABLES: Final[dict[str, type[Row]]] = {node.__name__: node.table for node in NODE_TYPES}
 
@@ -85,15 +86,15 @@ class NodeQuery:
 @strawberry.type(description="Everything that can be read. A whole query sees one moment of the registry.")
 class Query(
     SearchQuery, DeploymentQuery, ComparisonQuery, RuntimeQuery, RunQuery, ExperimentQuery, DatasetQuery, ModelQuery,
-    OrganisationQuery, NodeQuery,
+    PriceQuery, OrganisationQuery, NodeQuery,
 ):  # fmt: skip
     """The reads."""
 
 
 @strawberry.type(description="Everything that can be changed. Each change is one transaction and makes its events.")
 class Mutation(
-    DeploymentMutation, ArtifactMutation, AliasMutation, VersionMutation, RunMutation, ExperimentMutation,
-    DatasetMutation, ModelMutation, OrganisationMutation,
+    PriceMutation, DeploymentMutation, ArtifactMutation, AliasMutation, VersionMutation, RunMutation,
+    ExperimentMutation, DatasetMutation, ModelMutation, OrganisationMutation,
 ):  # fmt: skip
     """The changes."""
 

@@ -16,6 +16,7 @@ from schema.lineage import LineageNode
 from schema.mutations import change
 from schema.ranking import TRIALS, BestRun, RunRanking, best, ranking
 from schema.refs import ArtifactRef, ExperimentRef, PrincipalRef, ProjectRef, RunRef, RuntimeRef, VersionRef
+from schema.resource import COST, DURATION, RESOURCE_HISTORY, RESOURCES
 from schema.values import DELETED_AT, Metric, parameters, tags
 
 
@@ -33,6 +34,7 @@ class Run(LineageNode):
     heartbeat_timeout_s: int | None = strawberry.field(
         description="After how many seconds without a sign of life it counts as LOST; null for never."
     )
+    duration_s = DURATION
     tags = tags()
     parameters = parameters()
 
@@ -48,6 +50,9 @@ class Run(LineageNode):
         Metric, tables.RunMetric, "run_id", limit=100,
         description="The latest value of each metric, by phase and name; the first 100.",
     )  # fmt: skip
+    resources = RESOURCES
+    resource_history = RESOURCE_HISTORY
+    cost = COST
     metric_history = history(tables.RunMetric, "run_id")
     versions = many(VersionRef, tables.Version, "run_id", description="Versions it produced, newest first.")
     artifacts = many(ArtifactRef, tables.Artifact, "run_id", description="Its files, newest first.")
@@ -85,6 +90,11 @@ class RunMutation:
     set_run_runtime = change(
         runs.set_runtime, "setRunRuntime", Run, tables.Run,
         errors=[NotFound, InvalidValue, Conflict], description="Says what a run that is going on is made with.",
+    )  # fmt: skip
+    log_resource_samples = change(
+        runs.log_resource_samples, "logResourceSamples", Run, tables.Run,
+        errors=[NotFound, InvalidValue, Conflict],
+        description="Adds resource samples to a run that is going on. One of the same moment is replaced.",
     )  # fmt: skip
     heartbeat_run = change(
         runs.beat, "heartbeatRun", Run, tables.Run,

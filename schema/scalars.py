@@ -1,7 +1,9 @@
 """Scalars of the graph that GraphQL does not have: whole numbers beyond 32 bits, moments, values of parameters."""
 
 import math
+import re
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any, Final
 
 import strawberry
@@ -10,6 +12,7 @@ from strawberry.types.scalar import ScalarDefinition
 from registry.inputs import BigInt, ParameterValue
 
 _LIMIT = 2**63
+_DECIMAL = re.compile(r"-?[0-9]{1,20}(\.[0-9]{1,18})?")
 
 
 def _big_int(value: Any) -> int:
@@ -21,6 +24,15 @@ def _big_int(value: Any) -> int:
     if type(value) is not int or not -_LIMIT <= value < _LIMIT:
         raise ValueError("BigInt takes a whole number of at most 64 bits, as text of digits or as a number.")
     return value
+
+
+def _decimal(value: Any) -> Decimal:
+    """An exact decimal number, given as text or as a whole number."""
+    if type(value) is int and -_LIMIT < value < _LIMIT:
+        return Decimal(value)
+    if isinstance(value, str) and len(value) <= 40 and _DECIMAL.fullmatch(value):
+        return Decimal(value)
+    raise ValueError('Decimal takes a number as text, such as "0.25": digits with at most one point.')
 
 
 def _moment(value: Any) -> datetime:
@@ -58,6 +70,13 @@ SCALARS: Final[dict[object, ScalarDefinition]] = {
         specified_by_url="https://www.rfc-editor.org/rfc/rfc3339",
         serialize=lambda moment: moment.isoformat().replace("+00:00", "Z"),
         parse_value=_moment,
+    ),
+    Decimal: strawberry.scalar(
+        name="Decimal",
+        description="An exact decimal number, sent and taken as text such as `0.25`; never rounded.",
+        specified_by_url="https://www.rfc-editor.org/rfc/rfc8259#section-6",
+        serialize=lambda value: f"{value:f}",
+        parse_value=_decimal,
     ),
     ParameterValue: strawberry.scalar(
         name="ParameterValue",

@@ -12,6 +12,7 @@ REFERENCES = [(mutation, name) for mutation in MUTATIONS for name in reference_f
 SECRET = "neighbour-secret"
 EVERYTHING = """{
     viewer { id name } organisation { id name teams { totalCount nodes { id name projects { nodes { id name } } } } }
+    prices { totalCount nodes { id amount hardware validTo } }
     teams { totalCount nodes { id name } } projects { totalCount nodes { id name description } }
     models { totalCount nodes { id name description tags { key value } versions { totalCount nodes { id label } } } }
     experiments { totalCount nodes { id name description } }
@@ -43,6 +44,8 @@ async def full_neighbour(neighbour: Tenant) -> list[str]:
     place = await neighbour.client.make("createEnvironment", "environment", name=SECRET, description=SECRET)
     named = {"name": SECRET, "endpoint": SECRET, "reason": SECRET}
     serving = await neighbour.deployment(environment=place, version=version, **named)
+    price = {"resource": "RUN_HOUR", "hardware": SECRET, "amount": "0.5", "currency": "EUR"}
+    await neighbour.client.make("setPrice", "price", **price)
     return [data, run, model, version, team, project, experiment, alias, place, serving]
 
 
@@ -94,6 +97,7 @@ async def test_no_mutation_of_a_stranger_changes_a_neighbour(tenant: Tenant, nei
                 "Team": before["teams"]["nodes"][0]["id"],
                 "Project": before["projects"]["nodes"][0]["id"],
                 "Dataset": before["datasets"]["nodes"][0]["id"],
+                "Price": before["prices"]["nodes"][0]["id"],
                 "Environment": before["environments"]["nodes"][0]["id"],
                 "Deployment": before["deployments"]["nodes"][0]["id"],
                 "Principal": before["viewer"]["id"],

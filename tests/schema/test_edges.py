@@ -25,7 +25,7 @@ SCHEMA = build_schema()
 COMPUTED = {
     "tags", "parameters", "inputs", "outputs", "features", "columns", "packages", "hardware",
     "signature_change", "schema_change",
-    "upstream", "downstream", "download", "parts", "in_sync",
+    "upstream", "downstream", "download", "parts", "in_sync", "duration_s",
 }  # fmt: skip
 EDGES = [
     (node, field)
@@ -112,6 +112,9 @@ async def full(database: Database, http: httpx2.AsyncClient) -> Tenant:
             given.pop("version")
             await tenant.client.change("createUpload", "replayed", **given, **owner)
         await join(database, http, tenant.org_id, tenant.name(), Role.READER)
+        samples = (await valid_input(tenant, "logResourceSamples"))["samples"]
+        await tenant.client.make("logResourceSamples", "run", run=own_run, samples=samples)
+        await tenant.client.make("setPrice", "price", **await valid_input(tenant, "setPrice"))
     return tenant
 
 

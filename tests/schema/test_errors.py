@@ -90,6 +90,12 @@ async def _ended_run(tenant: Tenant, mutation: str) -> Given:
     return given
 
 
+async def _earlier_price(tenant: Tenant, mutation: str) -> Given:
+    given = await valid_input(tenant, mutation)
+    await tenant.client.change(mutation, "replayed", **given)
+    return given | {"validFrom": "2026-03-03T12:00:00Z"}
+
+
 async def _external(tenant: Tenant, _: str) -> Given:
     given = await valid_input(tenant, "createExternalArtifact")
     made = await tenant.client.change("createExternalArtifact", "artifact { id }", **given)
@@ -120,7 +126,7 @@ async def _reused_key(tenant: Tenant, mutation: str) -> Given:
     return given | key
 
 
-PARENTLESS = ("createTeam", "createEnvironment")
+PARENTLESS = ("createTeam", "createEnvironment", "setPrice")
 BAD_METRIC = [{"name": "loss", "phase": "TEST", "value": 1.0, "step": "-1"}]
 CASES: dict[tuple[str, str], Callable[[Tenant, str], Awaitable[Given]]] = {
     **{(name, "IdempotencyKeyReusedError"): _reused_key for name in MUTATIONS},
@@ -173,6 +179,11 @@ CASES: dict[tuple[str, str], Callable[[Tenant, str], Awaitable[Given]]] = {
     ("logParameters", "InvalidValueError"): _with(parameters=[{"name": "a", "value": 1}, {"name": "a", "value": 1}]),
     ("logMetrics", "InvalidValueError"): _with(metrics=BAD_METRIC),
     ("logVersionMetrics", "InvalidValueError"): _with(metrics=BAD_METRIC),
+    ("logResourceSamples", "InvalidValueError"): _with(samples=[{"sampledAt": "1066-10-14T00:00:00Z"}]),
+    ("logResourceSamples", "ConflictError"): _ended_run,
+    ("setPrice", "InvalidValueError"): _with(currency="euro"),
+    ("setPrice", "ConflictError"): _earlier_price,
+    ("removePrice", "InvalidValueError"): _with(idempotencyKey=" "),
     ("finishRun", "InvalidValueError"): _with(status="RUNNING"),
     ("createUpload", "InvalidValueError"): _with(sha256="abc"),
     ("createExternalArtifact", "InvalidValueError"): _with(path="../model"),

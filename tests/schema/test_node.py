@@ -52,6 +52,7 @@ async def one_of_each(tenant: Tenant) -> dict[str, str]:
         "Alias": await tenant.client.make("setAlias", "alias", version=version, name="champion"),
         "Experiment": await tenant.client.make("createExperiment", "experiment", project=tenant.project, name="one"),
         "Run": await tenant.run(),
+        "Price": await tenant.client.make("setPrice", "price", **await valid_input(tenant, "setPrice")),
         "Dataset": dataset,
         "DatasetVersion": data,
         "Artifact": upload["artifact"]["id"],

@@ -37,6 +37,9 @@ _ROWS = {
     "updateRun": "run",
     "logParameters": "run",
     "logMetrics": "run",
+    "logResourceSamples": "run",
+    "setPrice": "price",
+    "removePrice": "price",
     "finishRun": "run",
     "heartbeatRun": "run",
     "updateExperiment": "experiment",
@@ -106,6 +109,9 @@ async def valid_input(tenant: Tenant, mutation: str) -> dict[str, Any]:
         "createRun": lambda: {"project": tenant.project, "name": tenant.name()},
         "logParameters": lambda: {"parameters": [{"name": "depth", "value": 3}]},
         "logMetrics": lambda: {"metrics": [point]},
+        "logResourceSamples": lambda: {"samples": [{"sampledAt": "2026-03-03T12:00:00Z", "cpuPercent": 50.0}]},
+        "setPrice": lambda: {"resource": "RUN_HOUR", "hardware": tenant.name(), "amount": "0.5", "currency": "EUR"},
+        "removePrice": dict,
         "finishRun": dict,
         "heartbeatRun": dict,
         "setRunRuntime": lambda: {"runtime": {"pythonVersion": "3.12"}},
@@ -198,7 +204,7 @@ async def _made(tenant: Tenant, kind: str) -> str:
         return await tenant.run()
     if kind == "Deployment":
         return await tenant.deployment()
-    mutation = "createUpload" if kind == "Artifact" else f"create{kind}"
+    mutation = {"Artifact": "createUpload", "Price": "setPrice"}.get(kind, f"create{kind}")
     row = row_of(mutation)
     payload = await tenant.client.change(mutation, f"{row} {{ id }}", **await valid_input(tenant, mutation))
     made: str = payload[row]["id"]

@@ -1,0 +1,130 @@
+"""Costs: what a run used for how long, at the prices that were valid when it began."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Final, Protocol
+
+from db.codes import PricedResource
+
+_HOUR_S = Decimal(3600)
+_GIB = Decimal(2**30)
+_EXACT = Decimal("0.000001")
+"""Quantities and amounts are told with six decimals."""
+
+UNITS: Final = {
+    PricedResource.CPU_CORE_HOUR: "core hours",
+    PricedResource.GPU_HOUR: "GPU hours",
+    PricedResource.MEMORY_GIB_HOUR: "GiB hours",
+    PricedResource.RUN_HOUR: "hours",
+}
+_COUNTS: Final = {
+    PricedResource.CPU_CORE_HOUR: "cpu_count",
+    PricedResource.GPU_HOUR: "gpu_count",
+    PricedResource.MEMORY_GIB_HOUR: "memory_bytes",
+}
+
+
+class Priced(Protocol):
+    """A price, as a row or a record."""
+
+    resource: PricedResource
+    hardware: str | None
+    amount: Decimal
+    currency: str
+
+
+@dataclass(frozen=True)
+class CostPart:
+    """What one resource cost. `quantity` is in `unit`, `unit_price` for one of them."""
+
+    resource: PricedResource
+    quantity: Decimal
+    unit: str
+    unit_price: Decimal
+    amount: Decimal
+    currency: str
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a run cost. `amount` is None where there is no single sum; `missing` says what it leaves out."""
+
+    amount: Decimal | None
+    currency: str | None
+    parts: Sequence[CostPart]
+    missing: str | None
+
+    @property
+    def complete(self) -> bool:
+        """Whether everything that has a price is in the sum."""
+        return self.missing is None
+
+
+def cost_of(duration_s: float, hardware: Mapping[str, Any] | None, prices: Sequence[Priced]) -> Cost:
+    """The cost of so many seconds on a machine. `prices` are those that were valid, for this hardware or for any.
+
+    Amounts in several currencies are parts without a sum.
+    """
+    hours = Decimal(str(max(duration_s, 0.0))) / _HOUR_S
+    parts, unknown = [], []
+    for resource in PricedResource:
+        price = _price(resource, hardware or {}, prices)
+        if price is None:
+            continue
+        count = _count(resource, hardware or {})
+        if count is None:
+            unknown.append(_COUNTS[resource])
+            continue
+        if count == 0:
+            continue
+        quantity = (hours * count).quantize(_EXACT)
+        amount = (hours * count * price.amount).quantize(_EXACT)
+        parts.append(CostPart(resource, quantity, UNITS[resource], price.amount, amount, price.currency))
+    currencies = sorted({part.currency for part in parts})
+    missing = _missing(currencies, unknown, any_price=bool(prices))
+    if len(currencies) != 1:
+        return Cost(None, None, parts, missing)
+    return Cost(sum((part.amount for part in parts), Decimal(0)), currencies[0], parts, missing)
+
+
+def _price(resource: PricedResource, hardware: Mapping[str, Any], prices: Sequence[Priced]) -> Priced | None:
+    """The price on this very hardware, else the one for any."""
+    names = {
+        PricedResource.CPU_CORE_HOUR: ("cpu",),
+        PricedResource.GPU_HOUR: ("gpu",),
+    }.get(resource, ("gpu", "cpu"))
+    wanted = [*[hardware.get(name) for name in names if hardware.get(name)], None]
+    found = {price.hardware: price for price in prices if price.resource == resource}
+    return next((found[name] for name in wanted if name in found), None)
+
+
+def _count(resource: PricedResource, hardware: Mapping[str, Any]) -> Decimal | None:
+    """How much of a resource the machine has; None where nobody said."""
+    if resource == PricedResource.RUN_HOUR:
+        return Decimal(1)
+    count = hardware.get(_COUNTS[resource])
+    if count is None and resource == PricedResource.GPU_HOUR and hardware and not hardware.get("gpu"):
+        # A machine that is described without a graphics processor has none.
+        count = 0
+    if count is None:
+        return None
+    return Decimal(count) / _GIB if resource == PricedResource.MEMORY_GIB_HOUR else Decimal(count)
+
+
+_SAID: Final = {
+    "cpu_count": "how many processors",
+    "gpu_count": "how many graphics processors",
+    "memory_bytes": "how much memory",
+}
+
+
+def _missing(currencies: Sequence[str], unknown: Sequence[str], *, any_price: bool) -> str | None:
+    sentences = []
+    if not any_price:
+        sentences.append("No price was valid for it when it began.")
+    if unknown:
+        sentences.append(f"The run does not say {' and '.join(_SAID[name] for name in unknown)} it had.")
+    if len(currencies) > 1:
+        sentences.append(f"Its parts are in several currencies, which are not added up: {', '.join(currencies)}.")
+    return " ".join(sentences) or None
