@@ -31,6 +31,7 @@ class Loaders:
         self._snapshot = snapshot
         self._org_id = org_id
         self._made: dict[Hashable, DataLoader[Any, Any]] = {}
+        self.reading = Reading(snapshot, org_id)
         self._walkable = lineage.MAX_EDGES
 
     def row(self, table: type[Tenant], column: str = "id") -> DataLoader[Any, Any]:
@@ -114,7 +115,7 @@ class Loaders:
 
     def of(self, shape: Shape) -> DataLoader[Any, Any]:
         """What a shape reads for each key."""
-        return self._loader(shape, partial(shape.read, Reading(self._snapshot, self._org_id)))
+        return self._loader(shape, partial(shape.read, self.reading))
 
     async def _records(
         self,

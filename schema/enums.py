@@ -40,6 +40,13 @@ _describe(
     OWNER="Everything.",
 )
 _describe(
+    codes.ScopeKind,
+    "Where a role holds.",
+    ORGANISATION="Everywhere in the organisation.",
+    TEAM="In the projects of a team.",
+    PROJECT="In a project.",
+)
+_describe(
     codes.Stage,
     "Where a version stands in its life.",
     DEVELOPMENT="Registered; not yet a candidate.",

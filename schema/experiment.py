@@ -8,6 +8,7 @@ from db import tables
 from registry import experiments
 from registry.errors import InvalidValue, NameTaken, NotFound
 from schema.batches import batch
+from schema.counts import run_counts, success_rate
 from schema.deletion import delete, restore
 from schema.edges import all_of, many, one, read
 from schema.lookups import by
@@ -34,6 +35,8 @@ class Experiment(RowNode):
     project = one(ProjectRef, tables.Project, "project_id", required=True, description="Where it lives.")
     created_by = one(PrincipalRef, tables.Principal, "created_by", description="Who registered it.")
     runs = many(RunRef, tables.Run, "experiment_id", description="Its runs, newest first.")
+    run_counts = run_counts("experiment_id")
+    success_rate = success_rate("experiment_id")
     best_run = best(BestRun, RUNS, description="Its best run by a metric.")
     best_runs = ranking(RunRanking, RUNS, description="Its runs by a metric, best first.")
 

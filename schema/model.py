@@ -34,6 +34,7 @@ class Model(RowNode):
     created_at: datetime = strawberry.field(description="When it was registered.")
     deleted_at: datetime | None = strawberry.field(description=DELETED_AT)
     updated_at: datetime = strawberry.field(description="When anything that people say about it last changed.")
+    version_count: int = strawberry.field(description="How many versions were ever registered.")
     tags = tags()
 
     project = one(ProjectRef, tables.Project, "project_id", required=True, description="Where it lives.")

@@ -12,11 +12,13 @@ from registry.access import Action
 from registry.errors import InvalidValue, NameTaken, NotFound
 from resolvers.context import Info
 from resolvers.paging import BY_NAME
+from schema.counts import TEAM_MODEL_COUNT
 from schema.deletion import delete, restore
 from schema.edges import all_of, many, one, read
+from schema.grants import GRANTS
 from schema.mutations import change
 from schema.node import RowNode
-from schema.refs import DatasetRef, ExperimentRef, ModelRef, ProjectRef, RunRef, TeamRef
+from schema.refs import DatasetRef, ExperimentRef, ModelRef, OrganisationRef, ProjectRef, RunRef, TeamRef
 from schema.values import DELETED_AT
 
 
@@ -42,6 +44,7 @@ class Team(RowNode):
     created_at: datetime = strawberry.field(description="When it was made.")
     deleted_at: datetime | None = strawberry.field(description=DELETED_AT)
 
+    model_count = TEAM_MODEL_COUNT
     projects = many(ProjectRef, tables.Project, "team_id", order=BY_NAME, description="Its projects, by name.")
 
 
@@ -72,6 +75,11 @@ class Principal(RowNode):
     kind: PrincipalKind = strawberry.field(description="A person or a program.")
     name: str = strawberry.field(description="Unique in the organisation.")
     created_at: datetime = strawberry.field(description="When it was made known.")
+
+    organisation = one(
+        OrganisationRef, tables.Organisation, "org_id", required=True, description="The organisation it acts in."
+    )
+    roles = GRANTS
 
 
 async def _viewer(info: Info) -> Any:

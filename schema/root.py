@@ -38,6 +38,7 @@ from schema.run import Run, RunMutation, RunQuery
 from schema.runtime import Runtime, RuntimeQuery
 from schema.search import SearchQuery
 from schema.signature import Signature
+from schema.statistics import StatisticsQuery
 from schema.version import Version, VersionMutation
 
 NODE_TYPES: Final[tuple[type[RowNode], ...]] = (
@@ -86,7 +87,7 @@ class NodeQuery:
 @strawberry.type(description="Everything that can be read. A whole query sees one moment of the registry.")
 class Query(
     SearchQuery, DeploymentQuery, ComparisonQuery, RuntimeQuery, RunQuery, ExperimentQuery, DatasetQuery, ModelQuery,
-    PriceQuery, OrganisationQuery, NodeQuery,
+    PriceQuery, StatisticsQuery, OrganisationQuery, NodeQuery,
 ):  # fmt: skip
     """The reads."""
 

@@ -1,0 +1,60 @@
+"""Counts below a row: how many it has, and how many of its runs are in which status."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import strawberry
+from aiodataloader import DataLoader
+
+from db import tables
+from db.base import Row
+from db.codes import RunStatus
+from resolvers.context import Info
+from resolvers.loading import Loaders
+from resolvers.statistics import ModelsOfTeams, SuccessRates, Tally
+from schema.edges import Edge
+
+
+@strawberry.type(description="How many runs have a status.")
+class RunStatusCount:
+    """One status."""
+
+    value: RunStatus = strawberry.field(name="status", description="The status.")
+    count: int = strawberry.field(description="How many runs.")
+
+
+def _derived(shape: Any, graphql_type: Any, table: type[Row], parent: str, description: str) -> Any:
+    def load(loaders: Loaders, _: Mapping[str, Any]) -> DataLoader[Any, Any]:
+        return loaders.of(shape)
+
+    async def resolve(root: Any, info: Info) -> Any:
+        return await load(info.context.loaders, {}).load(root.id)
+
+    return strawberry.field(
+        resolve,
+        graphql_type=graphql_type,
+        description=description,
+        metadata={"edge": Edge(table, "id", parent, load)},
+    )
+
+
+def run_counts(parent: str) -> Any:
+    """The runs below a row by status."""
+    shape = Tally(tables.Run, parent, "status")
+    return _derived(shape, list[RunStatusCount], tables.Run, parent, "Its runs by status, most first.")
+
+
+def success_rate(parent: str) -> Any:
+    """The share of runs below a row that finished."""
+    return _derived(
+        SuccessRates(Tally(tables.Run, parent, "status")),
+        float | None,
+        tables.Run,
+        parent,
+        "The share of its runs that FINISHED among all that ended, 0 to 1; null where none has ended.",
+    )
+
+
+TEAM_MODEL_COUNT: Any = _derived(
+    ModelsOfTeams(), int, tables.Project, "team_id", "How many models it has in all its projects."
+)

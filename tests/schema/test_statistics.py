@@ -1,0 +1,135 @@
+"""Statistics: what is counted is what is there, for this organisation alone, each by one statement."""
+
+from typing import Any
+
+import pytest
+from sqlalchemy import insert, update
+from sqlmodel import col
+
+from db.base import utc_now
+from db.codes import ArtifactState
+from db.session import Database
+from db.tables import Artifact, Blob, Model, Run
+from tests.tenant import Tenant, uuid_of
+
+ALL = """{ statistics { modelsByFramework { framework count } modelsByTeam { team { name } count }
+    modelsByProject { project { id } count } versionsByStage { stage count } runsByStatus { status count } successRate
+    artifacts { kind state count sizeBytes } storage { logicalBytes storedBytes blobCount } } }"""
+EMPTY: dict[str, Any] = {
+    "modelsByFramework": [], "modelsByTeam": [], "modelsByProject": [], "versionsByStage": [], "runsByStatus": [],
+    "successRate": None, "artifacts": [], "storage": {"logicalBytes": "0", "storedBytes": "0", "blobCount": 0},
+}  # fmt: skip
+
+
+async def statistics(tenant: Tenant) -> dict[str, Any]:
+    found: dict[str, Any] = (await tenant.client(ALL))["statistics"]
+    return found
+
+
+async def ended_runs(tenant: Tenant, **given: Any) -> None:
+    """Four runs: two that finished, one that failed, one that goes on."""
+    for status in ("FINISHED", "FINISHED", "FAILED", None):
+        run = await tenant.run(**given)
+        if status is not None:
+            await tenant.client.make("finishRun", "run", run=run, status=status)
+
+
+async def test_an_empty_organisation_has_nothing(tenant: Tenant) -> None:
+    assert await statistics(tenant) == EMPTY
+
+
+async def test_what_is_there_is_counted(tenant: Tenant, neighbour: Tenant) -> None:
+    for framework in ("sklearn", "pytorch", "sklearn"):
+        await tenant.version(await tenant.model(framework=framework))
+    await ended_runs(tenant)
+    found = await statistics(tenant)
+    assert found["modelsByFramework"] == [{"framework": "sklearn", "count": 2}, {"framework": "pytorch", "count": 1}]
+    assert found["modelsByTeam"] == [{"team": {"name": "team"}, "count": 3}]
+    assert found["modelsByProject"] == [{"project": {"id": tenant.project}, "count": 3}]
+    assert found["versionsByStage"] == [{"stage": "DEVELOPMENT", "count": 3}]
+    assert found["runsByStatus"] == [
+        {"status": "FINISHED", "count": 2}, {"status": "FAILED", "count": 1}, {"status": "RUNNING", "count": 1},
+    ]  # fmt: skip
+    assert found["successRate"] == 2 / 3
+    assert await statistics(neighbour) == EMPTY
+
+
+async def test_deleted_things_do_not_count(tenant: Tenant, database: Database) -> None:
+    await tenant.model()
+    await tenant.run()
+    async with database.change(tenant.org_id) as change:
+        for table in (Model, Run):
+            await change.execute(update(table).where(col(table.org_id) == tenant.org_id).values(deleted_at=utc_now()))
+    assert await statistics(tenant) == EMPTY
+
+
+async def test_shared_bytes_are_stored_once(tenant: Tenant, database: Database) -> None:
+    version, moment = await tenant.version(), utc_now()
+    shared = {"org_id": tenant.org_id, "version_id": uuid_of(version), "kind": "MODEL", "content_type": "x/y",
+              "created_by": tenant.actor.principal_id, "size_bytes": 2**40}  # fmt: skip
+    async with database.change(tenant.org_id) as change:
+        for name, state in (
+            ("a", ArtifactState.AVAILABLE),
+            ("b", ArtifactState.AVAILABLE),
+            ("c", ArtifactState.PENDING),
+        ):
+            await change.execute(insert(Artifact).values(**shared, path=name, folded_path=name, state=state))
+        blob = {"bucket": "models", "sha256": "0" * 64, "object_key": "k", "verified_at": moment}
+        await change.execute(insert(Blob).values(org_id=tenant.org_id, size_bytes=2**40, **blob))
+    found = await statistics(tenant)
+    assert found["storage"] == {"logicalBytes": str(2**41), "storedBytes": str(2**40), "blobCount": 1}
+    assert found["artifacts"] == [
+        {"kind": "MODEL", "state": "AVAILABLE", "count": 2, "sizeBytes": str(2**41)},
+        {"kind": "MODEL", "state": "PENDING", "count": 1, "sizeBytes": str(2**40)},
+    ]
+
+
+async def test_every_statistic_is_one_statement(tenant: Tenant, statements: list[str]) -> None:
+    for _ in range(3):
+        await tenant.version()
+        await tenant.run()
+    await tenant.client("{ serverVersion }")
+    for field, count in (("modelsByFramework { count }", 1), ("modelsByTeam { team { name } }", 2), ("successRate", 1)):
+        statements.clear()
+        await tenant.client(f"{{ statistics {{ {field} }} }}")
+        assert len(statements) == 1 + count, field
+    statements.clear()
+    await tenant.client(ALL)
+    # The view opened, seven statements as the rate comes from the statuses, the teams, the projects.
+    assert len(statements) == 1 + 7 + 2
+
+
+@pytest.mark.parametrize("experiments", [1, 5])
+async def test_counts_of_many_experiments_are_one_statement(
+    tenant: Tenant, statements: list[str], experiments: int
+) -> None:
+    for _ in range(experiments):
+        named = {"project": tenant.project, "name": tenant.name()}
+        await ended_runs(tenant, experiment=await tenant.client.make("createExperiment", "experiment", **named))
+    await tenant.client("{ serverVersion }")
+    statements.clear()
+    answer = await tenant.client("{ experiments { nodes { successRate runCounts { status count } } } }")
+    assert len(statements) == 1 + 1 + 2
+    for node in answer["experiments"]["nodes"]:
+        assert node["successRate"] == 2 / 3
+        assert {one["status"]: one["count"] for one in node["runCounts"]} == {"FINISHED": 2, "FAILED": 1, "RUNNING": 1}
+
+
+async def test_the_viewer_knows_where_and_as_what_it_acts(tenant: Tenant) -> None:
+    answer = await tenant.client(
+        "{ viewer { name kind organisation { id name } roles { role scopeKind scope } } organisation { id name } }"
+    )
+    assert answer["viewer"]["organisation"] == answer["organisation"]
+    assert answer["viewer"]["roles"] == [
+        {"role": "OWNER", "scopeKind": "ORGANISATION", "scope": answer["organisation"]["id"]}
+    ]
+
+
+async def test_a_team_counts_the_models_of_its_projects_and_a_model_its_versions(tenant: Tenant) -> None:
+    model = await tenant.model()
+    for _ in range(2):
+        await tenant.version(model)
+    await tenant.client.make("createTeam", "team", name="idle")
+    answer = await tenant.client("{ teams { nodes { name modelCount } } models { nodes { versionCount } } }")
+    assert answer["teams"]["nodes"] == [{"name": "idle", "modelCount": 0}, {"name": "team", "modelCount": 1}]
+    assert answer["models"]["nodes"] == [{"versionCount": 2}]
