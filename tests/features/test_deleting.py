@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from db.base import utc_now
 from db.session import Database
 from tests.registry.told import events_about
 from tests.schema.deletion_cases import ended_run, put_in_service
@@ -194,3 +195,18 @@ async def test_a_bad_new_name_is_refused_and_the_thing_stays_deleted(tenant: Ten
     refused = await tenant.client.refusal("restoreModel", "model", model=model, name=name)
     assert (refused["code"], refused["path"]) == ("INVALID_VALUE", ["name"])
     assert (await tenant.client("{ models { totalCount } }"))["models"]["totalCount"] == 0
+
+
+async def test_a_deployment_goes_once_it_is_stopped_and_leaves_its_past(tenant: Tenant) -> None:
+    version = await tenant.version()
+    deployment = await tenant.deployment(version=version)
+    walk = "query($id: ID!, $at: DateTime) { lineageNode(id: $id) { downstream(asOf: $at) { steps { node { id } } } } }"
+    then = utc_now().isoformat()
+    await tenant.client.make("updateDeployment", "deployment", deployment=deployment, desiredState="STOPPED")
+    (error,) = (await tenant.client.change("deleteVersion", IN_USE, version=version))["errors"]
+    assert [one["kind"] for one in error["dependents"]] == ["Deployment"]
+    await delete(tenant, "Deployment", deployment)
+    now, before = [(await tenant.client(walk, id=version, at=at))["lineageNode"]["downstream"] for at in (None, then)]
+    assert now == {"steps": []}
+    assert before == {"steps": [{"node": {"id": deployment}}]}
+    await delete(tenant, "Version", version)
