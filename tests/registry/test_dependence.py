@@ -4,11 +4,12 @@ from db.base import SCHEMA, Deletable, Row, metadata
 from registry.deletion import DELETIONS
 from registry.dependence import DEPENDENCES
 
-# Points, uploads, profiles and reports are data of an owner; aliases and deployments are held by their version, which
-# is of the same model. What an agent saw is no reason to keep anything.
+# Points, samples, uploads, profiles and reports are data of their owner. Aliases and deployments are held by their
+# version, which is of the same model. What an agent saw is no reason to keep anything.
 OF_THEIR_OWNER = {
     ("run_metric", "run_id"),
     ("version_metric", "version_id"),
+    ("resource_sample", "run_id"),
     ("upload", "artifact_id"),
     ("dataset_profile", "dataset_version_id"),
     ("alias", "model_id"),
