@@ -671,6 +671,32 @@ class Job(Row, table=True):
     last_error: str | None = None
 
 
+class ImportKey(Tenant, table=True):
+    """Which row a key of an imported file stands for, and the digest of the line that was imported last."""
+
+    __tablename__ = "import_key"
+    __table_args__ = (PrimaryKeyConstraint("org_id", "source", "kind", "key"),)
+
+    source: str = Field(sa_type=Name)
+    kind: str
+    key: str = Field(sa_type=Name)
+    row_id: UUID
+    digest: bytes
+
+
+class ImportProgress(Tenant, table=True):
+    """How far an import that has not ended has come: so many bytes with this digest are in."""
+
+    __tablename__ = "import_progress"
+    __table_args__ = (PrimaryKeyConstraint("org_id", "source"),)
+
+    source: str = Field(sa_type=Name)
+    size_bytes: int = Field(sa_type=BigInteger)
+    line_count: int = Field(sa_type=BigInteger)
+    digest: bytes
+    updated_at: datetime = Field(default_factory=utc_now, sa_type=Time)
+
+
 class Idempotency(Tenant, table=True):
     """The outcome of a change, kept under the key its caller chose."""
 

@@ -25,7 +25,7 @@ from storage.names import safe_content_type
 MAX_PATH_BYTES = 1_024
 MAX_SEGMENT_BYTES = 255
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_RELEASED = (ArtifactState.QUARANTINED, ArtifactState.ABANDONED)
+RELEASED = (ArtifactState.QUARANTINED, ArtifactState.ABANDONED)
 
 
 @dataclass(frozen=True)
@@ -65,9 +65,7 @@ async def begin_upload(
     Raises: Forbidden, NotFound, InvalidValue, TooLarge, NameTaken, Conflict.
     """
     owner = await _owner(change, actor, version_id, run_id)
-    sha256 = sha256.lower()
-    if not _SHA256.fullmatch(sha256):
-        raise InvalidValue("A SHA-256 is written as 64 hexadecimal digits.", ("sha256",))
+    sha256 = clean_sha256(sha256)
     if size_bytes < 0:
         raise InvalidValue("A file has no bytes or more.", ("sizeBytes",))
     if size_bytes > shelves.max_size_bytes:
@@ -107,13 +105,12 @@ async def add_external(
     Raises: Forbidden, NotFound, InvalidValue, NameTaken.
     """
     owner = await _owner(change, actor, version_id, run_id)
-    if sha256 is not None and not _SHA256.fullmatch(sha256.lower()):
-        raise InvalidValue("A SHA-256 is written as 64 hexadecimal digits.", ("sha256",))
+    sha256 = None if sha256 is None else clean_sha256(sha256)
     if size_bytes is not None and not 0 <= size_bytes <= inputs.MAX_STEP:
         raise InvalidValue("A file has no bytes or more.", ("sizeBytes",))
     artifact = _artifact(change, actor, owner, path, kind, ArtifactState.EXTERNAL)
     artifact.external_uri = inputs.address(uri, ("uri",))
-    artifact.sha256, artifact.size_bytes = sha256.lower() if sha256 else None, size_bytes
+    artifact.sha256, artifact.size_bytes = sha256, size_bytes
     if await _at_path(change, owner, artifact.folded_path) is not None:
         raise _path_taken(artifact, owner)
     return await _insert(change, actor, artifact, owner)
@@ -141,6 +138,18 @@ def clean_path(path: str) -> str:
             f"A path has at most {MAX_PATH_BYTES} bytes, {MAX_SEGMENT_BYTES} in each of its names.", ("path",)
         )
     return text
+
+
+def folded(clean: str) -> str:
+    """A clean path as it is compared: two paths that differ in case only are the same."""
+    return unicodedata.normalize("NFC", clean.casefold())
+
+
+def clean_sha256(value: str) -> str:
+    """A SHA-256 as it is stored. Raises: InvalidValue."""
+    if not _SHA256.fullmatch(value.lower()):
+        raise InvalidValue("A SHA-256 is written as 64 hexadecimal digits.", ("sha256",))
+    return value.lower()
 
 
 async def _owner(
@@ -171,7 +180,7 @@ def _artifact(
         version_id=owner.id if isinstance(owner, Version) else None,
         kind=kind,
         path=clean,
-        folded_path=unicodedata.normalize("NFC", clean.casefold()),
+        folded_path=folded(clean),
         content_type=safe_content_type(None),
         state=state,
         created_by=actor.principal_id,
@@ -209,7 +218,7 @@ async def _at_path(change: Change, owner: Run | Version, folded_path: str) -> Ar
             col(Artifact.org_id) == change.org_id,
             col(column) == owner.id,
             col(Artifact.folded_path) == folded_path,
-            col(Artifact.state).not_in(_RELEASED),
+            col(Artifact.state).not_in(RELEASED),
             col(Artifact.deleted_at).is_(None),
         )
         .with_for_update(key_share=True)

@@ -125,9 +125,9 @@ async def alter(
     if "updated_at" in type(row).model_fields and before.keys() - {"deleted_at"}:
         row.updated_at = utc_now()
     await flush(change, taken)
-    shown = [name for name in before if name in _shown(row)]
-    if shown:
-        earlier, later = ({name: before[name] for name in shown}, {name: getattr(row, name) for name in shown})
+    visible = [name for name in before if name in shown(type(row))]
+    if visible:
+        earlier, later = ({name: before[name] for name in visible}, {name: getattr(row, name) for name in visible})
         record(change, actor, row, verb, earlier, later)
     return row
 
@@ -152,20 +152,32 @@ def record(
     after: Mapping[str, Any] | None,
 ) -> None:
     """Add an event to the change: what the named columns were before and are after."""
-    kind = type(row).__name__
+    record_of(change, actor, type(row).__name__, row.id, verb, before, after)
+
+
+def record_of(
+    change: Change,
+    actor: Actor,
+    kind: str,
+    id: UUID,
+    verb: str,
+    before: Mapping[str, Any] | None,
+    after: Mapping[str, Any] | None,
+) -> None:
+    """`record` for a row that is known by its kind and id."""
     body = {"v": EVENT_SHAPE, "before": _fitting(before), "after": _fitting(after)}
-    change.events.append(Event(f"{_snake(kind)}.{verb}", f"{kind}:{row.id}", actor.signature, body))
+    change.events.append(Event(f"{_snake(kind)}.{verb}", f"{kind}:{id}", actor.signature, body))
 
 
-def _shown(row: Row) -> list[str]:
+def shown(table: type[Row]) -> list[str]:
     """The columns that images hold: neither secrets nor what follows from other rows."""
-    columns = inspect(type(row)).columns
+    columns = inspect(table).columns
     return [column.name for column in columns if not column.info.keys() & {"secret", "derived"}]
 
 
 def image(row: Row) -> dict[str, Any]:
     """What an event tells of a whole row."""
-    return {name: getattr(row, name) for name in _shown(row)}
+    return {name: getattr(row, name) for name in shown(type(row))}
 
 
 def _fitting(image: Mapping[str, Any] | None) -> Any:

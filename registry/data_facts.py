@@ -58,11 +58,15 @@ class DatasetProfile:
 
 async def keep(change: Change, actor: Actor, schema: DatasetSchema) -> tables.DatasetSchema:
     """The row of a schema. Raises: InvalidValue, naming the place."""
+    return await contents.keep(change, actor, tables.DatasetSchema, stored_schema(schema))
+
+
+def stored_schema(schema: DatasetSchema) -> dict[str, Any]:
+    """A schema as the columns of its row. Raises: InvalidValue, naming the place."""
     path = ("schema", "columns")
     if not schema.columns:
         raise InvalidValue("A schema has at least one column.", path)
-    columns = [_column(column, here) for column, here in named(schema.columns, path)]
-    return await contents.keep(change, actor, tables.DatasetSchema, {"columns": columns})
+    return {"columns": [_column(column, here) for column, here in named(schema.columns, path)]}
 
 
 async def put_profile(
@@ -72,16 +76,21 @@ async def put_profile(
 
     Raises: InvalidValue, naming the place.
     """
-    path = ("profile", "columns")
-    values: dict[str, Any] = {
-        "row_count": _count(profile.row_count, ("profile", "rowCount")),
-        "columns": [_column_profile(column, here) for column, here in named(profile.columns, path)],
-    }
+    values = stored_profile(profile)
     row = await find_by(change, tables.DatasetProfile, dataset_version_id=version.id)
     if row is not None:
         return await alter(change, actor, row, values)
     made = tables.DatasetProfile(org_id=change.org_id, dataset_version_id=version.id, **values)
     return await add(change, actor, made)
+
+
+def stored_profile(profile: DatasetProfile) -> dict[str, Any]:
+    """A profile as the columns of its row. Raises: InvalidValue, naming the place."""
+    path = ("profile", "columns")
+    return {
+        "row_count": _count(profile.row_count, ("profile", "rowCount")),
+        "columns": [_column_profile(column, here) for column, here in named(profile.columns, path)],
+    }
 
 
 async def set_profile(

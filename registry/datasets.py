@@ -87,8 +87,7 @@ async def create_version(
     # Locked, so that two clients that log the same data at once get the same version.
     dataset = await find(change, Dataset, dataset_id, "dataset", lock=True)
     require(actor, Action.WRITE, dataset)
-    if not _DIGEST.fullmatch(digest):
-        raise InvalidValue("A digest is an algorithm, a colon and a value, such as `sha256:2c26…`.", ("digest",))
+    check_digest(digest)
     if row_count is not None and not 0 <= row_count <= inputs.MAX_STEP:
         raise InvalidValue("A dataset has no rows or more.", ("rowCount",))
     row = await find_by(change, DatasetVersion, dataset_id=dataset.id, digest=digest)
@@ -109,6 +108,13 @@ async def create_version(
     if profile is not None:
         await data_facts.put_profile(change, actor, row, profile)
     return row
+
+
+def check_digest(digest: str) -> str:
+    """The digest of data, as it is. Raises: InvalidValue."""
+    if not _DIGEST.fullmatch(digest):
+        raise InvalidValue("A digest is an algorithm, a colon and a value, such as `sha256:2c26…`.", ("digest",))
+    return digest
 
 
 async def _completed(

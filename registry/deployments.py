@@ -62,7 +62,7 @@ async def create(
         name=inputs.name(name),
         version_id=version.id,
         desired_state=desired_state,
-        traffic_percent=_percent(traffic_percent, ("trafficPercent",)),
+        traffic_percent=clean_percent(traffic_percent, ("trafficPercent",)),
         endpoint=_endpoint(endpoint),
         tags=inputs.tags(tags),
         created_by=actor.principal_id,
@@ -108,7 +108,7 @@ async def update(
     if desired_state is not KEEP:
         wanted["desired_state"] = desired_state
     if traffic_percent is not KEEP:
-        wanted["traffic_percent"] = _percent(traffic_percent, ("trafficPercent",))
+        wanted["traffic_percent"] = clean_percent(traffic_percent, ("trafficPercent",))
     if endpoint is not KEEP:
         wanted["endpoint"] = _endpoint(endpoint)
     if _takes_more(deployment, wanted):
@@ -142,7 +142,7 @@ async def shift_traffic(
     if len(set(ids)) < len(ids):
         raise InvalidValue("A deployment stands here twice.", ("shares",))
     percents = [
-        _percent(one.traffic_percent, ("shares", str(place), "trafficPercent")) for place, one in enumerate(shares)
+        clean_percent(one.traffic_percent, ("shares", str(place), "trafficPercent")) for place, one in enumerate(shares)
     ]
     deployments = await find_all(change, Deployment, ids, "shares.{}.deployment", lock=True)
     for place, one in enumerate(deployments):
@@ -244,7 +244,8 @@ def _hundredths(percent: float) -> int:
     return round(percent * 100)
 
 
-def _percent(value: float, path: Sequence[str]) -> float:
+def clean_percent(value: float, path: Sequence[str]) -> float:
+    """A share as it is stored. Raises: InvalidValue."""
     if not (math.isfinite(value) and 0 <= value <= 100 and round(value, 2) == value):
         raise InvalidValue("A share is 0 to 100 percent, with at most two decimals.", path)
     return abs(value)

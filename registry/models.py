@@ -43,7 +43,7 @@ async def create(
         org_id=change.org_id,
         project_id=project.id,
         name=inputs.name(name),
-        framework=_framework(framework, supported_frameworks),
+        framework=known_framework(framework, supported_frameworks),
         task=task,
         description=inputs.text(description, ("description",)),
         tags=inputs.tags(tags),
@@ -79,7 +79,7 @@ async def update(
     return await alter(change, actor, model, values, taken=taken)
 
 
-def _framework(value: str, supported: Sequence[str]) -> str:
+def known_framework(value: str, supported: Sequence[str]) -> str:
     """The framework in its listed spelling, found without regard to case."""
     by_folded = {known.casefold(): known for known in supported}
     found = by_folded.get(value.strip().casefold())

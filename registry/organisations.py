@@ -67,6 +67,16 @@ async def add_principal(change: Change, actor: Actor, *, name: str, kind: Princi
     return row
 
 
+async def acting(change: Change, principal: Principal) -> Actor:
+    """A principal at work, with the roles it has now, for operators at the command line."""
+    statement = select(RoleBinding).where(
+        col(RoleBinding.org_id) == change.org_id, col(RoleBinding.principal_id) == principal.id
+    )
+    bindings = (await change.execute(statement)).scalars()
+    grants = tuple(Grant(one.role, one.scope_kind, one.scope_id) for one in bindings)
+    return Actor(change.org_id, principal.id, principal.kind, principal.name, grants)
+
+
 async def roles_of(change: Change, principal: Principal) -> set[Role]:
     """The roles of a principal, whatever their scopes."""
     statement = select(col(RoleBinding.role)).where(

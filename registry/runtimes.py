@@ -70,6 +70,11 @@ class Runtime:
 
 async def keep(change: Change, actor: Actor, runtime: Runtime, path: str = "runtime") -> tables.Runtime:
     """The row of a runtime. Raises: InvalidValue, naming the place."""
+    return await contents.keep(change, actor, tables.Runtime, stored(runtime, path))
+
+
+def stored(runtime: Runtime, path: str = "runtime") -> dict[str, Any]:
+    """A runtime as the columns of its row. Raises: InvalidValue, naming the place."""
     values = {
         "python_version": _line(runtime.python_version, (path, "pythonVersion"), max_length=50),
         "packages": _packages(runtime.packages, (path, "packages")),
@@ -80,7 +85,7 @@ async def keep(change: Change, actor: Actor, runtime: Runtime, path: str = "runt
     }
     if not any(values.values()):
         raise InvalidValue("A runtime says at least one thing, such as the version of Python.", (path,))
-    return await contents.keep(change, actor, tables.Runtime, values)
+    return values
 
 
 def facts_of(runtime: Any) -> dict[str, str]:

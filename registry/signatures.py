@@ -67,6 +67,11 @@ class Signature:
 
 async def keep(change: Change, actor: Actor, signature: Signature, path: str = "signature") -> tables.Signature:
     """The row of a signature. Raises: InvalidValue, naming the place."""
+    return await contents.keep(change, actor, tables.Signature, stored(signature, path))
+
+
+def stored(signature: Signature, path: str = "signature") -> dict[str, Any]:
+    """A signature as the columns of its row. Raises: InvalidValue, naming the place."""
     values = {
         "inputs": [_field(one, here) for one, here in named(signature.inputs, (path, "inputs"))],
         "outputs": [_field(one, here) for one, here in named(signature.outputs, (path, "outputs"))],
@@ -75,7 +80,7 @@ async def keep(change: Change, actor: Actor, signature: Signature, path: str = "
     }
     if not any(values.values()):
         raise InvalidValue("A signature holds at least one input, output, parameter or feature.", (path,))
-    return await contents.keep(change, actor, tables.Signature, values)
+    return values
 
 
 def named(fields: Sequence[Any], path: Path) -> list[tuple[Any, Path]]:

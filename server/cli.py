@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Annotated, TypeVar
+from uuid import UUID
 
 import typer
 from pydantic import ValidationError
@@ -24,9 +25,10 @@ from registry.access import Actor
 from registry.errors import InvalidValue, RegistryError
 from registry.faults import refusal_of
 from registry.onboarding import token_for
+from registry.transfer.importing import CHUNK, Importing, Report
 from schema.build import build_schema
 from schema.failures import traceback_of
-from server import logs, worker
+from server import logs, transfer, worker
 from server.app import UnsafeRole, checked, create_services
 from server.embedded.errors import EmbeddedError
 from server.local import local_services
@@ -97,6 +99,49 @@ def migrate() -> None:
         settings = local.settings
         revision = asyncio.run(migrations.upgrade(settings.migration_database, settings.roles))
     out.print(f"The schema is at revision {revision}.")
+
+
+@app.command("import")
+def import_file(
+    file: Annotated[str, typer.Argument(help="JSON Lines, also as .gz; - for standard input.")],
+    organisation: KnownOrganisation = "default",
+    source: Annotated[
+        str, typer.Option(help="Where the file is from: the keys in it mean the same things in each file of a source.")
+    ] = "default",
+    principal: Annotated[
+        str, typer.Option("--as", help="Who imports; made as a service account if it is not there yet.")
+    ] = "import",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only look what would happen.")] = False,
+    keep_going: Annotated[
+        bool, typer.Option("--keep-going", help="Go on after a line that is refused, and list all of them.")
+    ] = False,
+    chunk: Annotated[int, typer.Option(help="How many lines are in together or not at all.", min=1)] = CHUNK,
+) -> None:
+    """Take a file of models, runs and all else into an organisation. The same file again changes nothing."""
+
+    async def bring_in(settings: Settings, database: Database, org_id: UUID) -> Report:
+        actor = await transfer.actor_for(database, org_id, principal)
+        importing = Importing(
+            database, actor, settings.supported_frameworks, source, dry_run, chunk, keep_going or dry_run
+        )
+        return await transfer.bring_in(importing, file, err)
+
+    report = _in_organisation(organisation, bring_in)
+    transfer.told(report, out)
+    for refusal in report.refused:
+        err.print(str(refusal), markup=False)
+    if report.refused:
+        sys.exit(1)
+
+
+@app.command("export")
+def export_file(
+    file: Annotated[str, typer.Argument(help="Where to write JSON Lines; compressed for .gz; - for standard output.")],
+    organisation: KnownOrganisation = "default",
+) -> None:
+    """Write an organisation as it is now into a file that `import` takes. What is deleted stays behind."""
+    counts = _in_organisation(organisation, lambda _, database, org_id: transfer.take_out(database, org_id, file, err))
+    err.print(f"{counts.total()} lines.")
 
 
 @app.command()
@@ -212,6 +257,16 @@ def _line_of(row: ApiToken, principal: Principal) -> str:
 
 def _as_operator(organisation: str, act: Callable[[Change, Actor], Awaitable[Made]]) -> Made:
     """What `act` makes of one transaction of an organisation that is there."""
+
+    async def run(_: Settings, database: Database, org_id: UUID) -> Made:
+        async with database.change(org_id) as change:
+            return await act(change, organisations.system(org_id))
+
+    return _in_organisation(organisation, run)
+
+
+def _in_organisation(organisation: str, act: Callable[[Settings, Database, UUID], Awaitable[Made]]) -> Made:
+    """What `act` makes of an organisation that is there."""
     with local_services(_settings(), with_store=False) as local:
 
         async def run() -> Made:
@@ -219,8 +274,7 @@ def _as_operator(organisation: str, act: Callable[[Change, Actor], Awaitable[Mad
                 org_id = await organisations.id_by_name(database, organisation.strip())
                 if org_id is None:
                     raise InvalidValue(f"There is no organisation {organisation!r}.", ("organisation",))
-                async with database.change(org_id) as change:
-                    return await act(change, organisations.system(org_id))
+                return await act(local.settings, database, org_id)
 
         return asyncio.run(run())
 

@@ -207,7 +207,7 @@ async def test_the_worker_may_do_these_few_things(owner: asyncpg.Connection) -> 
 async def test_the_application_may_remove_rows_of_these_tables_only(owner: asyncpg.Connection) -> None:
     grants = await owner.fetch(GRANTS)
     removable = {row["name"] for row in grants if row["role"] == ROLES.app and "delete" in row["privileges"]}
-    assert removable == {"registry.alias", "registry.job", "registry.role_binding"}
+    assert removable == {"registry.alias", "registry.import_progress", "registry.job", "registry.role_binding"}
 
 
 async def test_nothing_is_granted_to_everybody(owner: asyncpg.Connection) -> None:

@@ -1,0 +1,1 @@
+"""How the graph of an organisation comes in and goes out as a file: JSON Lines, one entity a line."""

@@ -1,0 +1,241 @@
+"""Carrying out a plan: rows by the thousand, with their events, edges, numbers and jobs, in one transaction."""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import Boolean, literal_column, or_
+
+from db.base import Row, columns, utc_now
+from db.codes import ArtifactState, LineageKind, RunStatus
+from db.session import Change
+from db.tables import (
+    Alias,
+    Artifact,
+    ImportKey,
+    LineageEdge,
+    Model,
+    Run,
+    RunMetric,
+    Version,
+    VersionMetric,
+)
+from registry.access import Actor
+from registry.changes import alter, find_all, record_of, shown
+from registry.errors import Conflict, Failure, NotFound
+from registry.transfer.bulk import arrays, core, insert_all, insertion, matching
+from registry.transfer.consequences import CONSEQUENCES, link, number
+from registry.transfer.kinds import KINDS, Kind, Values
+from registry.transfer.planning import Known, Plan, refused
+from registry.transfer.reading import Record
+
+_MEASURED: Final = ("value", "special", "measured_at")
+
+
+async def carry_out(change: Change, actor: Actor, source: str, plan: Plan, known: Known) -> dict[str, Counter[str]]:
+    """Write what a plan says. Returns: how many lines of each kind were created, updated and left unchanged.
+
+    Raises: LineRefused.
+    """
+    counts: dict[str, Counter[str]] = defaultdict(Counter)
+    for kind in KINDS:
+        title = kind.title
+        counts[title]["unchanged"] += plan.unchanged[title]
+        if plan.new[title]:
+            await _create(change, actor, kind, plan.new[title])
+            counts[title]["created"] += len(plan.new[title])
+        if plan.known[title]:
+            counts[title].update(await _update(change, actor, kind, plan.known[title]))
+        if plan.points[title]:
+            counts[title].update(await _POINTS[kind.table](change, actor, kind, plan.points[title], known))
+    await _keep_keys(change, source, plan)
+    return counts
+
+
+async def compared(change: Change, plan: Plan, known: Known) -> dict[str, Counter[str]]:
+    """What `carry_out` would count, without writing: points count as created. Raises: LineRefused."""
+    counts: dict[str, Counter[str]] = defaultdict(Counter)
+    for kind in KINDS:
+        here = [one for one in plan.known[kind.title] if one[0] not in known.own or _is_old(known, one[1])]
+        differ = [bool(values) for _, _, values in await _compared(change, kind, here)]
+        created = len(plan.new[kind.title]) + len(plan.points[kind.title])
+        told = {
+            "created": created,
+            "updated": sum(differ),
+            "unchanged": plan.unchanged[kind.title] + differ.count(False),
+        }
+        counts[kind.title].update(told)
+    return counts
+
+
+def _is_old(known: Known, record: Record) -> bool:
+    return (record.kind.title, record.key) in known.digests
+
+
+async def _create(change: Change, actor: Actor, kind: Kind, records: Mapping[UUID, Record]) -> None:
+    table: Any = kind.table
+    if table is Version:
+        await number(change, records)
+    template, now = _template(table), utc_now()
+    own = {"org_id": change.org_id, "created_by": actor.principal_id, "created_at": now, "updated_at": now}
+    common = template | {name: value for name, value in own.items() if name in template}
+    if table is Model:
+        common["owner_id"] = actor.principal_id
+    if table is Run:
+        common |= {"started_at": now, "heartbeat_at": now}
+    if table is Artifact:
+        common["state"] = ArtifactState.EXTERNAL
+    rows = [{**common, **record.values, "id": row_id} for row_id, record in records.items()]
+    await insert_all(change, table, rows)
+    names = shown(table)
+    for row in rows:
+        record_of(change, actor, table.__name__, row["id"], "created", None, {name: row[name] for name in names})
+    if table in CONSEQUENCES:
+        await CONSEQUENCES[table](change, actor, records, rows)
+
+
+@lru_cache
+def _template(table: type[Row]) -> dict[str, Any]:
+    """The columns of a table with the values that a row has where nobody says otherwise."""
+    blank: Any = table
+    row = blank()
+    return {column.name: getattr(row, column.name) for column in columns(table)}
+
+
+async def _update(change: Change, actor: Actor, kind: Kind, known: Sequence[tuple[UUID, Record]]) -> Counter[str]:
+    """Make rows say what their lines say, as far as that may be changed."""
+    counts: Counter[str] = Counter()
+    for row, record, values in await _compared(change, kind, known):
+        try:
+            await alter(change, actor, row, values, verb="moved" if isinstance(row, Alias) else "updated")
+        except Failure as failure:
+            raise refused(record, failure) from None
+        counts["updated" if values else "unchanged"] += 1
+    return counts
+
+
+async def _compared(
+    change: Change, kind: Kind, known: Sequence[tuple[UUID, Record]]
+) -> list[tuple[Any, Record, Values]]:
+    """Rows with their records and the columns in which these differ. Raises: LineRefused where that may not be."""
+    table: Any = kind.table
+    try:
+        rows = await find_all(change, table, [row_id for row_id, _ in known], "{}", lock=True)
+    except NotFound as missing:
+        failure = Conflict("This was deleted here. Restore it, or take the line out of the file.", ("key",))
+        raise refused(known[int(missing.path[0])][1], failure) from None
+    return [(row, one, _differences(kind, row, one)) for row, (_, one) in zip(rows, known, strict=True)]
+
+
+def _differences(kind: Kind, row: Any, record: Record) -> Values:
+    """The columns that are to change. Raises: LineRefused where one may not."""
+    values: Values = {}
+    for field in kind.fields:
+        if field.column not in record.values or getattr(row, field.column) == record.values[field.column]:
+            continue
+        if isinstance(row, Artifact) and row.state != ArtifactState.EXTERNAL and field.column == "external_uri":
+            # Its bytes are here: the address in the file is that of an export.
+            continue
+        if not field.editable or (isinstance(row, Run) and field.column != "name" and _is_over(row, field.column)):
+            raise refused(record, Conflict("This is set to another value here, and it stays.", (field.name,)))
+        values[field.column] = record.values[field.column]
+    if isinstance(row, Alias) and values:
+        if row.model_id != record.values["model_id"]:
+            raise refused(record, Conflict("This is a version of another model than the alias's.", ("version",)))
+        values["revision"] = row.revision + 1
+    return values
+
+
+def _is_over(run: Run, column: str) -> bool:
+    return column in ("status", "ended_at") and run.status not in (RunStatus.RUNNING, RunStatus.LOST)
+
+
+async def _keep_keys(change: Change, source: str, plan: Plan) -> None:
+    """Remember which rows the keys stand for."""
+    rows = [
+        {
+            "org_id": change.org_id,
+            "source": source,
+            "kind": record.kind.title,
+            "key": record.key,
+            "row_id": row_id,
+            "digest": record.digest,
+        }
+        for record, row_id in plan.keys
+    ]
+    if rows:
+        names = list(rows[0])
+        statement = insertion(ImportKey, names)
+        kept = {name: statement.excluded[name] for name in ("row_id", "digest")}
+        statement = statement.on_conflict_do_update(index_elements=names[:4], set_=kept)
+        await change.execute(statement, arrays(rows, names))
+
+
+async def _measure(change: Change, actor: Actor, kind: Kind, records: Sequence[Record], known: Known) -> Counter[str]:
+    """Store points; one that is there already with other values is replaced, while its owner takes any."""
+    table: Any = kind.table
+    rows: dict[tuple[Any, ...], Values] = {}
+    for record in records:
+        rows[tuple(record.values[name] for name in kind.natural)] = {"org_id": change.org_id, **record.values}
+    if table is RunMetric:
+        await _refuse_late(change, kind, records, known)
+    # In the order of the key: two that share points cannot lock each other.
+    given = [rows[key] for key in sorted(rows)]
+    names = ["org_id", *kind.natural, *_MEASURED]
+    statement = insertion(table, names)
+    replaced = {name: statement.excluded[name] for name in _MEASURED}
+    here = core(table).c
+    differs = or_(*[here[name].is_distinct_from(statement.excluded[name]) for name in _MEASURED])
+    own = [here[name] for name in kind.natural]
+    upsert = statement.on_conflict_do_update(
+        index_elements=["org_id", *kind.natural], set_=replaced, where=differs
+    ).returning(*own, literal_column("xmax = 0", Boolean).label("is_new"))
+    written = (await change.execute(upsert, arrays(given, names))).all()
+    if table is VersionMetric:
+        _tell(change, actor, rows, written)
+    created = sum(row.is_new for row in written)
+    counts = {"created": created, "updated": len(written) - created, "unchanged": len(records) - len(written)}
+    return Counter(counts)
+
+
+def _tell(change: Change, actor: Actor, rows: Mapping[tuple[Any, ...], Values], written: Sequence[Any]) -> None:
+    """What is measured of a version decides what becomes of it: one event for each, with all its points."""
+    by_version: dict[UUID, list[Values]] = defaultdict(list)
+    for row in written:
+        values = rows[row.version_id, row.phase, row.name, row.step]
+        point = {name: values[name] for name in ("phase", "name", "step", "value", "special")}
+        by_version[row.version_id].append({**point, "measured_at": values["measured_at"].isoformat()})
+    for version_id, points in by_version.items():
+        record_of(change, actor, Version.__name__, version_id, "measured", None, {"metrics": points})
+
+
+async def _refuse_late(change: Change, kind: Kind, records: Sequence[Record], known: Known) -> None:
+    """A run that has ended takes no points, but for those of the file that brought it and those it has."""
+    late = [one for one in records if _is_closed(one, known)]
+    if not late:
+        return
+    statement = matching(change, RunMetric, kind.natural, (*kind.natural, "value", "special"))
+    found = await change.execute(statement, arrays([one.values for one in late], kind.natural))
+    here = {(row.run_id, row.phase, row.name, row.step): (row.value, row.special) for row in found}
+    for one in late:
+        if here.get(tuple(one.values[name] for name in kind.natural)) != (one.values["value"], one.values["special"]):
+            raise refused(one, Conflict("This run has ended; it takes nothing more.", ("run",)))
+
+
+def _is_closed(record: Record, known: Known) -> bool:
+    run: UUID = record.values["run_id"]
+    status = known.facts[run].get("status", RunStatus.RUNNING)
+    return run not in known.own and status not in (RunStatus.RUNNING, RunStatus.LOST)
+
+
+async def _use(change: Change, actor: Actor, kind: Kind, records: Sequence[Record], _: Known) -> Counter[str]:
+    """Write which dataset versions runs have read."""
+    links = [("DatasetVersion", one.values["upstream_id"], "Run", one.values["downstream_id"]) for one in records]
+    roles = [one.values["role"] for one in records]
+    created = await link(change, actor, LineageKind.USED, links, roles)
+    return Counter({"created": created, "unchanged": len(records) - created})
+
+
+_POINTS: Final[Mapping[type[Any], Any]] = {RunMetric: _measure, VersionMetric: _measure, LineageEdge: _use}

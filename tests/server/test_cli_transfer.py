@@ -1,0 +1,100 @@
+"""`registry import` and `registry export` as an operator runs them."""
+
+import gzip
+from pathlib import Path
+from uuid import uuid4
+
+import orjson
+import pytest
+
+from tests import services
+from tests.server.processes import Ran, registry
+
+LINES = [
+    {"kind": "Team", "key": "t", "name": "research"},
+    {"kind": "Project", "key": "p", "team": "t", "name": "churn"},
+    {"kind": "Model", "key": "m", "project": "p", "name": "churn", "framework": "sklearn"},
+]
+
+
+@pytest.fixture
+def organisation(database_url: str) -> str:
+    """The name of an organisation."""
+    name = f"org-{uuid4().hex[:8]}"
+    made = registry("token", "create", "--organisation", name, **given(database_url))
+    assert made.status == 0, made.err
+    return name
+
+
+def given(url: str) -> dict[str, str]:
+    return {"DATABASE_URL": url, "DATABASE_ROLE_PREFIX": services.ROLES.prefix}
+
+
+def written(path: Path, *lines: object) -> str:
+    content = b"".join(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE) for line in lines)
+    path.write_bytes(gzip.compress(content) if path.suffix == ".gz" else content)
+    return str(path)
+
+
+def counts(ran: Ran) -> dict[str, list[int]]:
+    """Created, updated, unchanged and refused lines by kind, as they are printed."""
+    assert ran.out.splitlines()[0].split() == ["kind", "created", "updated", "unchanged", "refused"]
+    rows = [line.split() for line in ran.out.splitlines()[1:]]
+    return {row[0]: [int(cell) for cell in row[1:]] for row in rows}
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".jsonl.gz"])
+def test_a_file_comes_in_once_and_what_goes_out_is_all_of_it(
+    tmp_path: Path, database_url: str, organisation: str, suffix: str
+) -> None:
+    file = written(tmp_path / f"in{suffix}", *LINES)
+    where = ("--organisation", organisation)
+    first = registry("import", file, *where, **given(database_url))
+    assert (first.status, first.err) == (0, "")
+    assert counts(first) == {"Team": [1, 0, 0, 0], "Project": [1, 0, 0, 0], "Model": [1, 0, 0, 0]}
+    again = registry("import", file, *where, **given(database_url))
+    assert counts(again) == {"Team": [0, 0, 1, 0], "Project": [0, 0, 1, 0], "Model": [0, 0, 1, 0]}
+    out = registry("export", "-", *where, **given(database_url))
+    assert out.status == 0, out.err
+    told = [orjson.loads(line) for line in out.out.splitlines()]
+    assert [(one["kind"], one["name"]) for one in told] == [
+        ("Team", "default"), ("Team", "research"), ("Project", "default"), ("Project", "churn"), ("Model", "churn"),
+    ]  # fmt: skip
+
+
+def test_a_dry_run_lists_every_line_that_would_be_refused_and_writes_nothing(
+    tmp_path: Path, database_url: str, organisation: str
+) -> None:
+    bad = [{"kind": "Robot"}, {"kind": "Model", "project": "nowhere", "name": "m", "framework": "sklearn"}]
+    file = written(tmp_path / "in.jsonl", *LINES, *bad)
+    ran = registry("import", file, "--dry-run", "--organisation", organisation, **given(database_url))
+    assert ran.status == 1
+    assert [line.split(":")[0] for line in ran.err.splitlines()] == ["line 4, kind", "line 5, Model, project"]
+    assert [row[0] for row in counts(ran).values()] == [0, 1, 1, 1]
+    out = registry("export", "-", "--organisation", organisation, **given(database_url))
+    assert len(out.out.splitlines()) == 2
+
+
+def test_what_cannot_be_done_is_told_in_one_sentence(tmp_path: Path, database_url: str, organisation: str) -> None:
+    where = ("--organisation", organisation)
+    cut = tmp_path / "cut.jsonl.gz"
+    cut.write_bytes(gzip.compress(b"\n" * 1000)[:-4])
+    for words in (
+        ("import", str(tmp_path / "nowhere.jsonl"), *where),
+        ("import", str(tmp_path), *where),
+        ("import", str(cut), *where),
+        ("import", written(tmp_path / "bad.jsonl", {"kind": "Team", "name": "\0"}), *where),
+        ("export", str(tmp_path / "no" / "folder.jsonl"), *where),
+        ("export", "-", "--organisation", "nobody-has-this-name"),
+    ):
+        ran = registry(*words, **given(database_url))
+        assert (ran.status, len(ran.err.splitlines())) == (1, 1), ran.err
+
+
+def test_who_may_not_organise_imports_nothing(tmp_path: Path, database_url: str, organisation: str) -> None:
+    where = ("--organisation", organisation)
+    registry("token", "create", *where, "--principal", "reader", "--role", "READER", **given(database_url))
+    file = written(tmp_path / "in.jsonl", *LINES)
+    ran = registry("import", file, *where, "--as", "reader", **given(database_url))
+    assert (ran.status, ran.err.split(" you need ")[0]) == (1, "To organise in this organisation")
+    assert registry("import", file, *where, "--as", "admin", **given(database_url)).status == 0
