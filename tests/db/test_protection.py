@@ -230,5 +230,6 @@ async def test_only_these_functions_run_as_the_owner_and_only_the_application_ca
         "ev.append(uuid,jsonb)": [ROLES.app],
         "ev.open_stream(uuid)": [ROLES.app],
         "registry.authenticate(bytea)": [ROLES.app],
+        "registry.refresh_statistics()": [ROLES.app],
         "registry.search(uuid,text,jsonb,text[],uuid[],text[],text[],jsonb,text[],boolean,integer)": [ROLES.app],
     }

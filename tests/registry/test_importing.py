@@ -7,11 +7,15 @@ from typing import Any
 import orjson
 import pytest
 from sqlalchemy import func, select, text
+from sqlmodel import col
 
+from db.codes import ArtifactState, Role
+from db.tables import Artifact, Model, Run
+from registry.errors import Forbidden
 from registry.transfer.exporting import export
 from registry.transfer.importing import Importing, Report
 from registry.transfer.reading import LineRefused
-from tests.tenant import Tenant
+from tests.tenant import Tenant, uuid_of
 
 FRAMEWORKS = ("sklearn", "pytorch")
 NOW = "2026-03-03T12:00:00Z"
@@ -123,3 +127,140 @@ async def test_an_export_imported_elsewhere_gives_the_same_export_up_to_ids(tena
     first = await exported(tenant)
     await bring(neighbour, first)
     assert shape(await exported(neighbour)) == shape(first)
+
+
+BASE = SMALL[:2]
+MODEL = line("Model", "m", project="p", name="m", framework="sklearn")
+RUN = line("Run", "r", project="p", name="r")
+POINT = line("RunMetric", run="r", phase="TEST", name="a", value=1, measuredAt=NOW)
+
+
+def changed(given: dict[str, Any], **values: Any) -> dict[str, Any]:
+    return given | values
+
+
+@pytest.mark.parametrize(
+    ("bad", "where", "code"),
+    [
+        (line("Robot", "x"), "line 3, kind", "INVALID_VALUE"),
+        (changed(MODEL, colour="red"), "line 3, Model, colour", "INVALID_VALUE"),
+        (changed(MODEL, framework="abacus"), "line 3, Model, framework", "INVALID_VALUE"),
+        (changed(MODEL, name="a\0b"), "line 3, Model, name", "INVALID_VALUE"),
+        (changed(MODEL, name=3), "line 3, Model, name", "INVALID_VALUE"),
+        (changed(MODEL, tags=["a"]), "line 3, Model, tags", "INVALID_VALUE"),
+        (changed(MODEL, tags={str(n): "" for n in range(10_000)}), "line 3, Model, tags", "INVALID_VALUE"),
+        (changed(MODEL, project="elsewhere"), "line 3, Model, project", "NOT_FOUND"),
+        (line("Run", project="p", name="no key"), "line 3, Run, key", "INVALID_VALUE"),
+        (changed(RUN, parentRun="r"), "line 3, Run, parentRun", "CONFLICT"),
+        (changed(RUN, parameters={"a": [1]}), "line 3, Run, parameters.0.value", "INVALID_VALUE"),
+        (changed(RUN, parameters={"a": "x" * 1_000_000}), "line 3, Run, parameters.0.value", "INVALID_VALUE"),
+        (changed(RUN, status="FINISHED"), "line 3, Run, endedAt", "INVALID_VALUE"),
+        (changed(RUN, startedAt="1066-10-14T00:00:00Z"), "line 3, Run, startedAt", "INVALID_VALUE"),
+        (changed(RUN, startedAt="9999-12-31T23:59:59Z"), "line 3, Run, startedAt", "INVALID_VALUE"),
+        (changed(RUN, startedAt="2026-03-03T12:00:00"), "line 3, Run, startedAt", "INVALID_VALUE"),
+        (changed(POINT, run="nobody"), "line 3, RunMetric, run", "NOT_FOUND"),
+        (changed(POINT, step=2**63), "line 3, RunMetric, step", "INVALID_VALUE"),
+        (changed(POINT, step=2.5), "line 3, RunMetric, step", "INVALID_VALUE"),
+        (changed(POINT, special="NAN"), "line 3, RunMetric, value", "INVALID_VALUE"),
+        (line("Artifact", path="../x", artifactKind="MODEL", uri="s3://x/y", run="r"), "line 3, Artifact, path",
+         "INVALID_VALUE"),
+        (line("Artifact", path="x", artifactKind="MODEL", uri="s3://x/y"), "line 3, Artifact, run", "INVALID_VALUE"),
+    ],
+)  # fmt: skip
+async def test_a_bad_line_is_refused_by_number_kind_and_field_and_nothing_of_its_chunk_stays(
+    tenant: Tenant, bad: dict[str, Any], where: str, code: str
+) -> None:
+    before = await head(tenant)
+    refused = await refusal(tenant, encoded(*BASE, bad))
+    assert (str(refused).split(":")[0], refused.code) == (where, code)
+    if code != "NOT_FOUND":
+        assert await head(tenant) == before
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b'{"kind": "Team", "na', "line 1: The file ends in the middle of this line."),
+        (b'{"kind": "Team"\n', "line 1: This is no JSON in UTF-8"),
+        (b'{"kind": "Team", "name": "\xff"}\n', "line 1: This is no JSON in UTF-8"),
+        (b'{"kind": "Team", "name": "\\ud800"}\n', "line 1: This is no JSON in UTF-8"),
+        (b'{"kind": "Team", "name": NaN}\n', "line 1: This is no JSON in UTF-8"),
+        (b"[]\n", "line 1: A line is a JSON object."),
+        (b"\n" + b" " * 1024 * 1024 + b"\n", "line 2: A line has at most 1048576 bytes."),
+    ],
+)
+async def test_what_is_no_line_is_told_with_its_number(tenant: Tenant, content: bytes, told: str) -> None:
+    assert str(await refusal(tenant, content)).startswith(told)
+
+
+async def test_a_byte_order_mark_and_empty_lines_are_passed_over(tenant: Tenant) -> None:
+    report = await bring(tenant, b"\xef\xbb\xbf" + encoded(BASE[0]) + b"\n  \r\n" + encoded(BASE[1]).strip())
+    assert total(report, "created") == 2
+
+
+async def test_a_key_that_stands_twice_is_of_one_thing(tenant: Tenant) -> None:
+    report = await bring(tenant, encoded(*BASE, RUN, RUN))
+    assert +report.counts["Run"] == {"created": 1, "unchanged": 1}
+    refused = await refusal(tenant, encoded(*BASE, RUN, changed(RUN, name="other")), source="second")
+    assert (refused.line, refused.code, refused.path) == (4, "CONFLICT", ("key",))
+
+
+async def test_circles_of_runs_are_refused_however_the_lines_are_cut_into_chunks(tenant: Tenant) -> None:
+    first, second = changed(RUN, parentRun="s"), changed(RUN, key="s", parentRun="r")
+    assert (await refusal(tenant, encoded(*BASE, first, second))).code == "CONFLICT"
+    assert (await refusal(tenant, encoded(*BASE, first, second), chunk=1)).code == "NOT_FOUND"
+    assert await count(tenant, Run) == 0
+
+
+async def test_the_ids_of_another_organisation_mean_nothing(tenant: Tenant, neighbour: Tenant) -> None:
+    theirs = str(uuid_of(await neighbour.model()))
+    refused = await refusal(tenant, encoded(line("Version", model=theirs, label="1")))
+    assert (refused.code, refused.path) == ("NOT_FOUND", ("model",))
+    own = str(uuid_of(await tenant.model()))
+    assert total(await bring(tenant, encoded(line("Version", model=own, label="1"))), "created") == 1
+
+
+async def test_a_line_that_is_changed_updates_what_may_change_and_nothing_else(tenant: Tenant) -> None:
+    await bring(tenant, encoded(*BASE, MODEL))
+    report = await bring(tenant, encoded(changed(MODEL, description="New.", name="renamed")))
+    assert +report.counts["Model"] == {"updated": 1}
+    refused = await refusal(tenant, encoded(changed(MODEL, framework="pytorch")))
+    assert (refused.code, refused.path) == ("CONFLICT", ("framework",))
+
+
+async def test_a_run_that_has_ended_takes_points_from_its_own_source_only(tenant: Tenant) -> None:
+    ended = changed(RUN, status="FINISHED", startedAt=NOW, endedAt=NOW)
+    await bring(tenant, encoded(*BASE, ended, POINT))
+    assert (await bring(tenant, encoded(changed(POINT, step=1)))).counts["RunMetric"]["created"] == 1
+    async with tenant.database.change(tenant.org_id) as change:
+        run = (await change.execute(select(Run).where(col(Run.org_id) == tenant.org_id))).scalar_one()
+    foreign = changed(POINT, run=str(run.id))
+    assert (await bring(tenant, encoded(foreign), source="other")).counts["RunMetric"]["unchanged"] == 1
+    assert (await refusal(tenant, encoded(changed(foreign, value=2)), source="other")).code == "CONFLICT"
+
+
+async def test_an_export_imported_where_it_came_from_changes_nothing(tenant: Tenant) -> None:
+    await bring(tenant, encoded(*SMALL))
+    content, before = await exported(tenant), await head(tenant)
+    report = await bring(tenant, content, source="again")
+    assert (total(report, "created"), total(report, "updated")) == (0, 0)
+    assert await head(tenant) == before
+
+
+async def test_lines_that_are_refused_can_be_put_aside(tenant: Tenant) -> None:
+    report = await bring(tenant, encoded(*BASE, changed(MODEL, name=""), MODEL | {"key": "n"}), keep_going=True)
+    assert [one.line for one in report.refused] == [3]
+    assert await count(tenant, Model) == 1
+
+
+async def test_who_may_only_write_imports_nothing(tenant: Tenant) -> None:
+    writer = await tenant.member(Role.WRITER)
+    with pytest.raises(Forbidden):
+        await Importing(tenant.database, writer.actor, FRAMEWORKS).run(io.BytesIO(encoded(*BASE)))
+
+
+async def test_nothing_becomes_available_without_bytes_that_were_verified_here(tenant: Tenant) -> None:
+    await bring(tenant, encoded(*SMALL))
+    async with tenant.database.change(tenant.org_id) as change:
+        found = (await change.execute(select(Artifact).where(col(Artifact.org_id) == tenant.org_id))).scalar_one()
+    assert (found.state, found.verified_at, found.sha256) == (ArtifactState.EXTERNAL, None, "a" * 64)
