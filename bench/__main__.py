@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from uvicorn.loops.auto import auto_loop_factory
 
-from bench import nested, points, screens, uploads, versions
+from bench import importing, nested, points, screens, uploads, versions
 from bench.ground import enlarged, ground, local_settings, server_process
 from bench.plan import FULL, QUICK, Plan
 from bench.report import Line, as_json, print_table
@@ -52,7 +52,12 @@ async def _measure(plan: Plan, settings: Settings, address: str) -> list[Line]:
             *await uploads.measure(found, plan),
         ]
         large = await enlarged(found, plan.large)
-        return [*lines, *await screens.measure(large, plan.rounds), *await points.measure(large, plan)]
+        return [
+            *lines,
+            *await screens.measure(large, plan.rounds),
+            *await points.measure(large, plan),
+            *await importing.measure(large, plan),
+        ]
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ class Plan:
     rounds: int = 15
     batch: int = 40
     clients: int = 8
+    imported_runs: int = 100
     small_bytes: int = 64 * 1024
     large_bytes: int = 64 * MIB_BYTES
 

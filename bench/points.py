@@ -33,7 +33,7 @@ _steps = count()
 async def measure(ground: Ground, plan: Plan) -> list[Line]:
     """Two lines, in milliseconds a call: one point, and a thousand in one call."""
     run, other = await _run(ground), await _run(ground)
-    async with ground.wire() as client, _superuser(ground) as connection:
+    async with ground.wire() as client, superuser(ground) as connection:
         turns: dict[str, Any] = {}
         for size in (1, BATCH):
             turns[f"ours {size}"] = partial(_over_http, client, run, size)
@@ -48,7 +48,7 @@ async def measure(ground: Ground, plan: Plan) -> list[Line]:
 
 
 @asynccontextmanager
-async def _superuser(ground: Ground) -> AsyncIterator[asyncpg.Connection]:
+async def superuser(ground: Ground) -> AsyncIterator[asyncpg.Connection]:
     """Row-level security allows no COPY: the baseline does without it."""
     connection = await asyncpg.connect(asyncpg_dsn(ground.settings.migration_database))
     try:

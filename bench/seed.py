@@ -72,7 +72,7 @@ async def seed(superuser_url: str, owners: Sequence[tuple[Actor, UUID]], shape: 
     connection = await asyncpg.connect(asyncpg_dsn(superuser_url))
     try:
         for table, found in rows.items():
-            await _copy(connection, table, found)
+            await copy(connection, table, found)
         if shape.points:
             await connection.copy_to_table(
                 str(RunMetric.__tablename__), schema_name=SCHEMA, columns=_POINT_COLUMNS,
@@ -86,7 +86,7 @@ async def seed(superuser_url: str, owners: Sequence[tuple[Actor, UUID]], shape: 
 def _experiments(
     rows: dict[type[Any], list[dict[str, Any]]], actor: Actor, project_id: UUID, shape: Shape
 ) -> list[UUID]:
-    row = _defaults(Experiment(org_id=actor.org_id, created_by=actor.principal_id, project_id=project_id, name=""))
+    row = defaults(Experiment(org_id=actor.org_id, created_by=actor.principal_id, project_id=project_id, name=""))
     made = [
         {**row, "id": uuid7(), "name": f"experiment-{number:04}", "description": f"Which depth suits task {number}?"}
         for number in range(shape.experiments)
@@ -98,8 +98,8 @@ def _experiments(
 def _datasets(rows: dict[type[Any], list[dict[str, Any]]], actor: Actor, project_id: UUID, shape: Shape) -> list[UUID]:
     """As many datasets as experiments. Returns: the ids of their versions."""
     common: dict[str, Any] = {"org_id": actor.org_id, "created_by": actor.principal_id}
-    dataset = _defaults(Dataset(**common, project_id=project_id, name=""))
-    version = _defaults(DatasetVersion(**common, dataset_id=project_id, digest=""))
+    dataset = defaults(Dataset(**common, project_id=project_id, name=""))
+    version = defaults(DatasetVersion(**common, dataset_id=project_id, digest=""))
     datasets, versions = rows.setdefault(Dataset, []), rows.setdefault(DatasetVersion, [])
     made = []
     for number in range(shape.experiments):
@@ -115,7 +115,7 @@ def _lineage(
     rows: dict[type[Any], list[dict[str, Any]]], actor: Actor, data: Sequence[UUID], runs: Sequence[UUID]
 ) -> None:
     """Each run learned from one dataset version; each version came from its run."""
-    edge = _defaults(
+    edge = defaults(
         LineageEdge(
             org_id=actor.org_id, kind=LineageKind.USED, upstream_kind="DatasetVersion", upstream_id=actor.org_id,
             downstream_kind="Run", downstream_id=actor.org_id,
@@ -140,7 +140,7 @@ def _runs(
     shape: Shape,
 ) -> list[UUID]:
     began = utc_now().replace(microsecond=1) - timedelta(days=30)
-    row = _defaults(Run(org_id=actor.org_id, created_by=actor.principal_id, project_id=project_id, name=""))
+    row = defaults(Run(org_id=actor.org_id, created_by=actor.principal_id, project_id=project_id, name=""))
     made = []
     for number in range(shape.runs):
         started_at = began + timedelta(minutes=number)
@@ -191,9 +191,9 @@ def _models(
     rows: dict[type[Any], list[dict[str, Any]]], actor: Actor, project_id: UUID, runs: Sequence[UUID], shape: Shape
 ) -> None:
     common: dict[str, Any] = {"org_id": actor.org_id, "created_by": actor.principal_id}
-    model = _defaults(Model(**common, project_id=project_id, name="", framework="sklearn"))
-    version = _defaults(Version(**common, model_id=project_id, number=0, label=""))
-    artifact = _defaults(
+    model = defaults(Model(**common, project_id=project_id, name="", framework="sklearn"))
+    version = defaults(Version(**common, model_id=project_id, number=0, label=""))
+    artifact = defaults(
         Artifact(
             **common, kind=ArtifactKind.MODEL, path="", folded_path="", content_type="application/octet-stream",
             state=ArtifactState.AVAILABLE, bucket="bench", object_key="bench",
@@ -231,11 +231,13 @@ def _accuracy(org_id: UUID, version_id: UUID, number: int, measured_at: datetime
     }  # fmt: skip
 
 
-def _defaults(row: Row) -> dict[str, Any]:
+def defaults(row: Row) -> dict[str, Any]:
+    """The columns of a row with their values."""
     return {column.name: getattr(row, column.name) for column in columns(type(row))}
 
 
-async def _copy(connection: asyncpg.Connection, table: type[Any], rows: Sequence[Mapping[str, Any]]) -> None:
+async def copy(connection: asyncpg.Connection, table: type[Any], rows: Sequence[Mapping[str, Any]]) -> None:
+    """Copy rows of one table, each with all of its columns."""
     names = [column.name for column in columns(table)]
     records = [[_sent(row[name]) for name in names] for row in rows]
     await connection.copy_records_to_table(str(table.__tablename__), schema_name=SCHEMA, columns=names, records=records)

@@ -40,7 +40,8 @@ class ResourceSample:
     network_sent_bytes: Annotated[inputs.BigInt | None, Doc("Sent to networks since the run began, in bytes.")] = None
 
 
-_MEASURES = tuple(field.name for field in fields(ResourceSample) if field.name != "sampled_at")
+MEASURES = tuple(field.name for field in fields(ResourceSample) if field.name != "sampled_at")
+"""What a sample can hold."""
 
 
 async def store(change: Change, run: tables.Run, samples: Sequence[ResourceSample]) -> None:
@@ -53,24 +54,25 @@ async def store(change: Change, run: tables.Run, samples: Sequence[ResourceSampl
     # By moment, so that one statement never meets the same row twice; the last one given wins.
     rows: dict[datetime, dict[str, Any]] = {}
     for place, sample in enumerate(samples):
-        values = _values(sample, ("samples", str(place)))
+        values = stored(sample, ("samples", str(place)))
         rows[values["sampled_at"]] = {"org_id": change.org_id, "run_id": run.id, **values}
     if not rows:
         return
     statement = insert(tables.ResourceSample).values([rows[moment] for moment in sorted(rows)])
-    replaced = {name: statement.excluded[name] for name in _MEASURES}
+    replaced = {name: statement.excluded[name] for name in MEASURES}
     key = ["org_id", "run_id", "sampled_at"]
     await change.execute(statement.on_conflict_do_update(index_elements=key, set_=replaced))
 
 
-def _values(sample: ResourceSample, path: Sequence[str]) -> dict[str, Any]:
+def stored(sample: ResourceSample, path: Sequence[str]) -> dict[str, Any]:
+    """A sample as the columns of its row. Raises: InvalidValue, naming the place."""
     values: dict[str, Any] = {"sampled_at": inputs.measured_at(sample.sampled_at, (*path, "sampledAt"))}
-    for name in _MEASURES:
+    for name in MEASURES:
         first, *rest = name.split("_")
         here = (*path, first + "".join(part.capitalize() for part in rest))
         value = getattr(sample, name)
         values[name] = None if value is None else _checked(value, here, is_percent=name.endswith("_percent"))
-    if all(values[name] is None for name in _MEASURES):
+    if all(values[name] is None for name in MEASURES):
         raise InvalidValue("A sample holds at least one value.", path)
     return values
 

@@ -148,6 +148,8 @@ def _of(hint: Any, value: Any, path: Path) -> Any:
         return thing(hint, value, path)  # type: ignore[arg-type]
     if issubclass(hint, StrEnum):
         return choice(hint)(value, path)
+    if hint is datetime:
+        return moment(value, path)
     if hint is float and type(value) is int:
         return float(value)
     if type(value) is not hint:

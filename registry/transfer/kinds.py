@@ -23,6 +23,7 @@ from db.tables import (
     LineageEdge,
     Model,
     Project,
+    ResourceSample,
     Run,
     RunMetric,
     Runtime,
@@ -31,7 +32,18 @@ from db.tables import (
     Version,
     VersionMetric,
 )
-from registry import artifacts, data_facts, datasets, deployments, inputs, metrics, runs, runtimes, signatures
+from registry import (
+    artifacts,
+    data_facts,
+    datasets,
+    deployments,
+    inputs,
+    metrics,
+    resources,
+    runs,
+    runtimes,
+    signatures,
+)
 from registry.contents import digest_of
 from registry.errors import InvalidValue
 from registry.transfer import fields as read
@@ -160,6 +172,10 @@ def _run(values: Values) -> Values:
 def _point(values: Values) -> Values:
     value, special = metrics.measured(values.get("value"), values.get("special"), ("value",))
     return {"step": 0, **values, "value": value, "special": special}
+
+
+def _sample(values: Values) -> Values:
+    return resources.stored(read.thing(resources.ResourceSample, {read.camel(k): v for k, v in values.items()}, ()), ())
 
 
 def _artifact(values: Values) -> Values:
@@ -335,6 +351,17 @@ KINDS: Final[tuple[Kind, ...]] = (
         (to("run", "Run", "run_id"), *POINT),
         ("run_id", "phase", "name", "step"),
         check=_point,
+        points=True,
+    ),
+    Kind(
+        ResourceSample,
+        (
+            to("run", "Run", "run_id"),
+            Field("sampledAt", read.plain, "sampled_at", required=True),
+            *_listed(*resources.MEASURES),
+        ),
+        ("run_id", "sampled_at"),
+        check=_sample,
         points=True,
     ),
     Kind(

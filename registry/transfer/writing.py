@@ -17,6 +17,7 @@ from db.tables import (
     ImportKey,
     LineageEdge,
     Model,
+    ResourceSample,
     Run,
     RunMetric,
     Version,
@@ -30,8 +31,6 @@ from registry.transfer.consequences import CONSEQUENCES, link, number
 from registry.transfer.kinds import KINDS, Kind, Values
 from registry.transfer.planning import Known, Plan, refused
 from registry.transfer.reading import Record
-
-_MEASURED: Final = ("value", "special", "measured_at")
 
 
 async def carry_out(change: Change, actor: Actor, source: str, plan: Plan, known: Known) -> dict[str, Counter[str]]:
@@ -179,15 +178,16 @@ async def _measure(change: Change, actor: Actor, kind: Kind, records: Sequence[R
     rows: dict[tuple[Any, ...], Values] = {}
     for record in records:
         rows[tuple(record.values[name] for name in kind.natural)] = {"org_id": change.org_id, **record.values}
-    if table is RunMetric:
+    measured = [one.column for one in kind.fields if one.column not in kind.natural]
+    if "run_id" in kind.natural:
         await _refuse_late(change, kind, records, known)
     # In the order of the key: two that share points cannot lock each other.
     given = [rows[key] for key in sorted(rows)]
-    names = ["org_id", *kind.natural, *_MEASURED]
+    names = ["org_id", *kind.natural, *measured]
     statement = insertion(table, names)
-    replaced = {name: statement.excluded[name] for name in _MEASURED}
+    replaced = {name: statement.excluded[name] for name in measured}
     here = core(table).c
-    differs = or_(*[here[name].is_distinct_from(statement.excluded[name]) for name in _MEASURED])
+    differs = or_(*[here[name].is_distinct_from(statement.excluded[name]) for name in measured])
     own = [here[name] for name in kind.natural]
     upsert = statement.on_conflict_do_update(
         index_elements=["org_id", *kind.natural], set_=replaced, where=differs
@@ -216,11 +216,12 @@ async def _refuse_late(change: Change, kind: Kind, records: Sequence[Record], kn
     late = [one for one in records if _is_closed(one, known)]
     if not late:
         return
-    statement = matching(change, RunMetric, kind.natural, (*kind.natural, "value", "special"))
+    names = [one.column for one in kind.fields]
+    statement = matching(change, kind.table, kind.natural, names)
     found = await change.execute(statement, arrays([one.values for one in late], kind.natural))
-    here = {(row.run_id, row.phase, row.name, row.step): (row.value, row.special) for row in found}
+    here = {tuple(row) for row in found}
     for one in late:
-        if here.get(tuple(one.values[name] for name in kind.natural)) != (one.values["value"], one.values["special"]):
+        if tuple(one.values[name] for name in names) not in here:
             raise refused(one, Conflict("This run has ended; it takes nothing more.", ("run",)))
 
 
@@ -238,4 +239,9 @@ async def _use(change: Change, actor: Actor, kind: Kind, records: Sequence[Recor
     return Counter({"created": created, "unchanged": len(records) - created})
 
 
-_POINTS: Final[Mapping[type[Any], Any]] = {RunMetric: _measure, VersionMetric: _measure, LineageEdge: _use}
+_POINTS: Final[Mapping[type[Any], Any]] = {
+    RunMetric: _measure,
+    ResourceSample: _measure,
+    VersionMetric: _measure,
+    LineageEdge: _use,
+}

@@ -50,6 +50,7 @@ SMALL = [
     line("Deployment", "dep", environment="e", version="v1", name="churn", trafficPercent=100),
     line("RunMetric", run="r", phase="TRAINING", name="loss", step=2**63 - 1, value=0.5, measuredAt=NOW),
     line("RunMetric", run="r", phase="TRAINING", name="loss", step=1, special="NAN", measuredAt=NOW),
+    line("ResourceSample", run="r", sampledAt=NOW, cpuPercent=150, memoryBytes=2**40),
     line("VersionMetric", version="v1", phase="TEST", name="auc", value=0.9, measuredAt=NOW),
 ]  # fmt: skip
 
@@ -162,6 +163,9 @@ def changed(given: dict[str, Any], **values: Any) -> dict[str, Any]:
         (changed(POINT, step=2**63), "line 3, RunMetric, step", "INVALID_VALUE"),
         (changed(POINT, step=2.5), "line 3, RunMetric, step", "INVALID_VALUE"),
         (changed(POINT, special="NAN"), "line 3, RunMetric, value", "INVALID_VALUE"),
+        (line("ResourceSample", run="nobody", sampledAt=NOW, cpuPercent=-1), "line 3, ResourceSample, cpuPercent",
+         "INVALID_VALUE"),
+        (line("ResourceSample", run="nobody", sampledAt=NOW), "line 3, ResourceSample", "INVALID_VALUE"),
         (line("Artifact", path="../x", artifactKind="MODEL", uri="s3://x/y", run="r"), "line 3, Artifact, path",
          "INVALID_VALUE"),
         (line("Artifact", path="x", artifactKind="MODEL", uri="s3://x/y"), "line 3, Artifact, run", "INVALID_VALUE"),
