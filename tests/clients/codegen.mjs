@@ -12,6 +12,7 @@ export default {
         scalars: {
           BigInt: { input: "string | number", output: "string" },
           DateTime: "string",
+          Decimal: { input: "string | number", output: "string" },
           ID: "string",
           ParameterValue: "string | number | boolean",
         },
