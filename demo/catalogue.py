@@ -1,9 +1,11 @@
 """What the demo writes into the registry besides files: data, models, runs and versions, found where they are there."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
+from demo import capture
 from demo.client import ChangeRefused, Client, RegistryProblem
 from demo.data import Sample, Table
 from demo.training import Point, Settings
@@ -25,6 +27,16 @@ _DATASETS: Final = """query Datasets($project: ID!, $after: String) {
 _LABELS: Final = """query Labels($model: ID!) {
   node(id: $model) { ... on Model { versions(first: 100) { nodes { label } } } }
 }"""
+
+_EXPERIMENT: Final = "query Experiment($by: IdOrName!) { experiment(by: $by) { id } }"
+_PRICES: Final = "{ prices(first: 100) { nodes { resource hardware validTo } } }"
+
+
+@dataclass
+class Ending:
+    """How a run is to end."""
+
+    status: str = "FINISHED"
 
 
 @dataclass(frozen=True)
@@ -48,6 +60,7 @@ class Version:
     """A registered version."""
 
     id: str
+    model_id: str
     model: str
     label: str
 
@@ -78,6 +91,7 @@ class Catalogue:
     def __init__(self, client: Client, project: str) -> None:
         self._client = client
         self._project = project
+        self._runtime = capture.runtime()
 
     def dataset_version(self, table: Table, part: str, sample: Sample) -> str:
         """The id of the exact rows of a sample, in the dataset `<table>-<part>`."""
@@ -89,6 +103,8 @@ class Catalogue:
             digest=sample.digest,
             source=table.source,
             rowCount=str(sample.row_count),
+            schema=capture.schema(table),
+            profile=capture.profile(table, sample),
         )
         return str(made["datasetVersion"]["id"])
 
@@ -103,22 +119,48 @@ class Catalogue:
                 project=self._project,
                 name=name,
                 framework="sklearn",
+                task="CLASSIFICATION",
                 description=description,
                 tags=tags,
             )["model"]
         return str(known["id"])
 
-    def start_run(self, name: str, parameters: Settings, trained_on: Sequence[str], tested_on: str) -> str:
-        """The id of a new run that learns from some dataset versions and is measured on another."""
-        reads = [{"datasetVersion": one, "role": "TRAINING"} for one in trained_on]
-        reads.append({"datasetVersion": tested_on, "role": "TEST"})
+    def experiment(self, name: str, description: str) -> str:
+        """The id of the experiment of this name."""
+        by = {"name": {"project": self._project, "name": name}}
+        known = self._client.ask(_EXPERIMENT, by=by)["experiment"]
+        if known is None:
+            values = {"project": self._project, "name": name, "description": description}
+            known = self._client.change("createExperiment", "experiment { id }", **values)["experiment"]
+        return str(known["id"])
+
+    def price_runs(self, amount: str, currency: str) -> None:
+        """Let an hour of a run cost this much, unless it has a price already."""
+        for price in self._client.ask(_PRICES)["prices"]["nodes"]:
+            if price["resource"] == "RUN_HOUR" and not price["hardware"] and not price["validTo"]:
+                return
+        self._client.change("setPrice", "price { id }", resource="RUN_HOUR", amount=amount, currency=currency)
+
+    def start_run(
+        self,
+        name: str,
+        parameters: Settings,
+        reads: Sequence[tuple[str, str]],
+        *,
+        experiment: str | None = None,
+        parent: str | None = None,
+    ) -> str:
+        """The id of a new run of this very process; it reads dataset versions, each with its role."""
         made = self._client.change(
             "createRun",
             "run { id }",
             project=self._project,
             name=name,
             parameters=_parameters(parameters),
-            datasets=reads,
+            datasets=[{"datasetVersion": one, "role": role} for one, role in reads],
+            experiment=experiment,
+            parentRun=parent,
+            runtime=self._runtime,
         )
         return str(made["run"]["id"])
 
@@ -128,9 +170,21 @@ class Catalogue:
             chunk = _metrics(points[start : start + METRICS_PER_CHANGE])
             self._client.change("logMetrics", "run { id }", run=run, metrics=chunk)
 
-    def finish(self, run: str, status: str) -> None:
-        """End a run as FINISHED or FAILED."""
-        self._client.change("finishRun", "run { id }", run=run, status=status)
+    def log_samples(self, run: str, samples: Sequence[dict[str, Any]]) -> None:
+        """Add what a run used of the machine."""
+        self._client.change("logResourceSamples", "run { id }", run=run, samples=samples)
+
+    @contextmanager
+    def ending(self, run: str) -> Iterator[Ending]:
+        """End a run after the block, as the block says, or as FAILED when it fails."""
+        how = Ending()
+        try:
+            yield how
+        except BaseException:
+            # Also when somebody presses Ctrl-C: nobody else would ever end this run.
+            self._finish(run, "FAILED")
+            raise
+        self._finish(run, how.status)
 
     def version(
         self,
@@ -140,6 +194,7 @@ class Catalogue:
         *,
         run: str,
         base: Version | None,
+        table: Table,
         parameters: Settings,
         points: Sequence[Point],
     ) -> Version:
@@ -154,8 +209,14 @@ class Catalogue:
             baseVersion=base.id if base else None,
             parameters=_parameters(parameters),
             metrics=_metrics(points),
+            signature=capture.signature(table),
+            runtime=self._runtime,
         )["version"]
-        return Version(made["id"], model_name, made["label"])
+        return Version(made["id"], model, model_name, made["label"])
+
+    def name_version(self, version: Version, alias: str) -> None:
+        """Let an alias of the model, such as `champion`, point at the version."""
+        self._client.change("setAlias", "alias { id }", version=version.id, name=alias)
 
     def note_origin(self, version: Version, uri: str) -> None:
         """Tell where the data was published, as an artifact whose bytes stay there."""
@@ -167,6 +228,9 @@ class Catalogue:
             kind="OTHER",
             uri=uri,
         )
+
+    def _finish(self, run: str, status: str) -> None:
+        self._client.change("finishRun", "run { id }", run=run, status=status)
 
     def _dataset(self, name: str, description: str) -> str:
         try:

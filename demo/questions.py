@@ -1,4 +1,4 @@
-"""What one asks a registry: who learned from this data, where did that come from, what files has it; with answers."""
+"""What one asks a registry: who learned from this data and runs where, where did that come from; with answers."""
 
 import json
 from collections.abc import Mapping
@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
+from demo.boards import add_row, questions, table_of
 from demo.client import Client
 from demo.story import Told
 
@@ -24,6 +25,7 @@ LEARNED: Final = """query WhoLearnedFromThis($data: ID!) {
    steps { depth node { id createdAt
     ... on Run { name }
     ... on Version { label model { name } metrics { name phase value } }
+    ... on Deployment { name trafficPercent health environment { name } }
    } }
    links { kind role upstream downstream }
   }
@@ -59,7 +61,7 @@ class Links:
     base: str
     token: str | None
 
-    def to(self, query: str = "", variables: Mapping[str, str] | None = None) -> str:
+    def to(self, query: str = "", variables: Mapping[str, Any] | None = None) -> str:
         """The address. Everything is in the fragment, which browsers send to no server."""
         values = {"token": self.token, "query": query, "variables": json.dumps(variables) if variables else None}
         fragment = "&".join(f"{name}={quote_plus(value, safe='$!:,')}" for name, value in values.items() if value)
@@ -67,9 +69,9 @@ class Links:
 
 
 def ask_all(client: Client, told: Told, console: Console, links: Links) -> None:
-    """Ask the three questions and print each with its answer and a link to ask it again."""
+    """Ask the questions and print each with its answer and a link to ask it again."""
     data, version = {"data": told.first_batch}, {"version": told.tuned.id}
-    console.print("\n[bold]Which versions learned from the first batch of digits?[/]")
+    console.print("\n[bold]Which versions learned from the first batch of digits, and where do they run now?[/]")
     console.print(_learned(client.ask(LEARNED, **data)["node"]))
     _print_link(console, links.to(LEARNED, data))
     console.print(f"\n[bold]Where did {told.tuned.title} come from?[/]")
@@ -78,6 +80,10 @@ def ask_all(client: Client, told: Told, console: Console, links: Links) -> None:
     console.print(f"\n[bold]What files has {told.tuned.title}?[/]")
     console.print(_files(client.ask(FILES, **version)["node"]))
     _print_link(console, links.to(FILES, version))
+    for question in questions(told):
+        console.print(f"\n[bold]{question.words}[/]")
+        console.print(question.show(client.ask(question.query, **question.variables)))
+        _print_link(console, links.to(question.query, question.variables))
 
 
 def _learned(data: dict[str, Any]) -> Table:
@@ -87,15 +93,28 @@ def _learned(data: dict[str, Any]) -> Table:
     runs = {link["downstream"] for link in walked if link["kind"] == "USED" and link["role"] == "TRAINING"}
     trained = {link["downstream"] for link in walked if link["kind"] == "PRODUCED" and link["upstream"] in runs}
     bases = {link["downstream"]: versions[link["upstream"]] for link in walked if link["kind"] == "DERIVED"}
-    table = _table("version", "how", "accuracy")
+    running = _running(steps, walked)
+    table = table_of("version", "how", "accuracy", "runs now")
     newest_first = sorted(versions.items(), key=lambda entry: str(entry[1]["createdAt"]), reverse=True)
     for identity, version in newest_first[:MOST_ROWS]:
         how = "its run read the data" if identity in trained else f"made from {_title(bases[identity])}"
         accuracy = next((one["value"] for one in version["metrics"] if one["name"] == "accuracy"), None)
-        _add_row(table, _title(version), how, "" if accuracy is None else f"{accuracy:.1%}")
+        add_row(table, _title(version), how, "" if accuracy is None else f"{accuracy:.1%}", running.get(identity, ""))
     if len(versions) > MOST_ROWS:
-        table.add_row(f"and {len(versions) - MOST_ROWS} more", "", "", style="dim")
+        table.add_row(f"and {len(versions) - MOST_ROWS} more", "", "", "", style="dim")
     return table
+
+
+def _running(steps: list[dict[str, Any]], walked: list[dict[str, Any]]) -> dict[str, str]:
+    """Where each version runs, with its share of the traffic and how it does."""
+    deployments = {step["node"]["id"]: step["node"] for step in steps if "environment" in step["node"]}
+    found: dict[str, str] = {}
+    for link in walked:
+        if link["kind"] == "DEPLOYED":
+            one = deployments[link["downstream"]]
+            said = f"{one['environment']['name']}, {one['trafficPercent']:g}%, {one['health'].lower()}"
+            found[link["upstream"]] = "; ".join(filter(None, (found.get(link["upstream"]), said)))
+    return found
 
 
 def _origin(version: dict[str, Any]) -> Tree:
@@ -124,24 +143,12 @@ def _described(link: dict[str, Any], node: dict[str, Any]) -> Text:
 
 
 def _files(version: dict[str, Any]) -> Table:
-    table = _table("path", "state", "size", "sha256")
+    table = table_of("path", "state", "size", "sha256")
     for artifact in version["artifacts"]["nodes"]:
         size = decimal(int(artifact["sizeBytes"])) if artifact["sizeBytes"] else ""
         digest = f"{artifact['sha256'][:12]}…" if artifact["sha256"] else "(its bytes stay elsewhere)"
-        _add_row(table, artifact["path"], artifact["state"], size, digest)
+        add_row(table, artifact["path"], artifact["state"], size, digest)
     return table
-
-
-def _table(*headings: str) -> Table:
-    table = Table(box=None, padding=(0, 2), header_style="dim")
-    for heading in headings:
-        table.add_column(heading, no_wrap=True)
-    return table
-
-
-def _add_row(table: Table, *cells: str) -> None:
-    # As text: names in a registry may look like markup.
-    table.add_row(*(Text(cell) for cell in cells))
 
 
 def _title(version: dict[str, Any]) -> str:

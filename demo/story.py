@@ -1,6 +1,6 @@
-"""What the demo does: it trains six versions of five models, registers each with its files, and fetches them back."""
+"""What the demo does: it trains and tunes five models, registers their versions with files, and deploys some."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,10 +10,11 @@ from rich.console import Console
 from rich.filesize import decimal
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
-from demo import data, files, training
+from demo import data, deploying, files, training, tuning
 from demo.catalogue import Catalogue, Version
 from demo.client import Client, RegistryProblem
 from demo.data import Sample, Table
+from demo.deploying import Placement
 from demo.training import Point, Settings, Trained
 from demo.transfers import LocalFile, Transfers
 
@@ -43,25 +44,31 @@ class Registered:
 
 @dataclass(frozen=True)
 class Told:
-    """What there is to ask about afterwards: the first batch of digits, and the version that went on from another."""
+    """What there is to ask about: the first batch of digits, some versions, the run of the search, what is deployed."""
 
     first_batch: str
     tuned: Version
+    wide: Version
+    narrow: Version
+    search: str
+    deployments: list[str]
 
 
 class Story:
     """One telling of the demo, in one project, with a folder for its files."""
 
     def __init__(self, client: Client, project: str, console: Console, folder: Path) -> None:
+        self._client = client
         self._catalogue = Catalogue(client, project)
         self._transfers = Transfers(client)
         self._console = console
         self._folder = folder
 
     def tell(self) -> Told:
-        """Train and register everything. Raises: RegistryProblem."""
+        """Train, tune, register and deploy everything. Raises: RegistryProblem."""
+        self._catalogue.price_runs("0.40", "EUR")
         self._small_tables()
-        digits = data.load("digits", batch_count=2)
+        digits, cancer = data.load("digits", batch_count=2), data.load("breast_cancer")
         forest = training.forest(250)
         self._register(
             Lesson(
@@ -73,11 +80,26 @@ class Story:
                 lambda: training.grow_forest(forest, digits),
             )
         )
-        return self._digits_reader(digits)
+        champion, challenger = self._digits_reader(digits)
+        search, wide, narrow = self._tumour_screen(cancer)
+        placements = [
+            Placement("production", "digits-champion", champion.version, 90, champion.fetched, digits.test),
+            Placement("production", "digits-challenger", challenger.version, 10, challenger.fetched, digits.test),
+            Placement("production", "tumour-screen", wide.version, 100, wide.fetched, cancer.test),
+            # Whoever sends requests there still sends every feature.
+            Placement("staging", "tumour-screen-next", narrow.version, 100, narrow.fetched, cancer.test),
+        ]
+        self._deploy(placements)
+        for reliable, new in ((champion, challenger), (wide, narrow)):
+            self._catalogue.name_version(reliable.version, "champion")
+            self._catalogue.name_version(new.version, "challenger")
+        first_batch = self._catalogue.dataset_version(digits, "train", digits.batches[0])
+        deployed = [one.name for one in placements]
+        return Told(first_batch, champion.version, wide.version, narrow.version, search, deployed)
 
     def _small_tables(self) -> None:
-        iris, wine, cancer = data.load("iris"), data.load("wine"), data.load("breast_cancer")
-        line, trees, stages = training.logistic(), training.forest(60), training.boosting()
+        iris, wine = data.load("iris"), data.load("wine")
+        line, trees = training.logistic(), training.forest(60)
         for lesson in (
             Lesson(
                 "iris-species",
@@ -95,19 +117,11 @@ class Story:
                 trees,
                 lambda: training.grow_forest(trees, wine),
             ),
-            Lesson(
-                "tumour-screen",
-                "Tells malignant from benign breast tumours by the shape of cell nuclei. For show, not for patients.",
-                cancer,
-                cancer.batches,
-                stages,
-                lambda: training.boost(stages, cancer),
-            ),
         ):
             self._register(lesson)
 
-    def _digits_reader(self, digits: Table) -> Told:
-        """A network learns from the first batch; its copy out of the registry goes on with the second."""
+    def _digits_reader(self, digits: Table) -> tuple[Registered, Registered]:
+        """A network learns from the first batch; copies out of the registry go on with the second, then with both."""
         first, second = digits.batches
         network = training.network()
         lesson = Lesson(
@@ -119,17 +133,49 @@ class Story:
             lambda: training.train_epochs(network, digits, first, range(1, training.BASE_EPOCHS + 1)),
         )
         base = self._register(lesson)
-        epochs = range(training.BASE_EPOCHS + 1, training.BASE_EPOCHS + training.TUNING_EPOCHS + 1)
-        going_on = replace(
+        tuned = self._register(self._going_on(lesson, base, "1.1", [second], training.BASE_EPOCHS))
+        epochs = training.BASE_EPOCHS + training.TUNING_EPOCHS
+        return tuned, self._register(self._going_on(lesson, tuned, "1.2", [first, second], epochs))
+
+    def _going_on(
+        self, lesson: Lesson, base: Registered, series: str, batches: Sequence[Sample], epochs_done: int
+    ) -> Lesson:
+        epochs = range(epochs_done + 1, epochs_done + training.TUNING_EPOCHS + 1)
+        rows = training.joined(batches)
+        return replace(
             lesson,
-            batches=[second],
+            batches=batches,
             estimator=base.fetched,
-            learn=lambda: training.train_epochs(base.fetched, digits, second, epochs),
-            series="1.1",
+            learn=lambda: training.train_epochs(base.fetched, lesson.table, rows, epochs),
+            series=series,
             base=base.version,
         )
-        tuned = self._register(going_on)
-        return Told(self._catalogue.dataset_version(digits, "train", first), tuned.version)
+
+    def _tumour_screen(self, cancer: Table) -> tuple[str, Registered, Registered]:
+        """Settings as a guess, then those that a search found, then these with a third of the features."""
+        guess = training.boosting()
+        lesson = Lesson(
+            "tumour-screen",
+            "Tells malignant from benign breast tumours by the shape of cell nuclei. For show, not for patients.",
+            cancer,
+            cancer.batches,
+            guess,
+            lambda: training.boost(guess, cancer),
+        )
+        self._register(lesson)
+        with busy(self._console, "A search for better settings …"):
+            search = tuning.search(self._client, self._catalogue, cancer)
+        settings = ", ".join(f"{name} {value:g}" for name, value in search.settings.items())
+        counts = f"{search.finished_count} trials finished, {search.given_up_count} given up"
+        self._console.print(f"[green]✓[/] [bold]{'tumour-screen search':<22}[/] {counts:<34} best: {settings}")
+        wide = self._register(_boosted(lesson, cancer, search.settings, "1.1"))
+        narrow = self._register(_boosted(lesson, tuning.narrowed(cancer, "mean "), search.settings, "2.0"))
+        return search.run, wide, narrow
+
+    def _deploy(self, placements: Sequence[Placement]) -> None:
+        with busy(self._console, "Deployments answer their first requests …"):
+            deploying.deploy(self._client, placements)
+        self._console.print(f"[green]✓[/] [bold]{len(placements)} deployments[/] run and reported how they do")
 
     def _register(self, lesson: Lesson) -> Registered:
         """Train one version, register it with its run, bring its files up, and fetch the model back."""
@@ -145,6 +191,7 @@ class Story:
                 lesson.series,
                 run=run,
                 base=lesson.base,
+                table=lesson.table,
                 parameters=parameters,
                 points=points,
             )
@@ -162,15 +209,11 @@ class Story:
         read = [self._catalogue.dataset_version(lesson.table, "train", batch) for batch in lesson.batches]
         kept = self._catalogue.dataset_version(lesson.table, "test", lesson.table.test)
         name = f"{lesson.model} {'fine-tuning' if lesson.base else 'training'}"
-        run = self._catalogue.start_run(name, parameters, read, kept)
-        try:
+        reads = [*((one, "TRAINING") for one in read), (kept, "TEST")]
+        run = self._catalogue.start_run(name, parameters, reads)
+        with self._catalogue.ending(run):
             trained = lesson.learn()
             self._catalogue.log(run, trained.history)
-        except BaseException:
-            # Also when somebody presses Ctrl-C: nobody else would ever end this run.
-            self._catalogue.finish(run, "FAILED")
-            raise
-        self._catalogue.finish(run, "FINISHED")
         return run, trained
 
     def _upload(self, version: Version, written: Sequence[LocalFile]) -> list[str]:
@@ -211,6 +254,19 @@ class Story:
             f" {accuracy:6.1%} right on {unseen} unseen · {len(written)} files, {size}, verified",
             soft_wrap=True,
         )
+
+
+def _boosted(lesson: Lesson, table: Table, settings: Mapping[str, float], series: str) -> Lesson:
+    """The lesson again with the settings of a search, on a table that may have fewer features."""
+    estimator = tuning.tuned(settings)
+    return replace(
+        lesson,
+        table=table,
+        batches=table.batches,
+        estimator=estimator,
+        learn=lambda: training.boost(estimator, table),
+        series=series,
+    )
 
 
 def busy(console: Console, what: str) -> AbstractContextManager[object]:

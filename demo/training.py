@@ -1,6 +1,6 @@
 """How each model of the demo learns, and what was measured while it did."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -39,6 +39,14 @@ class Trained:
 
     estimator: Any
     history: list[Point]
+
+
+def joined(batches: Sequence[Sample]) -> Sample:
+    """All rows of some batches, in their order."""
+    return Sample(
+        np.concatenate([batch.features for batch in batches]),
+        np.concatenate([batch.labels for batch in batches]),
+    )
 
 
 def parameters_of(estimator: Any) -> Settings:
@@ -80,7 +88,7 @@ def forest(tree_count: int) -> Any:
 
 def grow_forest(estimator: Any, table: Table) -> Trained:
     """Grow the forest in five steps, each measured on the rows set aside."""
-    batch = _joined(table)
+    batch = joined(table.batches)
     history: list[Point] = []
     estimator.set_params(warm_start=True)
     for tree_count in np.linspace(0, estimator.n_estimators, 6, dtype=int)[1:].tolist():
@@ -122,10 +130,3 @@ def train_epochs(estimator: Any, table: Table, batch: Sample, epochs: range) -> 
 def _stages(estimator: Any, sample: Sample, phase: str) -> Iterator[Point]:
     for stage, probabilities in enumerate(estimator.staged_predict_proba(sample.features), 1):
         yield Point("log_loss", phase, float(log_loss(sample.labels, probabilities)), stage)
-
-
-def _joined(table: Table) -> Sample:
-    return Sample(
-        np.concatenate([batch.features for batch in table.batches]),
-        np.concatenate([batch.labels for batch in table.batches]),
-    )

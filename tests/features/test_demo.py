@@ -3,6 +3,7 @@
 import ast
 import asyncio
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -28,18 +29,34 @@ from server.worker import work_once
 from storage.store import ObjectStore
 from tests.tenant import Tenant
 
-# Twelve versions are trained, which a busy machine takes its time for.
+# Eighteen versions are trained, which a busy machine takes its time for.
 pytestmark = pytest.mark.timeout(300)
 
 ROOT = Path(__file__).parents[2]
 SERVER_SIDE = {"server", "schema", "resolvers", "registry", "db", "storage"}
 MIB_BYTES = 1024 * 1024
 
-MODELS = """{ models(first: 6) { nodes { name versions(first: 5) { nodes {
+MODELS = """{ models(first: 6) { nodes { name versions(first: 6) { nodes {
   label baseVersion { label } metrics { name phase value }
   run { status metrics { name phase step } }
   artifacts(first: 5) { nodes { path state kind download { url } } }
   upstream { steps { node { __typename ... on DatasetVersion { digest } } } } } } } } }"""
+
+OPERATED = """{
+  experiments(first: 2) { nodes { runs(first: 50) { nodes {
+    name status parentRun { id } childRuns(first: 0) { totalCount }
+    cost { amount currency complete } resources { sampleCount }
+  } } } }
+  deployments(first: 10) { nodes {
+    name environment { name } version { label runtime { pythonVersion packages { name } hardware { cpuCount } }
+      signatureChange { verdict } aliases(first: 2) { nodes { name } } }
+    trafficPercent health inSync metrics { name value }
+  } }
+  datasets(first: 10) { nodes { name versions(first: 5) { nodes {
+    rowCount schema { columns { name type } } profile { columns { name count } }
+  } } } }
+  prices(first: 5) { totalCount }
+}"""
 
 
 @dataclass(frozen=True)
@@ -96,9 +113,9 @@ async def test_two_demos_leave_what_they_tell_of(
     assert {name: sorted(versions) for name, versions in found.items()} == {
         "iris-species": ["1.0.0", "1.0.1"],
         "wine-cultivar": ["1.0.0", "1.0.1"],
-        "tumour-screen": ["1.0.0", "1.0.1"],
+        "tumour-screen": ["1.0.0", "1.0.1", "1.1.0", "1.1.1", "2.0.0", "2.0.1"],
         "digits-forest": ["1.0.0", "1.0.1"],
-        "digits-reader": ["1.0.0", "1.0.1", "1.1.0", "1.1.1"],
+        "digits-reader": ["1.0.0", "1.0.1", "1.1.0", "1.1.1", "1.2.0", "1.2.1"],
     }
     for versions in found.values():
         for version in versions.values():
@@ -108,12 +125,21 @@ async def test_two_demos_leave_what_they_tell_of(
     the_tuned_network_goes_on_where_its_base_ended(found["digits-reader"])
     assert data_read_by(found["wine-cultivar"]["1.0.0"]) == data_read_by(found["wine-cultivar"]["1.0.1"])
 
+    operated = await tenant.client(OPERATED)
+    the_search_has_trials_and_a_price(operated)
+    what_is_deployed_is_the_newest(operated["deployments"]["nodes"])
+    the_data_is_described(operated["datasets"]["nodes"])
+
     for answer in (
         "digits-reader 1.0.0    its run read the data ",
         "digits-reader 1.1.0    made from digits-reader 1.0.0 ",
+        "6 trials finished, 2 given up",
+        "production, 90%, healthy",
+        "signature  BREAKING",
+        "log loss, test     █",
     ):
         assert answer in first.out
-    assert first.out.count(f"{live}/graphiql#query=query+") == 3
+    assert first.out.count(f"{live}/graphiql#query=query+") == 9
     assert tenant.client.token not in first.out + second.out
 
 
@@ -144,6 +170,50 @@ def the_tuned_network_goes_on_where_its_base_ended(versions: dict[str, Any]) -> 
     latest = [{metric["step"] for metric in versions[label]["run"]["metrics"]} for label in ("1.0.0", "1.1.0")]
     assert latest == [{"20"}, {"35"}]
     assert versions["1.1.0"]["baseVersion"] == {"label": "1.0.0"}
+
+
+def the_search_has_trials_and_a_price(found: dict[str, Any]) -> None:
+    (experiment,) = found["experiments"]["nodes"]
+    runs = experiment["runs"]["nodes"]
+    searches = [run for run in runs if run["parentRun"] is None]
+    trials = [run for run in runs if run["parentRun"]]
+    assert [run["childRuns"]["totalCount"] for run in searches] == [8, 8]
+    assert [run["status"] for run in searches] == ["FINISHED", "FINISHED"]
+    assert sorted(run["status"] for run in trials) == ["CANCELLED"] * 4 + ["FINISHED"] * 12
+    assert {run["resources"]["sampleCount"] for run in trials} == {1}
+    assert {(run["cost"]["currency"], run["cost"]["complete"]) for run in runs} == {("EUR", True)}
+    assert found["prices"]["totalCount"] == 1
+
+
+def what_is_deployed_is_the_newest(deployments: list[dict[str, Any]]) -> None:
+    shown = {
+        (one["environment"]["name"], one["name"]): (one["version"]["label"], one["trafficPercent"], one["health"])
+        for one in deployments
+    }
+    assert shown == {
+        ("production", "digits-champion"): ("1.1.1", 90, "HEALTHY"),
+        ("production", "digits-challenger"): ("1.2.1", 10, "HEALTHY"),
+        ("production", "tumour-screen"): ("1.1.1", 100, "HEALTHY"),
+        ("staging", "tumour-screen-next"): ("2.0.1", 100, "UNHEALTHY"),
+    }
+    for one in deployments:
+        version, measured = one["version"], {metric["name"]: metric["value"] for metric in one["metrics"]}
+        assert one["inSync"]
+        assert measured["error_rate"] == (0 if one["health"] == "HEALTHY" else 1)
+        assert version["runtime"]["hardware"]["cpuCount"] == os.cpu_count()
+        assert version["runtime"]["pythonVersion"] == platform.python_version()
+        assert "scikit-learn" in {package["name"] for package in version["runtime"]["packages"]}
+        challenges = one["name"] in ("digits-challenger", "tumour-screen-next")
+        assert version["aliases"]["nodes"] == [{"name": "challenger" if challenges else "champion"}]
+        assert (version["signatureChange"]["verdict"] == "BREAKING") == (one["environment"]["name"] == "staging")
+
+
+def the_data_is_described(datasets: list[dict[str, Any]]) -> None:
+    found = {one["name"]: one["versions"]["nodes"] for one in datasets}
+    (iris,) = found["iris-train"]
+    assert [column["type"] for column in iris["schema"]["columns"]] == ["FLOAT64"] * 4 + ["INT64"]
+    assert {column["count"] for column in iris["profile"]["columns"]} == {iris["rowCount"]}
+    assert sorted(len(one["schema"]["columns"]) for one in found["breast-cancer-train"]) == [11, 31]
 
 
 def data_read_by(version: dict[str, Any]) -> set[str]:
