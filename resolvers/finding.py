@@ -6,7 +6,17 @@ from typing import Final
 
 from db import tables
 from db.base import Tenant
-from db.codes import ArtifactKind, ArtifactState, DesiredState, Health, ObservedState, RunStatus, Stage, TaskType
+from db.codes import (
+    ArtifactKind,
+    ArtifactState,
+    DesiredState,
+    Health,
+    ObservedState,
+    PricedResource,
+    RunStatus,
+    Stage,
+    TaskType,
+)
 from resolvers.filtering import (
     Code,
     Filter,
@@ -237,6 +247,17 @@ FINDABLE: Final[Mapping[type[Tenant], Findable]] = {
             **_TAGS, **_CREATED, **_UPDATED,
         },
         orders={**_BY_NAME, "traffic_percent": "By its share of the traffic.", **_BY_CREATION, **_BY_UPDATE},
+    ),
+    tables.Price: Findable(
+        filters={
+            "resource": Said(Code("resource", PricedResource), "It is for any of these resources."),
+            "hardware": Said(Text("hardware"), "The hardware it is for."),
+            "currency": Said(Text("currency"), "Its currency."),
+            "valid_from": Said(Time("valid_from"), "From when on it holds."),
+            "valid_to": Said(Time("valid_to"), "Until when it held."),
+            **_CREATED,
+        },
+        orders={"valid_from": "By the time from which it holds.", **_BY_CREATION},
     ),
     tables.DeploymentChange: Findable(
         filters={

@@ -46,7 +46,7 @@ def cluster_of(data_dir: Path) -> Path:
 
 def modes(*folders: Path) -> dict[Path, int]:
     """The mode of each of `folders`, of all that is in them and of all their parents."""
-    found = {path for folder in folders for path in (folder, *folder.rglob("*"), *folder.parents)}
+    found = {path for folder in folders for path in (folder, *folder.rglob("*"), *folder.parents) if path.exists()}
     return {path: stat.S_IMODE(path.lstat().st_mode) for path in found}
 
 
