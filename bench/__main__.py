@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from uvicorn.loops.auto import auto_loop_factory
 
-from bench import importing, nested, points, screens, uploads, versions
+from bench import importing, nested, points, questions, screens, uploads, versions
 from bench.ground import enlarged, ground, local_settings, server_process
 from bench.plan import FULL, QUICK, Plan
 from bench.report import Line, as_json, print_table
@@ -56,6 +56,7 @@ async def _measure(plan: Plan, settings: Settings, address: str) -> list[Line]:
             *lines,
             *await screens.measure(large, plan.rounds),
             *await points.measure(large, plan),
+            *await questions.measure(large, plan),
             *await importing.measure(large, plan),
         ]
 

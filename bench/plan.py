@@ -14,13 +14,15 @@ SMALLER = Shape(models=200, versions=10, artifacts=3, experiments=20, runs=1_000
 
 @dataclass(frozen=True)
 class Plan:
-    """The extent of one run: `shape` is what the nested query reads, `large` the organisation behind the screens.
+    """The extent of one run: `shape` is what the nested query reads, `large` the organisation behind the screens,
+    `history` how many points the longest metric there has.
 
     A batch is how many versions are created in one turn, by `clients` of them at once.
     """
 
     shape: Shape = field(default_factory=Shape)
     large: Shape = field(default_factory=lambda: LARGE)
+    history: int = 1_000_000
     rounds: int = 15
     batch: int = 40
     clients: int = 8
@@ -30,4 +32,4 @@ class Plan:
 
 
 FULL = Plan()
-QUICK = Plan(large=SMALLER, rounds=7, batch=16, large_bytes=16 * MIB_BYTES)
+QUICK = Plan(large=SMALLER, history=100_000, rounds=7, batch=16, large_bytes=16 * MIB_BYTES)

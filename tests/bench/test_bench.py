@@ -17,7 +17,9 @@ pytestmark = pytest.mark.timeout(300)
 def lines() -> list[Line]:
     shape = Shape(models=2, versions=2, artifacts=1)
     large = Shape(models=2, versions=2, artifacts=1, experiments=2, runs=4, metrics=2, steps=3)
-    return run(Plan(shape, large, rounds=1, batch=2, clients=2, imported_runs=2, large_bytes=9 * 1024**2))
+    return run(
+        Plan(shape, large, history=2_000, rounds=1, batch=2, clients=2, imported_runs=2, large_bytes=9 * 1024**2)
+    )
 
 
 def test_every_comparison_has_its_line(lines: list[Line]) -> None:
@@ -28,6 +30,8 @@ def test_every_comparison_has_its_line(lines: list[Line]) -> None:
         "upload 9 MiB",
         "log 1 metric points",
         "log 1000 metric points",
+        "history",
+        "search for the name of a run",
         "import 20 lines",
     ]
     assert all(line.ratio > 0 for line in lines)
