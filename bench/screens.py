@@ -78,15 +78,18 @@ async def _answer(ground: Ground, document: str, variables: dict[str, Any]) -> b
 
 
 async def _variables(ground: Ground, bare: asyncpg.Connection, given: dict[str, Any]) -> dict[str, Any]:
-    """The variables of a screen, with the id of the oldest thing of its kind where one is to be pasted."""
+    """The variables of a screen, with the ids of the oldest things of their kind where some are to be pasted."""
     found: dict[str, Any] = {}
     async with bare.transaction():
         await enter(bare, ground.settings.roles, ground.actor)
         for name, value in given.items():
-            if not (isinstance(value, str) and value.startswith(PLACEHOLDER)):
+            pasted = value if isinstance(value, list) else [value]
+            if not all(isinstance(each, str) and each.startswith(PLACEHOLDER) for each in pasted):
                 continue
-            table = "".join(f"_{c.lower()}" if c.isupper() else c for c in name)
-            oldest = f"select id from registry.{table} where org_id = $1 order by id limit 1"
-            kind = name[0].upper() + name[1:]
-            found[name] = ids.encode(kind, await bare.fetchval(oldest, ground.actor.org_id))
+            one = name.removesuffix("s") if isinstance(value, list) else name
+            table = "".join(f"_{c.lower()}" if c.isupper() else c for c in one)
+            oldest = f"select id from registry.{table} where org_id = $1 order by id limit {len(pasted)}"
+            rows = await bare.fetch(oldest, ground.actor.org_id)
+            made = [ids.encode(one[0].upper() + one[1:], row["id"]) for row in rows]
+            found[name] = made if isinstance(value, list) else made[0]
     return given | found

@@ -23,6 +23,18 @@ RUNTIME = {
     "commit": "a" * 40,
     "hardware": {"cpu": "x86", "cpuCount": 8, "memoryBytes": "9000000000", "gpu": "H100", "gpuCount": 1},
 }
+SAMPLES = [
+    {
+        "sampledAt": f"2026-01-01T00:0{minute}:00Z",
+        "cpuPercent": 50.0,
+        "gpuPercent": 90.0,
+        "memoryBytes": "4000000000",
+        "gpuMemoryBytes": "8000000000",
+        **{name: str(minute) for name in ("diskReadBytes", "diskWrittenBytes", "networkReceivedBytes")},
+        "networkSentBytes": "0",
+    }
+    for minute in (1, 2)
+]
 TAGS = [{"key": "owner", "value": "ada"}]
 
 
@@ -71,6 +83,7 @@ async def grow(tenant: Tenant, amount: int) -> dict[str, str]:
     The run that is shown is a trial with trials of its own, the version is derived from another and has derived ones.
     """
     make, project = tenant.client.make, tenant.project
+    await make("setPrice", "price", resource="GPU_HOUR", amount="2.5", currency="EUR")
     experiment = await make(
         "createExperiment", "experiment", project=project, name=tenant.name(), description="Why?", tags=TAGS
     )
@@ -81,7 +94,7 @@ async def grow(tenant: Tenant, amount: int) -> dict[str, str]:
     owner = (await tenant.client("{ viewer { id } }"))["viewer"]["id"]
     told = {"description": "Reads digits.", "tags": TAGS}
     model = await tenant.model(task="CLASSIFICATION", owner=owner, **told)
-    base = await tenant.version()
+    base = await tenant.version(signature=signature(-1))
     for number in range(amount):
         digest = f"sha256:{hashlib.sha256(tenant.name().encode()).hexdigest()}"
         data = await make("createDatasetVersion", "datasetVersion", dataset=dataset, digest=digest, **data_of(number))
@@ -96,7 +109,9 @@ async def grow(tenant: Tenant, amount: int) -> dict[str, str]:
         for _ in range(amount):
             child = await tenant.run(parentRun=run, **settings)
             await make("logMetrics", "run", run=child, metrics=POINTS)
+            await make("finishRun", "run", run=child)
         await make("logMetrics", "run", run=run, metrics=POINTS)
+        await make("logResourceSamples", "run", run=run, samples=SAMPLES)
         given = {"run": run, "baseVersion": base, "parameters": SETTINGS, "metrics": POINTS, "runtime": RUNTIME, **told}
         version = await tenant.version(model, label=f"1.{number}", signature=signature(number), **given)
         for _ in range(amount):
@@ -106,10 +121,14 @@ async def grow(tenant: Tenant, amount: int) -> dict[str, str]:
         await files(tenant, amount, version=version)
         await deploy(tenant, version, amount)
         await make("finishRun", "run", run=run)
+    # How long a run goes on, and what it costs, is another answer at each moment until it ends.
+    await make("finishRun", "run", run=search)
     return {
         "PASTE_A_MODEL_ID": model,
         "PASTE_A_VERSION_ID": version,
         "PASTE_AN_EXPERIMENT_ID": experiment,
         "PASTE_A_RUN_ID": run,
+        "PASTE_ANOTHER_RUN_ID": search,
+        "PASTE_ANOTHER_VERSION_ID": base,
         "PASTE_A_DATASET_ID": dataset,
     }

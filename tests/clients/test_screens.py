@@ -13,20 +13,21 @@ from tests.clients.ground import SCREENS, grow
 from tests.tenant import Tenant, found_tenant
 
 STATEMENTS = {
-    "home": 23,
+    "home": 29,
     "model": 17,
-    "version": 33,
-    "experiment": 14,
-    "run": 23,
+    "version": 34,
+    "experiment": 16,
+    "run": 26,
     "dataset": 21,
     "deployments": 10,
     "search": 9,
+    "compare": 10,
 }
 """What a screen asks of the database, the opening of its snapshot included."""
 
 EMPTY = {
     "version": {"node.artifacts.nodes.failure", "node.downstream.links.role"},
-    "run": {"node.artifacts.nodes.failure"},
+    "run": {"node.artifacts.nodes.failure", "node.cost.missing"},
 }
 """What a screen shows of some things only, and of none here."""
 
@@ -43,7 +44,14 @@ async def ground(database: Database, http: httpx2.AsyncClient) -> tuple[Tenant, 
 def variables_of(screen: str, ids: dict[str, str]) -> dict[str, Any]:
     """The variables beside a screen, with the ids in place of their placeholders."""
     given: dict[str, Any] = json.loads(SCREENS[screen].with_suffix(".json").read_text())
-    return {name: ids.get(value, value) if isinstance(value, str) else value for name, value in given.items()}
+    return {name: pasted(value, ids) for name, value in given.items()}
+
+
+def pasted(value: Any, ids: dict[str, str]) -> Any:
+    """A variable with ids in place of placeholders."""
+    if isinstance(value, list):
+        return [pasted(each, ids) for each in value]
+    return ids.get(value, value) if isinstance(value, str) else value
 
 
 def seen(answer: object, path: str = "") -> Iterator[tuple[str, bool]]:
@@ -82,7 +90,7 @@ async def test_a_screen_shows_all_that_it_asks_for(screen: str, ground: tuple[Te
 async def test_a_screen_needs_nothing_but_what_it_is_about(screen: str, ground: tuple[Tenant, dict[str, str]]) -> None:
     tenant, ids = ground
     document = SCREENS[screen].read_text()
-    demanded = re.findall(r"\$(\w+): \w+!", document)
+    demanded = re.findall(r"\$(\w+): \[?\w+!", document)
     answer = await tenant.client(document, **{name: variables_of(screen, ids)[name] for name in demanded})
     assert None not in answer.values()
 

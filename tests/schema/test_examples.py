@@ -37,7 +37,16 @@ def variables_of(example: Path, pasted: dict[str, str]) -> dict[str, Any]:
     """The variables beside an example, after a reader has pasted the ids that are known so far."""
     beside = example.with_suffix(".json")
     given: dict[str, Any] = json.loads(beside.read_text()) if beside.exists() else {}
-    return {name: pasted.get(value, value) if isinstance(value, str) else value for name, value in given.items()}
+    return {name: with_ids(value, pasted) for name, value in given.items()}
+
+
+def with_ids(value: Any, pasted: dict[str, str]) -> Any:
+    """A variable with ids in place of placeholders, wherever they stand in it."""
+    if isinstance(value, list):
+        return [with_ids(each, pasted) for each in value]
+    if isinstance(value, dict):
+        return {name: with_ids(each, pasted) for name, each in value.items()}
+    return pasted.get(value, value) if isinstance(value, str) else value
 
 
 def ids_in(answer: dict[str, Any]) -> dict[str, str]:
@@ -171,6 +180,33 @@ async def test_two_versions_are_compared(tenant: Tenant) -> None:
     assert [version["label"] for version in compared["versions"]] == ["0.9.0", "1.0.0"]
     (metric,) = compared["metrics"]
     assert metric["values"] == [None, {"value": 0.9, "special": None, "step": "0"}]
+
+
+async def test_the_history_of_a_metric_and_the_best_run_are_shown(tenant: Tenant) -> None:
+    given = {"project": tenant.project, "name": tenant.name()}
+    experiment = await tenant.client.make("createExperiment", "experiment", **given)
+    for value in (0.7, 0.9):
+        run = await tenant.run(experiment=experiment, name=f"reached {value}")
+        point = {"name": "accuracy", "phase": "TEST", "value": value}
+        await tenant.client.make("logMetrics", "run", run=run, metrics=[point])
+    answers = await read_through(tenant, FOLDER / "48_how_did_it_learn.graphql", {})
+    runs = answers["HowDidItLearn"]["runs"]["nodes"]
+    assert [bucket["last"] for run in runs for bucket in run["metricHistory"]["buckets"]] == [0.9, 0.7]
+    (shown,) = answers["WhichRunIsBest"]["experiments"]["nodes"]
+    assert [place["run"]["name"] for place in shown["bestRuns"]["places"]] == ["reached 0.9", "reached 0.7"]
+
+
+async def test_of_many_at_once_the_one_that_is_refused_does_not_hold_up_the_others(tenant: Tenant) -> None:
+    answers = await read_through(tenant, FOLDER / "52_many_at_once.graphql", await filled(tenant))
+    results = answers["ManyModels"]["createModels"]["results"]
+    assert [[error["code"] for error in each["errors"]] for each in results] == [[], [], ["NAME_TAKEN"]]
+
+
+async def test_what_is_deleted_comes_back_under_another_name(tenant: Tenant) -> None:
+    answers = await read_through(tenant, FOLDER / "54_delete_and_restore.graphql", await filled(tenant))
+    assert [model["name"] for model in answers["DeletedModels"]["models"]["nodes"]] == ["passing-thought"]
+    restored = answers["RestoreModel"]["restoreModel"]["model"]
+    assert (restored["name"], restored["deletedAt"]) == ("second-thought", None)
 
 
 async def test_the_steps_of_registering_end_with_a_version(tenant: Tenant) -> None:
