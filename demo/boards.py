@@ -31,7 +31,7 @@ BEST: Final = """query WhichTrialWasBest($search: ID!) {
   experiment { name runCounts { status count } }
   bestTrials(metric: "log_loss", phase: VALIDATION, direction: MINIMISE, first: 3) {
    rankedCount
-   places { place value run { name status parameters { name value } cost { amount currency } } }
+   places { value run { name status parameters { name value } cost { amount currency } } }
   }
  } }
 }"""
@@ -143,14 +143,12 @@ def _changed(compared: dict[str, Any]) -> RenderableType:
 
 
 def _best(run: dict[str, Any]) -> RenderableType:
-    table = table_of("place", "trial", "log loss", "settings", "cost")
+    table = table_of("trial", "log loss", "settings", "cost")
     for one in run["bestTrials"]["places"]:
         settings = ", ".join(
             f"{part['name']} {part['value']:g}" for part in one["run"]["parameters"] if part["name"] in SEARCHED
         )
-        add_row(
-            table, str(one["place"]), one["run"]["name"], f"{one['value']:.4f}", settings, _money(one["run"]["cost"])
-        )
+        add_row(table, one["run"]["name"], f"{one['value']:.4f}", settings, _money(one["run"]["cost"]))
     counts = _counts(run["experiment"]["runCounts"], "status")
     ranked = run["bestTrials"]["rankedCount"]
     said = f"  {ranked} trials in {run['durationS']:.1f} s for {_money(run['cost'])}; the experiment so far: {counts}"
@@ -172,13 +170,13 @@ def _curve(history: dict[str, Any]) -> Text:
 
 
 def _runs(deployments: list[dict[str, Any]]) -> RenderableType:
-    table = table_of("environment", "deployment", "version", "traffic", "latency", "health")
+    table = table_of("environment", "version", "traffic", "latency", "health")
     said = []
     for one in deployments:
         version = f"{one['model']['name']} {one['version']['label']}"
         latency = next((f"{part['value']:.2f} ms" for part in one["metrics"] if part["name"] == "latency_ms"), "")
         share = f"{one['trafficPercent']:g}%"
-        add_row(table, one["environment"]["name"], one["name"], version, share, latency, one["health"].lower())
+        add_row(table, one["environment"]["name"], version, share, latency, one["health"].lower())
         if one["health"] != "HEALTHY":
             change = one["version"]["signatureChange"]["verdict"]
             said.append(Text(f"  {one['name']}: {one['healthMessage']} (Its signature change was {change}.)"))

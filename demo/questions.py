@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote_plus
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.filesize import decimal
 from rich.table import Table
 from rich.text import Text
@@ -86,23 +86,24 @@ def ask_all(client: Client, told: Told, console: Console, links: Links) -> None:
         _print_link(console, links.to(question.query, question.variables))
 
 
-def _learned(data: dict[str, Any]) -> Table:
-    """The versions downstream, newest first, with the way the data reached each of them."""
+def _learned(data: dict[str, Any]) -> Group:
+    """The versions downstream, newest first, with the way the data reached each of them, and those that run."""
     steps, walked = data["downstream"]["steps"], data["downstream"]["links"]
     versions = {step["node"]["id"]: step["node"] for step in steps if "label" in step["node"]}
     runs = {link["downstream"] for link in walked if link["kind"] == "USED" and link["role"] == "TRAINING"}
     trained = {link["downstream"] for link in walked if link["kind"] == "PRODUCED" and link["upstream"] in runs}
     bases = {link["downstream"]: versions[link["upstream"]] for link in walked if link["kind"] == "DERIVED"}
     running = _running(steps, walked)
-    table = table_of("version", "how", "accuracy", "runs now")
+    table = table_of("version", "how", "accuracy")
     newest_first = sorted(versions.items(), key=lambda entry: str(entry[1]["createdAt"]), reverse=True)
     for identity, version in newest_first[:MOST_ROWS]:
         how = "its run read the data" if identity in trained else f"made from {_title(bases[identity])}"
         accuracy = next((one["value"] for one in version["metrics"] if one["name"] == "accuracy"), None)
-        add_row(table, _title(version), how, "" if accuracy is None else f"{accuracy:.1%}", running.get(identity, ""))
+        add_row(table, _title(version), how, "" if accuracy is None else f"{accuracy:.1%}")
     if len(versions) > MOST_ROWS:
-        table.add_row(f"and {len(versions) - MOST_ROWS} more", "", "", "", style="dim")
-    return table
+        table.add_row(f"and {len(versions) - MOST_ROWS} more", "", "", style="dim")
+    lines = [Text(f"  {_title(versions[identity])} runs in {where}") for identity, where in running.items()]
+    return Group(table, *lines)
 
 
 def _running(steps: list[dict[str, Any]], walked: list[dict[str, Any]]) -> dict[str, str]:
