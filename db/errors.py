@@ -10,6 +10,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, StatementError, TimeoutEr
 
 # Deadlock and serialisation failure: the transaction was rolled back whole and may be run again at once.
 RETRYABLE = ("40001", "40P01")
+UNIQUE_VIOLATION = "23505"
 # Lock or statement time-out, shutdown, crash, start-up, connection loss, out of resources, read-only after fail-over.
 _UNAVAILABLE = ("55P03", "57014", "57P01", "57P02", "57P03", "57P05", "25006", "25P03", "25P04")
 _UNAVAILABLE_CLASSES = ("08", "53", "58")

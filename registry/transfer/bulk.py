@@ -51,6 +51,13 @@ async def insert_all(change: Change, table: type[Tenant], rows: Sequence[Mapping
         await change.execute(insertion(table, names), arrays(rows, names))
 
 
+async def insert_free(change: Change, table: type[Tenant], rows: Sequence[Mapping[str, Any]]) -> set[Any]:
+    """Insert those rows that break no unique constraint. Returns: their ids."""
+    names = list(rows[0])
+    statement = insertion(table, names).on_conflict_do_nothing().returning(core(table).c.id)
+    return set((await change.execute(statement, arrays(rows, names))).scalars())
+
+
 def matching(change: Change, table: type[Tenant], names: Sequence[str], read: Sequence[str]) -> Select[Any]:
     """Those rows of the organisation that have given values in these columns."""
     given, own = _given(table, names), core(table).c

@@ -26,7 +26,7 @@ from registry.access import Action, Actor, require
 from registry.errors import Conflict, InvalidValue
 from registry.transfer.kinds import KINDS
 from registry.transfer.planning import Known, look_up, plan, refused, unknown
-from registry.transfer.reading import Line, LineRefused, Record, lines, record
+from registry.transfer.reading import Line, LineClashed, LineRefused, Record, lines, record
 from registry.transfer.writing import carry_out, compared
 
 MAX_HELD = 200_000
@@ -177,7 +177,7 @@ class Importing:
         """Import a chunk in one transaction. Returns: what has to wait. Raises: LineRefused."""
         async for attempt in stamina.retry_context(
             # A name that somebody else takes at the same moment is known at the next look.
-            on=lambda error: isinstance(error, IntegrityError) or sqlstate(error) in RETRYABLE,
+            on=lambda error: isinstance(error, IntegrityError | LineClashed) or sqlstate(error) in RETRYABLE,
             attempts=_ATTEMPTS,
             wait_initial=0.05,
             wait_max=1.0,

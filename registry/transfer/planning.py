@@ -20,7 +20,7 @@ from registry.artifacts import RELEASED
 from registry.errors import Conflict, Failure, InvalidValue, NotFound
 from registry.transfer.bulk import arrays, matching
 from registry.transfer.kinds import BY_NAME, KINDS, Kind
-from registry.transfer.reading import LineRefused, Record
+from registry.transfer.reading import LineClashed, LineRefused, Record
 
 Key = tuple[str, str]
 
@@ -277,6 +277,14 @@ def _refuse_circles(new: Mapping[UUID, Record], column: str) -> None:
 def refused(record: Record, failure: Failure) -> LineRefused:
     """The refusal of a record."""
     return LineRefused(record.line, record.kind.title, failure)
+
+
+def clash(record: Record) -> LineClashed:
+    """The refusal of a record whose name something else has, which only the database saw."""
+    last = record.kind.natural[-1] if record.kind.natural else ""
+    field = next((one.name for one in record.kind.fields if last.endswith(one.column)), "key")
+    failure = Conflict("Something else here has this already. Take another, or try again later.", (field,))
+    return LineClashed(record.line, record.kind.title, failure)
 
 
 def unknown(record: Record, known: Known) -> LineRefused:

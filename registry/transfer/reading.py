@@ -29,6 +29,10 @@ class LineRefused(Failure):
         self.code = reason.code
 
 
+class LineClashed(LineRefused):
+    """A line of which the name belongs to something else, as the database says. Another look may know that thing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Line:
     """A line with its number, from 1, and the offset of its end."""

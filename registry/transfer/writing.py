@@ -7,9 +7,11 @@ from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import Boolean, literal_column, or_
+from sqlalchemy.exc import IntegrityError
 
 from db.base import Row, columns, utc_now
 from db.codes import ArtifactState, LineageKind, RunStatus
+from db.errors import UNIQUE_VIOLATION, sqlstate
 from db.session import Change
 from db.tables import (
     Alias,
@@ -26,10 +28,10 @@ from db.tables import (
 from registry.access import Actor
 from registry.changes import alter, find_all, record_of, shown
 from registry.errors import Conflict, Failure, NotFound
-from registry.transfer.bulk import arrays, core, insert_all, insertion, matching
+from registry.transfer.bulk import arrays, core, insert_free, insertion, matching
 from registry.transfer.consequences import CONSEQUENCES, link, number
 from registry.transfer.kinds import KINDS, Kind, Values
-from registry.transfer.planning import Known, Plan, refused
+from registry.transfer.planning import Known, Plan, clash, refused
 from registry.transfer.reading import Record
 
 
@@ -87,7 +89,10 @@ async def _create(change: Change, actor: Actor, kind: Kind, records: Mapping[UUI
     if table is Artifact:
         common["state"] = ArtifactState.EXTERNAL
     rows = [{**common, **record.values, "id": row_id} for row_id, record in records.items()]
-    await insert_all(change, table, rows)
+    made = await insert_free(change, table, rows)
+    for row_id, record in records.items():
+        if row_id not in made:
+            raise clash(record)
     names = shown(table)
     for row in rows:
         record_of(change, actor, table.__name__, row["id"], "created", None, {name: row[name] for name in names})
@@ -109,6 +114,10 @@ async def _update(change: Change, actor: Actor, kind: Kind, known: Sequence[tupl
     for row, record, values in await _compared(change, kind, known):
         try:
             await alter(change, actor, row, values, verb="moved" if isinstance(row, Alias) else "updated")
+        except IntegrityError as error:
+            if sqlstate(error) != UNIQUE_VIOLATION:
+                raise
+            raise clash(record) from None
         except Failure as failure:
             raise refused(record, failure) from None
         counts["updated" if values else "unchanged"] += 1

@@ -1,0 +1,78 @@
+"""Importing while others write: a name that is taken or a parent that is being deleted refuses a line."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from sqlalchemy import select, text
+from sqlmodel import col
+
+from db.base import utc_now
+from db.tables import Model, Project
+from registry.transfer import planning
+from tests.registry.test_importing import BASE, MODEL, bring, changed, count, encoded, refusal
+from tests.tenant import Tenant
+
+OTHER = changed(MODEL, key="n", name="n")
+
+
+async def test_a_new_name_that_something_else_has_is_refused_by_line_and_field(tenant: Tenant) -> None:
+    await bring(tenant, encoded(*BASE, MODEL, OTHER))
+    refused = await refusal(tenant, encoded(*BASE, changed(MODEL, name="n")))
+    assert (refused.line, refused.code, refused.path) == (3, "CONFLICT", ("name",))
+    report = await bring(tenant, encoded(changed(MODEL, name="n"), changed(OTHER, description="New.")), keep_going=True)
+    assert [one.line for one in report.refused] == [1]
+    assert report.counts["Model"]["updated"] == 1
+
+
+async def test_a_name_that_others_take_at_every_attempt_is_refused_by_line_and_field(
+    tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await bring(tenant, encoded(*BASE, OTHER))
+
+    async def too_early(*_: Any) -> dict[tuple[Any, ...], Any]:
+        return {}
+
+    monkeypatch.setattr(planning, "_same", too_early)
+    refused = await refusal(tenant, encoded(MODEL, changed(OTHER, key="k")))
+    assert (refused.line, refused.kind, refused.code, refused.path) == (2, "Model", "CONFLICT", ("name",))
+    assert await count(tenant, Model) == 1
+
+
+async def test_a_name_that_somebody_else_takes_at_the_same_moment_is_known_at_the_next_look(tenant: Tenant) -> None:
+    await bring(tenant, encoded(*BASE))
+    async with tenant.database.change(tenant.org_id) as change:
+        statement = select(Project).where(col(Project.org_id) == tenant.org_id, col(Project.name) == "churn")
+        project = (await change.execute(statement)).scalar_one()
+        owner = tenant.actor.principal_id
+        values: dict[str, Any] = {"framework": "sklearn", "created_by": owner, "owner_id": owner}
+        change.add(Model(org_id=tenant.org_id, project_id=project.id, name="m", **values))
+        await change.flush()
+        importing = asyncio.create_task(bring(tenant, encoded(MODEL)))
+        await _waits(change, importing)
+    assert +(await importing).counts["Model"] == {"unchanged": 1}
+
+
+@pytest.mark.parametrize("named", [lambda row_id: str(row_id), lambda _: "p"], ids=["by id", "by key"])
+async def test_nothing_is_written_below_a_parent_that_is_being_deleted(
+    tenant: Tenant, named: Callable[[Any], str]
+) -> None:
+    await bring(tenant, encoded(*BASE))
+    async with tenant.database.change(tenant.org_id) as change:
+        statement = select(Project).where(col(Project.org_id) == tenant.org_id, col(Project.name) == "churn")
+        project = (await change.execute(statement.with_for_update())).scalar_one()
+        importing = asyncio.create_task(refusal(tenant, encoded(changed(MODEL, project=named(project.id)))))
+        await _waits(change, importing)
+        project.deleted_at = utc_now()
+    refused = await importing
+    assert (refused.code, refused.path) == ("NOT_FOUND", ("project",))
+    assert await count(tenant, Model) == 0
+
+
+async def _waits(change: Any, importing: "asyncio.Task[Any]") -> None:
+    """Return when another transaction waits for this one."""
+    blocked = text("select exists (select from pg_locks l where pg_backend_pid() = any(pg_blocking_pids(l.pid)))")
+    while not (await change.execute(blocked)).scalar_one():
+        assert not importing.done()
+        await asyncio.sleep(0.02)
