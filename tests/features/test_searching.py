@@ -337,3 +337,19 @@ async def test_whatever_is_made_is_found_by_its_own_name(tenant: Tenant, databas
         assert payload["run"]["id"] in await found(tenant, payload["run"]["name"], first=100)
         async with database.change(tenant.org_id) as change:
             await change.execute(update(Run).where(col(Run.org_id) == tenant.org_id).values(deleted_at=utc_now()))
+
+
+async def test_new_tags_are_found_at_once_and_old_ones_no_longer(tenant: Tenant) -> None:
+    """Each kind that has tags watches them: a document made only once would keep the words of its first day."""
+    things = await one_of_each(tenant, "thing")
+    retaggable = {
+        "Model": "model", "Dataset": "dataset", "DatasetVersion": "datasetVersion", "Experiment": "experiment",
+        "Run": "run", "Version": "version", "Environment": "environment", "Deployment": "deployment",
+    }  # fmt: skip
+    for number, (kind, field) in enumerate(retaggable.items()):
+        for word in ("yesterdays", "todays"):
+            await tenant.client.make(
+                f"update{kind}", field, **{field: things[kind]}, tags=[{"key": "when", "value": f"{word}{number}"}]
+            )
+        assert await found(tenant, f"todays{number}") == [things[kind]], kind
+        assert await found(tenant, f"yesterdays{number}") == [], kind
