@@ -5,26 +5,31 @@ import shutil
 import socket
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from signal import SIGTERM
+from typing import Any
 from uuid import UUID
 
+import asyncpg
 import httpx2
+import orjson
 from sqlalchemy import event, select
 from sqlmodel import col
+from strawberry.http import process_result
 
 from bench.seed import Shape, seed
 from bench.wire import Wire, wire
 from db.session import Database
 from db.tables import Project
+from db.url import asyncpg_dsn
 from registry.access import Actor
 from registry.onboarding import token_for
 from registry.tokens import authenticate
-from resolvers.context import Services
+from resolvers.context import Operation, Services
 from schema.build import build_schema
 from schema.failures import MaskingSchema
 from server.app import create_services
@@ -113,12 +118,31 @@ async def enlarged(ground: Ground, shape: Shape) -> Ground:
     return replace(ground, actor=member.actor, token=member.token, project_id=member.project_id, shape=shape)
 
 
-async def statements_of(ground: Ground, turn: Callable[[], Awaitable[object]]) -> int:
-    """How many statements the server's own code sends in a turn, without those that only begin or end a transaction."""
-    sent: list[str] = []
+async def answered(ground: Ground, document: str, variables: Mapping[str, Any]) -> bytes:
+    """The answer as the server would send it, without the server. Raises: AssertionError where it has errors."""
+    operation = Operation(ground.services, ground.actor)
+    try:
+        result = await ground.schema.execute(document, variable_values=dict(variables), context_value=operation)
+    finally:
+        await operation.close()
+    assert not result.errors, result.errors
+    return orjson.dumps(process_result(result))
 
-    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
-        sent.append(statement)
+
+@dataclass(frozen=True)
+class Sent:
+    """A statement with its parameters, as the driver got them."""
+
+    statement: str
+    parameters: tuple[Any, ...]
+
+
+async def sent_in(ground: Ground, turn: Callable[[], Awaitable[object]]) -> list[Sent]:
+    """What the server's own code sends in a turn, without what only begins or ends a transaction."""
+    sent: list[Sent] = []
+
+    def note(_connection: object, _cursor: object, statement: str, parameters: Any, *_: object) -> None:
+        sent.append(Sent(statement, tuple(parameters)))
 
     engine = ground.services.database.engine.sync_engine
     event.listen(engine, "before_cursor_execute", note)
@@ -126,7 +150,22 @@ async def statements_of(ground: Ground, turn: Callable[[], Awaitable[object]]) -
         await turn()
     finally:
         event.remove(engine, "before_cursor_execute", note)
-    return len(sent)
+    return sent
+
+
+async def statements_of(ground: Ground, turn: Callable[[], Awaitable[object]]) -> int:
+    """How many statements the server's own code sends in a turn."""
+    return len(await sent_in(ground, turn))
+
+
+@asynccontextmanager
+async def superuser(ground: Ground) -> AsyncIterator[asyncpg.Connection]:
+    """A connection that may COPY: row-level security allows it to nobody else."""
+    connection = await asyncpg.connect(asyncpg_dsn(ground.settings.migration_database))
+    try:
+        yield connection
+    finally:
+        await connection.close()
 
 
 @dataclass(frozen=True)

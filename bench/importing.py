@@ -8,9 +8,9 @@ from typing import Any
 import asyncpg
 import orjson
 
-from bench.ground import Ground
+from bench.ground import Ground, superuser
 from bench.plan import Plan
-from bench.points import COLUMNS, superuser
+from bench.points import COLUMNS
 from bench.report import Line
 from bench.rounds import race
 from bench.seed import copy, defaults

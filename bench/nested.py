@@ -10,14 +10,12 @@ from uuid import UUID
 
 import asyncpg
 import orjson
-from strawberry.http import process_result
 
 from bench.bare import Count, connect, enter
-from bench.ground import Ground, statements_of
+from bench.ground import Ground, answered, statements_of
 from bench.report import Line
 from bench.rounds import race
 from bench.seed import Shape
-from resolvers.context import Operation
 
 QUERY = """query Nested($models: Int!, $versions: Int!, $artifacts: Int!) {
   models(first: $models) { nodes { id name framework createdAt
@@ -92,12 +90,7 @@ async def measure(ground: Ground, rounds: int) -> list[Line]:
 
 async def _in_process(ground: Ground) -> bytes:
     """The answer as the server would send it, without the server."""
-    operation = Operation(ground.services, ground.actor)
-    try:
-        result = await ground.schema.execute(QUERY, variable_values=_variables(ground.shape), context_value=operation)
-    finally:
-        await operation.close()
-    return orjson.dumps(process_result(result))
+    return await answered(ground, QUERY, _variables(ground.shape))
 
 
 def _variables(shape: Shape) -> dict[str, int]:

@@ -1,7 +1,6 @@
 """Logging metrics: the mutation with one point and with a thousand, against COPY of as many rows."""
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from functools import partial
 from itertools import count
 from typing import Any
@@ -9,16 +8,14 @@ from uuid import UUID
 
 import asyncpg
 
-from bench.ground import Ground, statements_of
+from bench.ground import Ground, answered, statements_of, superuser
 from bench.plan import Plan
 from bench.report import Line
 from bench.rounds import race
 from bench.wire import Wire
 from db.base import SCHEMA, utc_now
-from db.url import asyncpg_dsn
 from registry import runs
 from resolvers import ids
-from resolvers.context import Operation
 
 LOG = """mutation Log($input: LogMetricsInput!) {
   logMetrics(input: $input) { run { id } errors { __typename } }
@@ -47,16 +44,6 @@ async def measure(ground: Ground, plan: Plan) -> list[Line]:
     ]  # fmt: skip
 
 
-@asynccontextmanager
-async def superuser(ground: Ground) -> AsyncIterator[asyncpg.Connection]:
-    """Row-level security allows no COPY: the baseline does without it."""
-    connection = await asyncpg.connect(asyncpg_dsn(ground.settings.migration_database))
-    try:
-        yield connection
-    finally:
-        await connection.close()
-
-
 async def _run(ground: Ground) -> UUID:
     async with ground.services.database.change(ground.actor.org_id) as change:
         return (await runs.create(change, ground.actor, project_id=ground.project_id, name="logging")).id
@@ -72,12 +59,7 @@ async def _over_http(client: Wire, run: UUID, size: int) -> None:
 
 
 async def _in_process(ground: Ground, run: UUID, size: int) -> None:
-    operation = Operation(ground.services, ground.actor)
-    try:
-        answer = await ground.schema.execute(LOG, variable_values={"input": _given(run, size)}, context_value=operation)
-    finally:
-        await operation.close()
-    assert not answer.errors, answer.errors
+    await answered(ground, LOG, {"input": _given(run, size)})
 
 
 async def _copy(ground: Ground, connection: asyncpg.Connection, run: UUID, size: int) -> None:

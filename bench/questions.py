@@ -5,19 +5,15 @@ from functools import partial
 from uuid import UUID
 
 import asyncpg
-import orjson
-from strawberry.http import process_result
 
 from bench.bare import connect, enter
-from bench.ground import Ground, statements_of
+from bench.ground import Ground, answered, statements_of, superuser
 from bench.plan import Plan
 from bench.report import Line
 from bench.rounds import race
 from db.base import SCHEMA, utc_now
-from db.url import asyncpg_dsn
 from registry import runs
 from resolvers import ids
-from resolvers.context import Operation
 
 HISTORY = """query History($run: ID!) { node(id: $run) { ... on Run {
   metricHistory(name: "loss", phase: TRAINING, points: 500) {
@@ -33,8 +29,8 @@ _CHUNK = 50_000
 async def measure(ground: Ground, plan: Plan) -> list[Line]:
     """Two lines: a history beside fetching all of its points, a search for a name beside ILIKE over the names."""
     run = await _long_run(ground, plan.history)
-    history = partial(_answer, ground, HISTORY, {"run": ids.encode("Run", run)})
-    search = partial(_answer, ground, SEARCH, {"text": "run-00001"})
+    history = partial(answered, ground, HISTORY, {"run": ids.encode("Run", run)})
+    search = partial(answered, ground, SEARCH, {"text": "run-00001"})
     counted = [await statements_of(ground, turn) for turn in (history, search)]
     async with connect(ground.settings) as bare:
         times_ms = await race(
@@ -58,14 +54,11 @@ async def _long_run(ground: Ground, points: int) -> UUID:
     """A run with one long metric."""
     async with ground.services.database.change(ground.actor.org_id) as change:
         run = await runs.create(change, ground.actor, project_id=ground.project_id, name="long")
-    connection = await asyncpg.connect(asyncpg_dsn(ground.settings.migration_database))
-    try:
+    async with superuser(ground) as connection:
         await connection.copy_to_table(
             "run_metric", schema_name=SCHEMA, columns=_COLUMNS, source=_series(ground.actor.org_id, run.id, points)
         )
         await connection.execute("vacuum analyze registry.run_metric")
-    finally:
-        await connection.close()
     return run.id
 
 
@@ -74,16 +67,6 @@ async def _series(org_id: UUID, run_id: UUID, points: int) -> AsyncIterator[byte
     for first in range(0, points, _CHUNK):
         last = min(first + _CHUNK, points)
         yield "".join(f"{head}{step}\t{1 / (step + 1)}{tail}" for step in range(first, last)).encode()
-
-
-async def _answer(ground: Ground, document: str, variables: dict[str, str]) -> bytes:
-    operation = Operation(ground.services, ground.actor)
-    try:
-        result = await ground.schema.execute(document, variable_values=variables, context_value=operation)
-    finally:
-        await operation.close()
-    assert not result.errors, result.errors
-    return orjson.dumps(process_result(result))
 
 
 async def _fetch(ground: Ground, connection: asyncpg.Connection, statement: str, value: object) -> int:

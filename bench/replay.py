@@ -1,39 +1,16 @@
 """The same rows by asyncpg alone: the statements that an operation sends, noted and sent again without the server."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Any
 
 import asyncpg
-from sqlalchemy import event
 
 from bench.bare import enter
-from bench.ground import Ground
-
-
-@dataclass(frozen=True)
-class Sent:
-    """A statement with its parameters, as the driver got them."""
-
-    statement: str
-    parameters: tuple[Any, ...]
+from bench.ground import Ground, Sent, sent_in
 
 
 async def sent_by(ground: Ground, turn: Callable[[], Awaitable[object]]) -> list[Sent]:
-    """What the server's own code sends in a turn, without what begins or ends its transaction."""
-    sent: list[Sent] = []
-
-    def note(_connection: object, _cursor: object, statement: str, parameters: Any, *_: object) -> None:
-        sent.append(Sent(statement, tuple(parameters)))
-
-    engine = ground.services.database.engine.sync_engine
-    event.listen(engine, "before_cursor_execute", note)
-    try:
-        await turn()
-    finally:
-        event.remove(engine, "before_cursor_execute", note)
-    # The first says for whom: `enter` does it here.
-    return sent[1:]
+    """What the server's own code sends in a turn, but for the first, which says for whom: `replay` enters by itself."""
+    return (await sent_in(ground, turn))[1:]
 
 
 async def replay(ground: Ground, connection: asyncpg.Connection, sent: list[Sent]) -> int:

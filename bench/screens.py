@@ -9,15 +9,13 @@ from typing import Any
 
 import asyncpg
 import orjson
-from strawberry.http import process_result
 
 from bench.bare import connect, enter
-from bench.ground import Ground
-from bench.replay import Sent, replay, sent_by
+from bench.ground import Ground, Sent, answered
+from bench.replay import replay, sent_by
 from bench.report import Line
 from bench.rounds import race
 from resolvers import ids
-from resolvers.context import Operation
 
 SCREENS = Path(__file__).parents[1] / "schema" / "screens"
 PLACEHOLDER = "PASTE_"
@@ -55,7 +53,7 @@ def _screens() -> list[_Screen]:
 
 async def _measured(ground: Ground, bare: asyncpg.Connection, screen: _Screen, rounds: int) -> Line:
     variables = await _variables(ground, bare, screen.variables)
-    ours = partial(_answer, ground, screen.document, variables)
+    ours = partial(answered, ground, screen.document, variables)
     sent: list[Sent] = await sent_by(ground, ours)
     rows = await replay(ground, bare, sent)
     turns: dict[str, Turn] = {"ours": ours, "bare": partial(replay, ground, bare, sent)}
@@ -65,16 +63,6 @@ async def _measured(ground: Ground, bare: asyncpg.Connection, screen: _Screen, r
         f"screen: {screen.name}, {rows} rows", "its statements by asyncpg", times_ms["ours"], times_ms["bare"],
         len(sent) + 1, len(sent) + 1,
     )  # fmt: skip
-
-
-async def _answer(ground: Ground, document: str, variables: dict[str, Any]) -> bytes:
-    operation = Operation(ground.services, ground.actor)
-    try:
-        result = await ground.schema.execute(document, variable_values=variables, context_value=operation)
-    finally:
-        await operation.close()
-    assert not result.errors, result.errors
-    return orjson.dumps(process_result(result))
 
 
 async def _variables(ground: Ground, bare: asyncpg.Connection, given: dict[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import asyncpg
 import orjson
 
 from bench.bare import Count, connect, enter
-from bench.ground import Ground, statements_of
+from bench.ground import Ground, answered, statements_of
 from bench.plan import Plan
 from bench.report import Line
 from bench.rounds import race
@@ -21,7 +21,6 @@ from db.base import columns
 from db.tables import Version
 from registry.changes import EVENT_SHAPE
 from resolvers import ids
-from resolvers.context import Operation
 
 CREATE = """mutation Create($input: CreateVersionInput!) {
   createVersion(input: $input) { version { id number label } errors { __typename } }
@@ -121,13 +120,7 @@ async def _over_http(client: Wire, model: UUID) -> None:
 
 
 async def _in_process(ground: Ground, model: UUID) -> None:
-    operation = Operation(ground.services, ground.actor)
-    variables = {"input": _given(model)}
-    try:
-        result = await ground.schema.execute(CREATE, variable_values=variables, context_value=operation)
-    finally:
-        await operation.close()
-    assert not result.errors, result.errors
+    await answered(ground, CREATE, {"input": _given(model)})
 
 
 async def _bare(ground: Ground, connection: asyncpg.Connection, model: UUID) -> bytes:
