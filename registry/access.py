@@ -19,6 +19,10 @@ class Action(StrEnum):
     READ = "read"
     WRITE = "write"
     ORGANISE = "organise"
+    PROMOTE_TO_STAGING = "promote to staging"
+    PROMOTE_TO_PRODUCTION = "promote to production"
+    ROLL_BACK = "roll back"
+    REVIEW = "review"
     ADMINISTER = "administer"
 
 
@@ -26,6 +30,10 @@ NEEDED: Final = {
     Action.READ: Role.READER,
     Action.WRITE: Role.WRITER,
     Action.ORGANISE: Role.MAINTAINER,
+    Action.PROMOTE_TO_STAGING: Role.MAINTAINER,
+    Action.PROMOTE_TO_PRODUCTION: Role.PROMOTER,
+    Action.ROLL_BACK: Role.PROMOTER,
+    Action.REVIEW: Role.MAINTAINER,
     Action.ADMINISTER: Role.ADMIN,
 }
 

@@ -18,6 +18,8 @@ from registry import inputs, uploads
 from registry.access import Action, Actor, require
 from registry.changes import add, find
 from registry.errors import Conflict, InvalidValue, NameTaken, TooLarge
+from registry.freezing import check_changeable
+from registry.open_requests import look_soon
 from storage.keys import blob_key
 from storage.layout import part_layout
 from storage.names import safe_content_type
@@ -64,6 +66,7 @@ async def begin_upload(
 
     Raises: Forbidden, NotFound, InvalidValue, TooLarge, NameTaken, Conflict.
     """
+    await _tell_of_news(change, version_id)
     owner = await _owner(change, actor, version_id, run_id)
     sha256 = clean_sha256(sha256)
     if size_bytes < 0:
@@ -104,6 +107,7 @@ async def add_external(
 
     Raises: Forbidden, NotFound, InvalidValue, NameTaken.
     """
+    await _tell_of_news(change, version_id)
     owner = await _owner(change, actor, version_id, run_id)
     sha256 = None if sha256 is None else clean_sha256(sha256)
     if size_bytes is not None and not 0 <= size_bytes <= inputs.MAX_STEP:
@@ -121,7 +125,7 @@ def clean_path(path: str) -> str:
 
     Raises: InvalidValue for anything that a file system or a URL could understand in another way.
     """
-    text = unicodedata.normalize("NFC", path)
+    text = inputs.normal(path, ("path",))
     segments = text.split("/")
     if any(segment in ("", ".", "..") or segment != segment.strip() for segment in segments):
         raise InvalidValue(
@@ -152,6 +156,15 @@ def clean_sha256(value: str) -> str:
     return value.lower()
 
 
+async def _tell_of_news(change: Change, version_id: inputs.VersionId | None) -> None:
+    """Have what waits for news of a version looked at: a file that is there at once may be what a gate waits for.
+
+    Before the version is locked: a worker that looks takes its job first, and then the version.
+    """
+    if version_id is not None:
+        await look_soon(change, version_id)
+
+
 async def _owner(
     change: Change, actor: Actor, version_id: inputs.VersionId | None, run_id: inputs.RunId | None
 ) -> Run | Version:
@@ -162,6 +175,7 @@ async def _owner(
     owner: Run | Version
     if version_id is not None and run_id is None:
         owner = await find(change, Version, version_id, "version", lock=True)
+        await check_changeable(change, owner, "version")
     elif run_id is not None and version_id is None:
         owner = await find(change, Run, run_id, "run", lock=True)
     else:

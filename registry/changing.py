@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
 from uuid import UUID
@@ -31,10 +31,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Outcome:
-    """The row a change was about, and whether the change had been made before under the same key."""
+    """The row a change was about, and whether the change had been made before under the same key.
+
+    `shown_once` is what only the first answer shows.
+    """
 
     id: UUID
     replayed: bool
+    shown_once: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -106,13 +110,13 @@ async def _once(
     change: Change, actor: Actor, bound: Callable[[], Awaitable[Row]], key: str | None, request_hash: bytes
 ) -> Outcome:
     if key is None:
-        return Outcome((await bound()).id, replayed=False)
+        return Outcome((await bound()).id, replayed=False, shown_once=change.shown_once)
     known = await claim(change, actor, key, request_hash)
     if known is not None:
         return Outcome(known.outcome_id, replayed=True)
     row = await bound()
     await keep(change, actor, key, outcome_id=row.id)
-    return Outcome(row.id, replayed=False)
+    return Outcome(row.id, replayed=False, shown_once=change.shown_once)
 
 
 async def claim(change: Change, actor: Actor, key: str, request_hash: bytes) -> Kept | None:

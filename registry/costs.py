@@ -1,8 +1,9 @@
 """Costs: what a run used for how long, at the prices that were valid when it began."""
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import Any, Final, Protocol
 
 from db.codes import PricedResource
@@ -10,6 +11,8 @@ from db.codes import PricedResource
 _HOUR_S = Decimal(3600)
 _GIB = Decimal(2**30)
 _EXACT = Decimal("0.000001")
+_WIDE = Context(prec=60)
+"""Room for all digits of the greatest hardware at the greatest price."""
 """Quantities and amounts are told with six decimals."""
 
 UNITS: Final = {
@@ -61,12 +64,65 @@ class Cost:
         return self.missing is None
 
 
+@dataclass(frozen=True)
+class RunGroup:
+    """Runs on the same hardware that began while the same prices were valid, and how long they took together."""
+
+    hardware: Mapping[str, Any] | None
+    duration_s: Decimal
+    run_count: int
+    prices: list[Priced]
+
+
+@dataclass(frozen=True)
+class CostAmount:
+    """So much of a currency."""
+
+    amount: Decimal
+    currency: str
+
+
+@dataclass(frozen=True)
+class CostSum:
+    """What several runs cost together. Of `incomplete_count` of them not everything that has a price is in it."""
+
+    amounts: Sequence[CostAmount]
+    run_count: int
+    incomplete_count: int
+
+
 def cost_of(duration_s: float, hardware: Mapping[str, Any] | None, prices: Sequence[Priced]) -> Cost:
     """The cost of so many seconds on a machine. `prices` are those that were valid, for this hardware or for any.
 
     Amounts in several currencies are parts without a sum.
     """
-    hours = Decimal(str(max(duration_s, 0.0))) / _HOUR_S
+    parts, unknown = _parts(duration_s, hardware, prices)
+    currencies = sorted({part.currency for part in parts})
+    missing = _missing(currencies, unknown, any_price=bool(prices))
+    if len(currencies) != 1:
+        return Cost(None, None, parts, missing)
+    return Cost(sum((part.amount for part in parts), Decimal(0)), currencies[0], parts, missing)
+
+
+def sum_of(groups: Iterable[RunGroup]) -> CostSum:
+    """What all these runs cost together, by currency. Hours are added up before they are priced and rounded."""
+    amounts: dict[str, Decimal] = defaultdict(Decimal)
+    run_count = incomplete_count = 0
+    for group in groups:
+        parts, unknown = _parts(group.duration_s, group.hardware, group.prices)
+        for part in parts:
+            amounts[part.currency] += part.amount
+        run_count += group.run_count
+        if unknown or not group.prices:
+            incomplete_count += group.run_count
+    return CostSum([CostAmount(amounts[one], one) for one in sorted(amounts)], run_count, incomplete_count)
+
+
+def _parts(
+    duration_s: float | Decimal, hardware: Mapping[str, Any] | None, prices: Sequence[Priced]
+) -> tuple[list[CostPart], list[str]]:
+    """What each resource cost, and of which ones nobody said how much there was."""
+    hours = Decimal(str(max(duration_s, 0))) / _HOUR_S
     parts, unknown = [], []
     for resource in PricedResource:
         price = _price(resource, hardware or {}, prices)
@@ -78,14 +134,10 @@ def cost_of(duration_s: float, hardware: Mapping[str, Any] | None, prices: Seque
             continue
         if count == 0:
             continue
-        quantity = (hours * count).quantize(_EXACT)
-        amount = (hours * count * price.amount).quantize(_EXACT)
+        quantity = (hours * count).quantize(_EXACT, context=_WIDE)
+        amount = (hours * count * price.amount).quantize(_EXACT, context=_WIDE)
         parts.append(CostPart(resource, quantity, UNITS[resource], price.amount, amount, price.currency))
-    currencies = sorted({part.currency for part in parts})
-    missing = _missing(currencies, unknown, any_price=bool(prices))
-    if len(currencies) != 1:
-        return Cost(None, None, parts, missing)
-    return Cost(sum((part.amount for part in parts), Decimal(0)), currencies[0], parts, missing)
+    return parts, unknown
 
 
 def _price(resource: PricedResource, hardware: Mapping[str, Any], prices: Sequence[Priced]) -> Priced | None:

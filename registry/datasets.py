@@ -70,7 +70,12 @@ async def create_version(
     actor: Actor,
     *,
     dataset_id: Annotated[inputs.DatasetId, Doc("Of which dataset.")],
-    digest: Annotated[str, Doc("What identifies the data: algorithm and value, such as `sha256:2c26…`.")],
+    digest: Annotated[
+        str,
+        Doc(
+            "What identifies the data: algorithm and value, such as `sha256:2c26…`; the value has 8 to 128 characters."
+        ),
+    ],
     source: Annotated[str | None, Doc("Where the data came from. Kept as text; never opened.")] = None,
     row_count: Annotated[inputs.BigInt | None, Doc("How many rows it has.")] = None,
     description: Annotated[str | None, Doc("What is new in it.")] = None,

@@ -27,6 +27,7 @@ from db.tables import (
     Run,
     Team,
     Version,
+    Webhook,
 )
 from registry import inputs
 from registry.access import Action, Actor, require
@@ -34,11 +35,14 @@ from registry.artifacts import clean_path
 from registry.changes import alter, find, find_by
 from registry.dependence import dependents_of, name_of, needed_by
 from registry.errors import Conflict, Failure, InUse, NameTaken
+from registry.freezing import check_changeable, was_in_production
+from registry.observed import trace
+from registry.stages import SLOTS
 
 Guard = Callable[[Change, Any, str], Awaitable[None]]
+Consequence = Callable[[Change, Actor, Any], Awaitable[None]]
 DeletionRule = Callable[..., Awaitable[Deletable]]
 
-IN_SERVICE: Final = (Stage.STAGING, Stage.PRODUCTION)
 _COMING: Final = (ArtifactState.PENDING, ArtifactState.VERIFYING)
 
 
@@ -48,8 +52,13 @@ async def _run_has_ended(_: Change, run: Run, path: str) -> None:
 
 
 async def _version_is_out_of_service(_: Change, version: Version, path: str) -> None:
-    if version.stage in IN_SERVICE:
+    if version.stage in SLOTS:
         raise Conflict(f"This version is in stage {version.stage}. Take it out of service first.", (path,))
+
+
+async def _of_version(change: Change, version: Version) -> Action:
+    """What was in PRODUCTION may be what a rollback puts back: deleting it is for those who decide about PRODUCTION."""
+    return Action.PROMOTE_TO_PRODUCTION if await was_in_production(change, version) else Action.WRITE
 
 
 async def _artifact_is_at_rest(change: Change, artifact: Artifact, path: str) -> None:
@@ -59,8 +68,9 @@ async def _artifact_is_at_rest(change: Change, artifact: Artifact, path: str) ->
         return
     # Locked, so that it stays in its stage.
     version = await find(change, Version, artifact.version_id, path, lock=True, deleted=True)
-    if version.stage in IN_SERVICE:
-        raise Conflict(f"Its version is in stage {version.stage}; what is in service stays whole.", (path,))
+    if version.stage != Stage.DEVELOPMENT:
+        raise Conflict(f"Its version is in stage {version.stage}; what is or was in service stays whole.", (path,))
+    await check_changeable(change, version, path)
 
 
 async def _deployment_is_stopped(_: Change, deployment: Deployment, path: str) -> None:
@@ -72,14 +82,17 @@ async def _deployment_is_stopped(_: Change, deployment: Deployment, path: str) -
 class Deletion:
     """How rows of a table are deleted and restored.
 
-    `action` is what the actor must be allowed, `guard` refuses a row that is in no state to be deleted. `renamed` is
-    the column with a name that others can take meanwhile, unique in `scope` by one of `keys`; a new name can be given
-    on the way back.
+    `action` is what the actor must be allowed, `deleting` what a certain row asks of those who delete it, `guard`
+    refuses a row that is in no state to be deleted. `consequence` makes true what follows once the row is deleted, and
+    once it is restored. `renamed` is the column with a name that others can take meanwhile, unique in `scope` by one of
+    `keys`; a new name can be given on the way back.
     """
 
     table: type[Deletable]
     action: Action = Action.WRITE
+    deleting: Callable[[Change, Any], Awaitable[Action]] | None = None
     guard: Guard | None = None
+    consequence: Consequence | None = None
     renamed: str | None = None
     scope: str = ""
     keys: tuple[str, ...] = field(default=())
@@ -103,7 +116,7 @@ class Deletion:
 
 def _named(table: type[Deletable], scope: str, *within: str) -> Deletion:
     """What others rely on by its name: deleted by those who organise."""
-    return Deletion(table, Action.ORGANISE, None, "name", scope, (unique_key(table, *within, "name"),))
+    return Deletion(table, Action.ORGANISE, renamed="name", scope=scope, keys=(unique_key(table, *within, "name"),))
 
 
 _PATH_KEYS = ("artifact_run_path_key", "artifact_version_path_key")
@@ -119,13 +132,15 @@ DELETIONS: Final[Mapping[type[Deletable], Deletion]] = {
         Deletion(
             Deployment,
             guard=_deployment_is_stopped,
+            consequence=trace,
             renamed="name",
             scope="environment",
             keys=(unique_key(Deployment, "environment_id", "name"),),
         ),
+        Deletion(Webhook, Action.ADMINISTER, renamed="name", scope="organisation", keys=(unique_key(Webhook, "name"),)),
         Deletion(DatasetVersion),
         Deletion(Run, guard=_run_has_ended),
-        Deletion(Version, guard=_version_is_out_of_service),
+        Deletion(Version, guard=_version_is_out_of_service, deleting=_of_version),
         Deletion(Artifact, guard=_artifact_is_at_rest, renamed="path", scope="owner", keys=_PATH_KEYS),
     )
 }
@@ -166,12 +181,17 @@ async def delete(change: Change, actor: Actor, how: Deletion, id: UUID) -> Delet
     require(actor, how.action, row)
     if row.deleted_at is not None:
         return row
+    if how.deleting is not None:
+        require(actor, await how.deleting(change, row), row)
     if how.guard is not None:
         await how.guard(change, row, how.path)
     dependents, count = await dependents_of(change, row)
     if count:
         raise InUse(how.word, dependents, count, (how.path,))
-    return await alter(change, actor, row, {"deleted_at": utc_now()}, verb="deleted")
+    await alter(change, actor, row, {"deleted_at": utc_now()}, verb="deleted")
+    if how.consequence is not None:
+        await how.consequence(change, actor, row)
+    return row
 
 
 async def restore(change: Change, actor: Actor, how: Deletion, id: UUID, new_name: str | None) -> Deletable:
@@ -192,9 +212,13 @@ async def restore(change: Change, actor: Actor, how: Deletion, id: UUID, new_nam
                 f"The {word} {name_of(needed)!r} that this depends on is deleted. Restore it first.", (how.path,)
             )
     await _digest_is_free(change, row, how.path)
-    return await alter(
-        change, actor, row, {"deleted_at": None, **values}, verb="restored", taken=_taken(how, row, values)
-    )
+    if isinstance(row, Artifact) and row.version_id is not None:
+        version = await find(change, Version, row.version_id, how.path, lock=True)
+        await check_changeable(change, version, how.path)
+    await alter(change, actor, row, {"deleted_at": None, **values}, verb="restored", taken=_taken(how, row, values))
+    if how.consequence is not None:
+        await how.consequence(change, actor, row)
+    return row
 
 
 def _renaming(how: Deletion, new_name: str | None) -> dict[str, Any]:

@@ -181,7 +181,7 @@ async def _fit(change: Change, deployment: Deployment, shares: Mapping[UUID, flo
 
 
 async def _trace(change: Change, actor: Actor, deployment: Deployment) -> None:
-    """Make the lineage say what the deployment runs: its version while it is to run, nothing otherwise."""
+    """Make the lineage say what the deployment is to run: its version while it is to be RUNNING, nothing otherwise."""
     versions = [await find(change, Version, deployment.version_id, "version")] if _runs(deployment) else []
     await lineage.relink(change, actor, LineageKind.DEPLOYED, versions, deployment)
 

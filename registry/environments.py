@@ -54,7 +54,7 @@ async def update(
     Raises: Forbidden, NotFound, InvalidValue, NameTaken.
     """
     environment = await find(change, Environment, environment_id, "environment", lock=True)
-    require(actor, Action.WRITE, environment)
+    require(actor, Action.ORGANISE, environment)
     values = inputs.description_of(name, description, tags)
     return await alter(change, actor, environment, values, taken={NAME_KEY: _taken(str(values.get("name")))})
 

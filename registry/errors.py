@@ -5,13 +5,20 @@
     │   ├── Unauthenticated      no token, or one that is unknown, expired or revoked
     │   ├── Forbidden            known and visible, but not allowed
     │   ├── BadInput             a value that can never be meant: ill-formed id, cursor, number
+    │   ├── StaleCursor          a place in the event feed that cannot be gone on from
+    │   │   ├── CursorReset          of another feed, or of this one before a restore
+    │   │   └── CursorExpired        the events behind it are no longer kept
+    │   ├── SecretKeyMissing     the operator has given no key to keep secrets under
     │   ├── Unavailable          database or object store does not answer; retry later
+    │   ├── TooExpensive         a list below the lineage would fetch more rows than one may
     │   └── Overloaded           no free connection in time; retry later
     └── Failure              an answer to one change: data in its payload, nothing was written
         ├── NotFound             well-formed, but no such thing for this actor
         ├── NameTaken            a name, label or path that must be unique is in use
         ├── InvalidValue         a value of the right type that a rule refuses
         ├── Conflict             the thing is in a state that does not allow this
+        ├── StaleRevision        a slot, an alias or a policy has changed since the caller looked
+        ├── GateFailed           a version does not show what a policy asks for
         ├── InUse                others depend on the thing
         ├── TooLarge             more bytes than the configured limit
         ├── UploadIncomplete     parts are missing or have the wrong size
@@ -22,6 +29,7 @@ A failure names the input it is about: `path` holds the names from the input's r
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 
@@ -60,6 +68,52 @@ class BadInput(Refusal):
     code = "BAD_USER_INPUT"
 
 
+class StaleCursor(Refusal):
+    """A place in the event feed that cannot be gone on from. `head_cursor` is that of the newest event now."""
+
+    def __init__(self, message: str, head_cursor: str) -> None:
+        super().__init__(message)
+        self.head_cursor = head_cursor
+
+
+class CursorReset(StaleCursor):
+    """The cursor is of another feed, or of this one before the database was restored."""
+
+    code = "CURSOR_RESET"
+
+    def __init__(self, head_cursor: str) -> None:
+        super().__init__(
+            "This cursor is not of this feed as it is now: the database was restored, or the cursor is of another"
+            " organisation. Keep `headCursor`, read what you follow as it is now, and go on from there.",
+            head_cursor,
+        )
+
+
+class CursorExpired(StaleCursor):
+    """Events behind the cursor are no longer kept."""
+
+    code = "CURSOR_EXPIRED"
+
+    def __init__(self, head_cursor: str) -> None:
+        super().__init__(
+            "Events behind this cursor are no longer kept. Keep `headCursor`, read what you follow as it is now, and"
+            " go on from there.",
+            head_cursor,
+        )
+
+
+class SecretKeyMissing(Refusal):
+    """This server has no key to keep secrets under."""
+
+    code = "SECRET_KEY_MISSING"
+
+    def __init__(self, least_characters: int) -> None:
+        super().__init__(
+            f"This server keeps no secrets yet. Have its operator set SECRET_KEY to {least_characters} or more random"
+            " characters, the same on every server and worker."
+        )
+
+
 class Unavailable(Refusal):
     """A service this one stands on does not answer. The same request may succeed later."""
 
@@ -67,9 +121,18 @@ class Unavailable(Refusal):
 
 
 class Overloaded(Refusal):
-    """Too many requests wait for the database. The same request may succeed later."""
+    """Too much waits for the database, or for the name servers of others. The same may succeed later."""
 
     code = "OVERLOADED"
+
+
+class TooExpensive(Refusal):
+    """The request turned out to ask for more rows than one may have."""
+
+    code = "QUERY_TOO_EXPENSIVE"
+
+    def __init__(self, rows: int, limit: int) -> None:
+        super().__init__(f"A list would fetch up to {rows} rows here, the limit is {limit}. Ask for smaller pages.")
 
 
 class Failure(RegistryError):
@@ -109,6 +172,28 @@ class Conflict(Failure):
     """The thing is in a state that does not allow this change."""
 
     code = "CONFLICT"
+
+
+class StaleRevision(Failure):
+    """A slot or an alias holds something else by now than the caller knows of, or nobody said what they know."""
+
+    code = "STALE_REVISION"
+
+    def __init__(self, message: str, revision: int, version_id: UUID | None) -> None:
+        super().__init__(message, ("expectedRevision",))
+        self.revision = revision
+        self.version_id = version_id
+
+
+class GateFailed(Failure):
+    """Gates are closed for a version. `verdicts` is what every gate of the policy said."""
+
+    code = "GATE_FAILED"
+
+    def __init__(self, closed: Sequence[Any], verdicts: Sequence[Any], path: Sequence[str] = ("version",)) -> None:
+        gates = "1 gate is" if len(closed) == 1 else f"{len(closed)} gates are"
+        super().__init__(f"{gates} closed: {' '.join(verdict.message for verdict in closed)}", path)
+        self.verdicts = tuple(verdicts)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,9 @@ from typing import Final
 
 from db.codes import JobKind
 from db.session import Database
+from registry.firing import fire
 from registry.jobs import Lease
+from registry.settling import settle
 from registry.verification import clear, verify
 from registry.watching import watch_run
 from storage.store import ObjectStore
@@ -14,4 +16,6 @@ HANDLERS: Final[Mapping[str, Callable[[Database, ObjectStore, Lease], Awaitable[
     JobKind.VERIFY_ARTIFACT: verify,
     JobKind.CLEAR_UPLOAD: clear,
     JobKind.WATCH_RUN: watch_run,
+    JobKind.SETTLE_REQUEST: settle,
+    JobKind.FIRE_RULE: fire,
 }

@@ -7,7 +7,7 @@ Of("Model"), …]`. Every door builds its own input shape from that one declarat
 import math
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
@@ -31,6 +31,7 @@ MAX_PARAMETER_TEXT = 6_000
 MAX_METRICS = 1_000
 MAX_STEP = 2**63 - 1
 MAX_URI = 2_000
+MAX_MARKS = 30
 _CLOCK_SKEW = timedelta(days=1)
 CLOCK_SKEW = timedelta(minutes=5)
 """How far the clock of a client may be ahead."""
@@ -47,6 +48,14 @@ class Of:
     """Marks an id: the kind of thing it is the id of."""
 
     kind: str
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """Marks a value that is of one of several kinds: callers name the kind and give its settings."""
+
+    name: str
+    kinds: Mapping[str, type]
 
 
 class Keep(Enum):
@@ -70,6 +79,8 @@ ArtifactId = Annotated[UUID, Of("Artifact")]
 PriceId = Annotated[UUID, Of("Price")]
 EnvironmentId = Annotated[UUID, Of("Environment")]
 DeploymentId = Annotated[UUID, Of("Deployment")]
+WebhookId = Annotated[UUID, Of("Webhook")]
+WebhookDeliveryId = Annotated[UUID, Of("WebhookDelivery")]
 
 
 @dataclass(frozen=True)
@@ -131,14 +142,40 @@ class DatasetUse:
 # Marks that change the order in which other characters are shown: two names could look the same or lie.
 _BIDI = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _INVISIBLE = frozenset({"Cf", "Mn", "Me", "Zs", "Zl", "Zp"})
+# Letters of Tibetan that are no marks themselves and are taken apart into marks.
+_OF_MARKS = "\u0f73\u0f75\u0f81"
+HEAPED: Final = f"More than {MAX_MARKS} combining characters follow one another here. Remove some."
+
+
+def is_heaped(value: str) -> bool:
+    """Whether more than MAX_MARKS combining characters follow one another, as in no language.
+
+    Normal form sorts them, which takes time by the square of their number: seconds for some ten thousand.
+    """
+    if value.isascii():
+        return False
+    marks = 0
+    for character in value:
+        marks = marks + 1 if unicodedata.combining(character) or character in _OF_MARKS else 0
+        if marks > MAX_MARKS:
+            return True
+    return False
+
+
+def normal(value: str, path: Sequence[str]) -> str:
+    """A text in normal form C. Raises: InvalidValue where it is heaped."""
+    if is_heaped(value):
+        raise InvalidValue(HEAPED, path)
+    return unicodedata.normalize("NFC", value)
 
 
 def name(value: str, path: Sequence[str] = ("name",), *, max_length: int = MAX_NAME) -> str:
     """A name as it is stored: Unicode normal form C, without white space around it.
 
-    Raises: InvalidValue when empty, invisible, too long (in code points), or with control or direction characters.
+    Raises: InvalidValue when empty, invisible, too long (in code points), heaped, or with control or direction
+    characters.
     """
-    text = unicodedata.normalize("NFC", value).strip()
+    text = normal(value, path).strip()
     if not text or all(unicodedata.category(character) in _INVISIBLE for character in text):
         raise InvalidValue("This must hold at least one visible character.", path)
     if len(text) > max_length:
@@ -155,12 +192,12 @@ def text(value: str | None, path: Sequence[str], *, max_length: int = MAX_TEXT) 
     """
     if value is None:
         return None
-    normal = unicodedata.normalize("NFC", value)
-    if len(normal) > max_length:
-        raise InvalidValue(f"This has {len(normal)} characters; at most {max_length} are allowed.", path)
-    if any(unicodedata.category(c) in ("Cc", "Cs") and c not in "\n\r\t" for c in normal):
+    clean = normal(value, path)
+    if len(clean) > max_length:
+        raise InvalidValue(f"This has {len(clean)} characters; at most {max_length} are allowed.", path)
+    if any(unicodedata.category(c) in ("Cc", "Cs") and c not in "\n\r\t" for c in clean):
         raise InvalidValue("This holds control characters other than line breaks and tabs. Remove them.", path)
-    return normal
+    return clean
 
 
 def address(value: str, path: Sequence[str]) -> str:
@@ -170,7 +207,7 @@ def address(value: str, path: Sequence[str]) -> str:
 
     Raises: InvalidValue when empty, longer than MAX_URI, or with spaces around it, control or direction characters.
     """
-    if name(value, path, max_length=MAX_URI) != unicodedata.normalize("NFC", value):
+    if name(value, path, max_length=MAX_URI) != normal(value, path):
         raise InvalidValue("An address has no spaces around it.", path)
     return value
 

@@ -1,6 +1,6 @@
 """Lineage: typed edges from what was used to what came of it, and walks along them.
 
-    DatasetVersion ──USED──▶ Run ──PRODUCED──▶ Version ──DERIVED──▶ Version ──DEPLOYED──▶ Deployment
+    DatasetVersion ──USED──▶ Run ──PRODUCED──▶ Version ──DERIVED──▶ Version ──DEPLOYED, OBSERVED──▶ Deployment
 
 An edge is written in the transaction that makes it true and ends by `valid_to`, never by deletion.
 """
@@ -18,7 +18,7 @@ from sqlmodel import col
 
 from db.base import Row, columns, utc_now
 from db.codes import DatasetRole, LineageKind
-from db.session import Change, Snapshot
+from db.session import Change, Reader
 from db.tables import DatasetVersion, Deployment, LineageEdge, Run, Version
 from registry.access import Actor
 from registry.changes import alter, flush, image, record
@@ -86,8 +86,18 @@ async def link(
         record(change, actor, edge, "created", None, image(edge))
 
 
-async def relink(change: Change, actor: Actor, kind: LineageKind, upstreams: Sequence[Row], downstream: Row) -> None:
+async def relink(
+    change: Change,
+    actor: Actor,
+    kind: LineageKind,
+    upstreams: Sequence[Row],
+    downstream: Row,
+    *,
+    since: datetime | None = None,
+) -> None:
     """Make these the only things that a row comes from in this way: edges from others end as those to these begin.
+
+    That is so since a moment, now if absent, or since the last of the edges began where that was later.
 
     The row must be locked, so that nobody else does the same at once.
     """
@@ -99,17 +109,17 @@ async def relink(change: Change, actor: Actor, kind: LineageKind, upstreams: Seq
     )
     known = (await change.execute(statement)).scalars().all()
     # Another server, whose clock is a little ahead, may have begun an edge.
-    now = max([utc_now(), *[edge.valid_from for edge in known]])
+    moment = max([since or utc_now(), *[edge.valid_from for edge in known]])
     missing = {upstream.id: upstream for upstream in upstreams}
     for edge in known:
         if missing.pop(edge.upstream_id, None) is None:
-            await alter(change, actor, edge, {"valid_to": now}, verb="ended")
+            await alter(change, actor, edge, {"valid_to": moment}, verb="ended")
     links = [(upstream, downstream, None) for upstream in missing.values()]
-    await link(change, actor, kind, links, valid_from=now)
+    await link(change, actor, kind, links, valid_from=moment)
 
 
 async def walk(
-    snapshot: Snapshot,
+    reader: Reader,
     org_id: UUID,
     starts: Sequence[UUID],
     direction: Direction,
@@ -137,8 +147,11 @@ async def walk(
         if budget <= 0 or time.monotonic() > ends:
             _cut(walks, frontier)
             break
-        values = {"org_id": org_id, "nodes": list(frontier), "most": budget + 1}
-        edges = await snapshot.rows(_level(direction, as_of), values)
+        most = budget + 1
+        edges = await reader.rows(_level(direction, as_of), {"org_id": org_id, "nodes": list(frontier), "most": most})
+        if len(edges) == most:
+            # Whose edges were left out, nobody knows.
+            _cut(walks, frontier)
         reached: dict[UUID, set[UUID]] = {}
         for edge in edges:
             kind, near, far = _ends(edge, direction)

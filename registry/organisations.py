@@ -77,6 +77,15 @@ async def acting(change: Change, principal: Principal) -> Actor:
     return Actor(change.org_id, principal.id, principal.kind, principal.name, grants)
 
 
+async def in_the_name_of(change: Change, principal_id: UUID) -> Actor:
+    """Whoever asked for something that happens without their being here. It may do nothing else.
+
+    Raises: NotFound.
+    """
+    principal = await find(change, Principal, principal_id, "createdBy")
+    return Actor(change.org_id, principal.id, PrincipalKind(principal.kind), principal.name, ())
+
+
 async def roles_of(change: Change, principal: Principal) -> set[Role]:
     """The roles of a principal, whatever their scopes."""
     statement = select(col(RoleBinding.role)).where(

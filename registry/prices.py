@@ -1,6 +1,7 @@
 """Prices: what an hour of a resource costs, from when until when. A price is never changed: another one follows it."""
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, Any
@@ -49,8 +50,8 @@ async def set_price(
     """
     require(actor, Action.ORGANISE)
     clean = None if hardware is None else inputs.name(hardware, ("hardware",))
-    values: dict[str, Any] = {"amount": _amount(amount), "currency": _currency(currency)}
-    begins = _moment(valid_from)
+    values: dict[str, Any] = {"amount": clean_amount(amount), "currency": clean_currency(currency)}
+    begins = clean_moment(valid_from or utc_now(), ("validFrom",))
     # The lock puts those who set prices at the same moment in a row.
     await find(change, Organisation, change.org_id, "organisation", lock=True)
     current = await find_by(change, Price, resource=resource, hardware=clean, valid_to=None)
@@ -62,8 +63,8 @@ async def set_price(
                 f"The price from {current.valid_from.isoformat()} on is a later one. Remove it first.", ("validFrom",)
             )
         await alter(change, actor, current, {"valid_to": begins}, verb="ended")
-    else:
-        await _room(change)
+    elif await room(change) < 1:
+        raise too_many()
     row = Price(
         org_id=change.org_id,
         resource=resource,
@@ -89,13 +90,19 @@ async def remove(change: Change, actor: Actor, *, price_id: Annotated[inputs.Pri
     return await alter(change, actor, price, {"valid_to": ends}, verb="ended")
 
 
-async def _room(change: Change) -> None:
+async def room(change: Change) -> int:
+    """How many more prices without an end the organisation takes."""
     current = select(func.count()).where(col(Price.org_id) == change.org_id, col(Price.valid_to).is_(None))
-    if (await change.execute(current)).scalar_one() >= MAX_PRICES:
-        raise InvalidValue(f"An organisation has at most {MAX_PRICES} prices at a time. Remove one.", ("resource",))
+    return MAX_PRICES - (await change.execute(current)).scalar_one()
 
 
-def _amount(amount: Decimal) -> Decimal:
+def too_many() -> InvalidValue:
+    """The failure of a price for which there is no room."""
+    return InvalidValue(f"An organisation has at most {MAX_PRICES} prices at a time. Remove one.", ("resource",))
+
+
+def clean_amount(amount: Decimal) -> Decimal:
+    """The amount of a price. Raises: InvalidValue."""
     if not amount.is_finite() or not 0 <= amount <= MAX_AMOUNT:
         raise InvalidValue(f"An amount is 0 to {MAX_AMOUNT}.", ("amount",))
     if amount != round(amount, MAX_DECIMALS):
@@ -103,16 +110,17 @@ def _amount(amount: Decimal) -> Decimal:
     return amount
 
 
-def _currency(currency: str) -> str:
+def clean_currency(currency: str) -> str:
+    """The currency of a price. Raises: InvalidValue."""
     if not _CURRENCY.fullmatch(currency):
         raise InvalidValue("A currency is three capital letters of ISO 4217, such as EUR.", ("currency",))
     return currency
 
 
-def _moment(given: datetime | None) -> datetime:
-    moment = given or utc_now()
+def clean_moment(moment: datetime, path: Sequence[str]) -> datetime:
+    """When a price begins or ends. Raises: InvalidValue."""
     if moment.tzinfo is None:
-        raise InvalidValue("A time needs its offset from UTC, such as 2026-03-03T12:00:00Z.", ("validFrom",))
+        raise InvalidValue("A time needs its offset from UTC, such as 2026-03-03T12:00:00Z.", path)
     if not _FIRST <= moment <= utc_now() + _AHEAD:
-        raise InvalidValue("A price begins in 1970 or later and at most a year ahead.", ("validFrom",))
+        raise InvalidValue("A price begins and ends in 1970 or later and at most a year ahead.", path)
     return moment

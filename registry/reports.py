@@ -12,12 +12,12 @@ from db.codes import Health, ObservedState
 from db.ids import uuid7
 from db.session import Change
 from db.tables import Deployment, DeploymentMetric, DeploymentReport, Version
-from registry import inputs, metrics as metric_points
+from registry import breaches, inputs, metrics as metric_points, observed
 from registry.access import Action, Actor, require
+from registry.breaches import MAX_METRICS
 from registry.changes import alter, find, find_by, flush
 from registry.errors import Conflict, InvalidValue
 
-MAX_METRICS = 100
 MAX_MESSAGE = 2_000
 OLDEST = timedelta(days=30)
 """How late a report may come."""
@@ -42,7 +42,8 @@ async def take(
 ) -> Deployment:
     """Store what an agent saw of a deployment, and show it unless something later has been seen.
 
-    A report is data and no event; that state, version or health became other than before is one.
+    A report is data and no event; that state, version or health became other than before is one. Where it changes what
+    the deployment is seen to run, that shows in the lineage, from the moment when it was seen.
 
     Raises: Forbidden, NotFound, InvalidValue, Conflict when the agent has said something else of the same moment.
     """
@@ -64,23 +65,28 @@ async def take(
         version = await find(change, Version, version_id, "version", deleted=True)
         if version.model_id != deployment.model_id:
             raise InvalidValue("This is a version of another model than the deployment's.", ("version",))
-    if not await _is_known(change, report):
+    known = await _known(change, report)
+    if known is None:
         change.add(report)
         await _show(change, actor, deployment, report)
-    await _measure(change, report, metrics)
+    points = await _measure(change, known or report, metrics)
+    await breaches.tell(change, deployment, health, points)
     return deployment
 
 
-async def _is_known(change: Change, report: DeploymentReport) -> bool:
-    """Whether the agent has said this before. Raises: Conflict when it said something else."""
+async def _known(change: Change, report: DeploymentReport) -> DeploymentReport | None:
+    """The report by which the agent has said this before; None for none.
+
+    Raises: Conflict when it said something else.
+    """
     key = {name: getattr(report, name) for name in ("deployment_id", "created_by", "observed_at")}
     known = await find_by(change, DeploymentReport, **key)
     if known is None:
-        return False
+        return None
     told = ("observed_state", "observed_version_id", "health", "health_message")
     if any(getattr(known, name) != getattr(report, name) for name in told):
         raise Conflict("You have reported something else of the same moment.", ("observedAt",))
-    return True
+    return known
 
 
 async def _show(change: Change, actor: Actor, deployment: Deployment, report: DeploymentReport) -> None:
@@ -92,14 +98,19 @@ async def _show(change: Change, actor: Actor, deployment: Deployment, report: De
         seen["observed_version_id"] = report.observed_version_id
     deployment.observed_at = report.observed_at
     if any(getattr(deployment, name) != value for name, value in seen.items()):
+        before = observed.version_seen(deployment)
         await alter(change, actor, deployment, {**seen, "health_message": report.health_message}, verb="observed")
+        if observed.version_seen(deployment) != before:
+            await observed.trace(change, actor, deployment, report.observed_at)
     else:
         # Agents write times and counts into their messages: not each of them is an event.
         deployment.health_message = report.health_message
 
 
-async def _measure(change: Change, report: DeploymentReport, metrics: Sequence[inputs.Measurement]) -> None:
-    """Store the values of a report; one that is there already is replaced."""
+async def _measure(
+    change: Change, report: DeploymentReport, metrics: Sequence[inputs.Measurement]
+) -> Sequence[tuple[str, float | None]]:
+    """Store the values of a report; one that is there already is replaced. Names and values, None for special ones."""
     if len(metrics) > MAX_METRICS:
         raise InvalidValue(f"These are more than {MAX_METRICS} metrics; send several reports.", ("metrics",))
     # By key, so that one statement never meets the same row twice; the last one given wins.
@@ -116,6 +127,7 @@ async def _measure(change: Change, report: DeploymentReport, metrics: Sequence[i
             "id": uuid7(),
             "created_at": utc_now(),
             "deployment_id": report.deployment_id,
+            "report_id": report.id,
             "name": name,
             "value": value,
             "special": special,
@@ -124,6 +136,7 @@ async def _measure(change: Change, report: DeploymentReport, metrics: Sequence[i
     await flush(change)
     if points:
         statement = insert(DeploymentMetric).values([points[key] for key in sorted(points)])
-        replaced = {name: statement.excluded[name] for name in ("value", "special")}
+        replaced = {name: statement.excluded[name] for name in ("report_id", "value", "special")}
         key_columns = ["org_id", "deployment_id", "name", "measured_at"]
         await change.execute(statement.on_conflict_do_update(index_elements=key_columns, set_=replaced))
+    return [(point["name"], point["value"]) for point in points.values()]

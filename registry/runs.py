@@ -5,22 +5,30 @@ from datetime import datetime, timedelta
 from typing import Annotated
 from uuid import UUID
 
+import orjson
+from sqlalchemy import select
+from sqlmodel import col
 from typing_extensions import Doc
 
 from db.base import utc_now
-from db.codes import JobKind, LineageKind, RunStatus
+from db.codes import DatasetRole, JobKind, LineageKind, RunStatus
 from db.session import Change
-from db.tables import DatasetVersion, Experiment, Job, Project, Run
+from db.tables import DatasetVersion, Experiment, LineageEdge, Project, Run
 from registry import inputs, lineage, metrics as metric_points, resources, runtimes
 from registry.access import Action, Actor, require
 from registry.changes import add, alter, find, find_all
 from registry.errors import Conflict, InvalidValue
 from registry.inputs import KEEP, Keep
+from registry.open_requests import due, look_soon_at_what_came_of, make_due
 
+MAX_PARAMETERS_BYTES = 512 * 1024
+"""Of all parameters of a run as JSON, so that a line of an export holds them."""
 MAX_INPUTS = 100
 MIN_HEARTBEAT_S = 10
 MAX_HEARTBEAT_S = 7 * 24 * 3600
 _NOT_ENDINGS = (RunStatus.RUNNING, RunStatus.LOST)
+
+Uses = Sequence[tuple[DatasetVersion, DatasetRole]]
 
 
 async def create(
@@ -38,7 +46,10 @@ async def create(
     heartbeat_timeout_s: Annotated[
         int | None, Doc("After how many seconds without a sign of life it counts as LOST; never if absent.")
     ] = None,
-    datasets: Annotated[Sequence[inputs.DatasetUse], Doc("What it reads; each becomes an edge of the lineage.")] = (),
+    datasets: Annotated[
+        Sequence[inputs.DatasetUse],
+        Doc(f"What it reads, at most {MAX_INPUTS}; each becomes an edge of the lineage. See also `logRunDatasets`."),
+    ] = (),
     runtime: Annotated[runtimes.Runtime | None, Doc("What it is made with, as far as it is known.")] = None,
 ) -> Run:
     """A new run, in status RUNNING.
@@ -70,11 +81,8 @@ async def create(
         created_by=actor.principal_id,
     )
     await add(change, actor, run)
-    watch(change, run)
-    ids = [one.dataset_version_id for one in datasets]
-    versions = await find_all(change, DatasetVersion, ids, "datasets.{}.datasetVersion")
-    links = [(version, run, one.role) for version, one in zip(versions, datasets, strict=True)]
-    await lineage.link(change, actor, LineageKind.USED, links)
+    await watch(change, run)
+    await _use(change, actor, run, await _found(change, datasets))
     return run
 
 
@@ -103,11 +111,12 @@ async def beat(change: Change, actor: Actor, *, run_id: Annotated[inputs.RunId, 
     return await _running(change, actor, run_id)
 
 
-def watch(change: Change, run: Run) -> None:
-    """Have a worker look after the run when its time-out is over."""
+async def watch(change: Change, run: Run) -> None:
+    """Have a worker look after the run when its time-out is over, also if one was to do so already."""
     if run.heartbeat_timeout_s is not None:
-        due = run.heartbeat_at + timedelta(seconds=run.heartbeat_timeout_s)
-        change.add(Job(org_id=change.org_id, kind=JobKind.WATCH_RUN, subject_id=run.id, run_after=due))
+        when = run.heartbeat_at + timedelta(seconds=run.heartbeat_timeout_s)
+        own = (col(Run.org_id) == change.org_id, col(Run.id) == run.id)
+        await make_due(change, due(JobKind.WATCH_RUN, Run, when).where(*own))
 
 
 async def look_after(change: Change, actor: Actor, run_id: UUID) -> None:
@@ -116,7 +125,7 @@ async def look_after(change: Change, actor: Actor, run_id: UUID) -> None:
     if run.status != RunStatus.RUNNING or run.heartbeat_timeout_s is None:
         return
     if utc_now() - run.heartbeat_at < timedelta(seconds=run.heartbeat_timeout_s):
-        watch(change, run)
+        await watch(change, run)
         return
     await alter(change, actor, run, {"status": RunStatus.LOST, "ended_at": run.heartbeat_at}, verb="lost")
 
@@ -140,6 +149,11 @@ async def log_parameters(
     merged = values | run.parameters
     if len(merged) > inputs.MAX_PARAMETERS:
         raise InvalidValue(f"A run has at most {inputs.MAX_PARAMETERS} parameters.", ("parameters",))
+    if len(orjson.dumps(merged)) > MAX_PARAMETERS_BYTES:
+        said = (
+            f"The parameters of a run have at most {MAX_PARAMETERS_BYTES} bytes together. Keep long texts as artifacts."
+        )
+        raise InvalidValue(said, ("parameters",))
     return await alter(change, actor, run, {"parameters": merged})
 
 
@@ -156,6 +170,34 @@ async def log_metrics(
     """
     run = await _running(change, actor, run_id)
     await metric_points.log(change, actor, run, metrics)
+    return run
+
+
+async def log_datasets(
+    change: Change,
+    actor: Actor,
+    *,
+    run_id: Annotated[inputs.RunId, Doc("Which run.")],
+    datasets: Annotated[
+        Sequence[inputs.DatasetUse],
+        Doc(f"What it reads. A use that is known already stays one. A run has at most {MAX_INPUTS} uses in all."),
+    ],
+) -> Run:
+    """Add uses of dataset versions to a run that is still going on; each becomes an edge of the lineage.
+
+    Raises: Forbidden, NotFound, InvalidValue, Conflict when the run has ended.
+    """
+    run = await _running(change, actor, run_id)
+    if len(datasets) > MAX_INPUTS:
+        raise InvalidValue(f"{len(datasets)} datasets are more than {MAX_INPUTS}.", ("datasets",))
+    uses = await _found(change, datasets)
+    known = await _known_uses(change, run)
+    new = {(version.id, role): (version, role) for version, role in uses if (version.id, role) not in known}
+    if len(known) + len(new) > MAX_INPUTS:
+        raise InvalidValue(f"A run has at most {MAX_INPUTS} uses of data; this one has {len(known)}.", ("datasets",))
+    if new:
+        await _use(change, actor, run, list(new.values()))
+        await look_soon_at_what_came_of(change, run.id)
     return run
 
 
@@ -199,7 +241,7 @@ async def finish(
     status: Annotated[RunStatus, Doc("How it ended.")] = RunStatus.FINISHED,
     ended_at: Annotated[datetime | None, Doc("When it ended; now if absent.")] = None,
 ) -> Run:
-    """End a run. From then on it takes no more parameters and metrics.
+    """End a run. From then on it takes no more parameters, metrics, uses of data, samples and no other runtime.
 
     Raises: Forbidden, NotFound, InvalidValue, Conflict when it has ended with another status.
     """
@@ -218,17 +260,46 @@ async def finish(
     return await alter(change, actor, run, {"status": status, "ended_at": moment}, verb="ended")
 
 
+async def _found(change: Change, datasets: Sequence[inputs.DatasetUse]) -> Uses:
+    """The dataset versions that are named, each with its role. Raises: NotFound."""
+    ids = [one.dataset_version_id for one in datasets]
+    versions = await find_all(change, DatasetVersion, ids, "datasets.{}.datasetVersion")
+    return [(version, one.role) for version, one in zip(versions, datasets, strict=True)]
+
+
+async def _use(change: Change, actor: Actor, run: Run, uses: Uses) -> None:
+    links = [(version, run, role) for version, role in uses]
+    await lineage.link(change, actor, LineageKind.USED, links)
+
+
+async def _known_uses(change: Change, run: Run) -> set[tuple[UUID, DatasetRole | None]]:
+    """The ids of the dataset versions that a run used, each with its role."""
+    statement = select(col(LineageEdge.upstream_id), col(LineageEdge.role)).where(
+        col(LineageEdge.org_id) == change.org_id,
+        col(LineageEdge.kind) == LineageKind.USED,
+        col(LineageEdge.downstream_id) == run.id,
+        col(LineageEdge.valid_to).is_(None),
+    )
+    return {(version_id, role) for version_id, role in await change.execute(statement)}
+
+
 async def _running(change: Change, actor: Actor, run_id: inputs.RunId) -> Run:
     """The run, locked, with this moment as its last sign of life. One that was lost is found again."""
     run = await find(change, Run, run_id, "run", lock=True)
     require(actor, Action.WRITE, run)
     if run.status not in _NOT_ENDINGS:
         raise Conflict(f"This run has ended, as {run.status}; it takes nothing more.", ("run",))
-    run.heartbeat_at = utc_now()
     if run.status == RunStatus.LOST:
-        await alter(change, actor, run, {"status": RunStatus.RUNNING, "ended_at": None}, verb="found")
-        watch(change, run)
+        await go_on(change, actor, run)
+    run.heartbeat_at = utc_now()
     return run
+
+
+async def go_on(change: Change, actor: Actor, run: Run) -> None:
+    """Have a run, locked, that was lost go on: this moment is its last sign of life, and it is looked after again."""
+    run.heartbeat_at = utc_now()
+    await alter(change, actor, run, {"status": RunStatus.RUNNING, "ended_at": None}, verb="found")
+    await watch(change, run)
 
 
 def _in_project(thing: Experiment | Run, project: Project, path: str) -> None:

@@ -115,6 +115,11 @@ def apart(before: Mapping[str, str], after: Mapping[str, str]) -> list[FactChang
     ]
 
 
+def package_name(given: str) -> str:
+    """The name of a package as it is kept: what Python's packaging takes for the same has one name."""
+    return re.sub(r"[-_.]+", "-", given.lower())
+
+
 def _kind(before: str | None, after: str | None) -> ChangeKind:
     if before is None:
         return ChangeKind.ADDED
@@ -131,10 +136,10 @@ def _packages(packages: Sequence[Package], path: tuple[str, ...]) -> dict[str, s
     found: dict[str, str] = {}
     for place, package in enumerate(packages):
         here = (*path, str(place))
-        given = inputs.name(package.name, (*here, "name")).lower()
-        if not _PACKAGE.fullmatch(given):
+        given = inputs.name(package.name, (*here, "name"))
+        if not _PACKAGE.fullmatch(given.lower()):
             raise InvalidValue("A package's name has letters, digits, dots, hyphens and underscores.", (*here, "name"))
-        name = re.sub(r"[-_.]+", "-", given)
+        name = package_name(given)
         if name in found:
             raise InvalidValue(f"The package {name!r} stands here twice.", (*here, "name"))
         found[name] = inputs.name(package.version, (*here, "version"), max_length=MAX_PACKAGE_VERSION)

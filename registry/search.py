@@ -48,6 +48,7 @@ from db.tables import (
     Version,
 )
 from registry.errors import BadInput
+from registry.inputs import HEAPED, is_heaped
 
 MAX_TEXT = 500
 MAX_MATCHES = 10_000
@@ -118,6 +119,8 @@ class Search:
     def __post_init__(self) -> None:
         if len(self.text) > MAX_TEXT:
             raise BadInput(f"`text` has {len(self.text)} characters; at most {MAX_TEXT} are allowed.")
+        if is_heaped(self.text):
+            raise BadInput(f"`text`: {HEAPED}")
         if any(len(values) > MAX_VALUES for values in (self.kinds, self.frameworks, self.stages, self.tags)):
             raise BadInput(f"A filter takes at most {MAX_VALUES} values.")
         if len({tag.key for tag in self.tags}) < len(self.tags):

@@ -1,6 +1,6 @@
 """Changes of a signature or of a schema of data, and whether those who use it notice: compatible or breaking."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
@@ -43,7 +43,10 @@ class PartChange:
 
 @dataclass(frozen=True)
 class _Rules:
-    """What breaks in one list of fields: adding one, removing one, and a changed attribute, given old and new field."""
+    """What breaks in one list of fields: adding one, removing one, and a changed attribute, given old and new field.
+
+    Where it is `ordered` values may be sent or read by position, so that another position of a field breaks, too.
+    """
 
     word: str
     added: Callable[[Field], bool]
@@ -154,20 +157,38 @@ def verdict(before: Any, after: Any, found: Sequence[PartChange]) -> Verdict:
     return Verdict.BREAKING if any(change.breaking for change in found) else Verdict.COMPATIBLE
 
 
+_BY_POSITION: Final = "values sent or read by position mean something else"
+
+
 def _section(section: str, rules: _Rules, before: Sequence[Field], after: Sequence[Field]) -> Iterator[PartChange]:
     old, new = ({field["name"]: field for field in fields} for fields in (before, after))
     for name in [name for name in old if name not in new]:
         sentence = f"The {rules.word} {name!r} is gone."
         yield PartChange((section, name), ChangeKind.REMOVED, _summary(old[name]), None, True, sentence)
+    following = _following(old, new) if rules.ordered else {}
     for name, field in new.items():
         if name in old:
             yield from _attributes(section, rules, old[name], field)
             continue
-        breaking = rules.added(field)
-        sentence = f"The {rules.word} {name!r} is new{' and must be supplied' if breaking else ''}."
+        is_needed, pushed = rules.added(field), following.get(name)
+        sentence = f"The {rules.word} {name!r} is new{' and must be supplied' if is_needed else ''}."
+        if pushed is not None:
+            sentence += f" It stands before {pushed!r}: {_BY_POSITION}."
+        breaking = is_needed or pushed is not None
         yield PartChange((section, name), ChangeKind.ADDED, None, _summary(field), breaking, sentence)
     if rules.ordered:
         yield from _order(section, rules, [name for name in old if name in new], [name for name in new if name in old])
+
+
+def _following(old: Collection[str], new: Collection[str]) -> Mapping[str, str]:
+    """For each new name that stands before one that was there, the nearest of those: its position is another now."""
+    found, after = {}, None
+    for name in reversed(list(new)):
+        if name in old:
+            after = name
+        elif after is not None:
+            found[name] = after
+    return found
 
 
 def _attributes(section: str, rules: _Rules, old: Field, new: Field) -> Iterator[PartChange]:
@@ -182,7 +203,7 @@ def _attributes(section: str, rules: _Rules, old: Field, new: Field) -> Iterator
 
 def _order(section: str, rules: _Rules, old: Sequence[str], new: Sequence[str]) -> Iterator[PartChange]:
     if old != new:
-        sentence = f"The {rules.word}s stand in another order: values sent or read by position mean something else."
+        sentence = f"The {rules.word}s stand in another order: {_BY_POSITION}."
         yield PartChange((section,), ChangeKind.CHANGED, ", ".join(old), ", ".join(new), True, sentence)
 
 

@@ -13,6 +13,7 @@ from registry import jobs, uploads
 from registry.changes import alter, find, find_by
 from registry.errors import NotFound
 from registry.jobs import Lease
+from registry.open_requests import look_soon
 from registry.organisations import system
 from storage.errors import ObjectMissing
 from storage.hashing import HashedObject
@@ -63,6 +64,7 @@ async def verify(database: Database, store: ObjectStore, lease: Lease) -> None:
         if fault is not None:
             quarantined = {"state": ArtifactState.QUARANTINED, "failure": fault}
             await alter(change, actor, artifact, quarantined, verb="quarantined")
+            await _tell_requests(change, artifact)
             return
         blob = await _shelve(change, artifact, upload)
         if blob.object_key != upload.object_key:
@@ -71,6 +73,7 @@ async def verify(database: Database, store: ObjectStore, lease: Lease) -> None:
         place = {"bucket": blob.bucket, "object_key": blob.object_key}
         available = {"state": ArtifactState.AVAILABLE, "verified_at": utc_now(), **place}
         await alter(change, actor, artifact, available, verb="verified")
+        await _tell_requests(change, artifact)
 
 
 async def clear(database: Database, store: ObjectStore, lease: Lease) -> None:
@@ -108,6 +111,11 @@ async def clear(database: Database, store: ObjectStore, lease: Lease) -> None:
         await store.delete(upload.bucket, upload.object_key)
     async with database.change(lease.org_id) as change:
         await jobs.finish(change, lease)
+
+
+async def _tell_requests(change: Change, artifact: Artifact) -> None:
+    if artifact.version_id is not None:
+        await look_soon(change, artifact.version_id)
 
 
 def _fault(artifact: Artifact, found: HashedObject) -> str | None:

@@ -14,7 +14,9 @@ from registry import inputs, lineage, metrics as metric_points, runtimes, signat
 from registry.access import Action, Actor, require
 from registry.changes import add, alter, find, flush
 from registry.errors import Conflict, NameTaken
+from registry.freezing import check_changeable
 from registry.inputs import KEEP, Keep
+from registry.open_requests import look_soon
 
 LABEL_KEY = unique_key(Version, "model_id", "label")
 
@@ -66,6 +68,7 @@ async def create(
         await lineage.link(change, actor, LineageKind.DERIVED, [(base, version, None)])
     await metric_points.log(change, actor, version, metrics)
     await flush(change)
+    await look_soon(change, version.id)
     return version
 
 
@@ -83,6 +86,8 @@ async def update(
 
     Raises: Forbidden, NotFound, InvalidValue, Conflict when another signature or runtime is set.
     """
+    # First: a worker has the job before it locks the version, and must not wait for whoever waits for the job.
+    await look_soon(change, version_id)
     version = await find(change, Version, version_id, "version", lock=True)
     require(actor, Action.WRITE, version)
     values = inputs.description_of(KEEP, description, tags)
@@ -92,6 +97,8 @@ async def update(
         name = column.removesuffix("_id")
         if getattr(version, column) not in (None, key):
             raise Conflict(f"This version has another {name}, and it stays.", (name,))
+        if getattr(version, column) is None:
+            await check_changeable(change, version, name)
     return await alter(change, actor, version, values | given)
 
 
@@ -119,4 +126,5 @@ async def log_metrics(
     version = await find(change, Version, version_id, "version")
     require(actor, Action.WRITE, version)
     await metric_points.log(change, actor, version, metrics)
+    await look_soon(change, version.id)
     return version

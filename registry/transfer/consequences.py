@@ -14,7 +14,7 @@ from db.ids import uuid7
 from db.session import Change
 from db.tables import Deployment, DeploymentChange, Environment, Job, LineageEdge, Model, Run, Version
 from registry.access import Actor
-from registry.changes import find_all, record_of, shown
+from registry.changes import find_all, record_of, route_of, shown
 from registry.errors import Conflict
 from registry.transfer.bulk import arrays, core, insert_all, insertion
 from registry.transfer.planning import refused
@@ -69,7 +69,8 @@ async def link(
     for row in rows:
         if row["id"] in made:
             image = {name: row.get(name) for name in shown(LineageEdge)}
-            record_of(change, actor, LineageEdge.__name__, row["id"], "created", None, image)
+            route = route_of(LineageEdge.__name__, row["id"], row)
+            record_of(change, actor, LineageEdge.__name__, row["id"], "created", None, image, route)
     return len(made)
 
 
@@ -111,7 +112,9 @@ async def _deploy(
     ]
     await insert_all(change, DeploymentChange, changes)
     for one in changes:
-        record_of(change, actor, DeploymentChange.__name__, UUID(str(one["id"])), "created", None, one)
+        row_id = UUID(str(one["id"]))
+        route = route_of(DeploymentChange.__name__, row_id, one)
+        record_of(change, actor, DeploymentChange.__name__, row_id, "created", None, one, route)
     running = [row for row in rows if row["desired_state"] == DesiredState.RUNNING]
     links = [("Version", row["version_id"], "Deployment", row["id"]) for row in running]
     await link(change, actor, LineageKind.DEPLOYED, links)
@@ -140,4 +143,8 @@ async def _fit(change: Change, records: Mapping[UUID, Record]) -> None:
             raise refused(record, Conflict(told, ("trafficPercent",)))
 
 
-CONSEQUENCES: Final[Mapping[type[Any], Consequence]] = {Version: _trace, Run: _watch, Deployment: _deploy}
+CONSEQUENCES: Final[Mapping[type[Any], Consequence]] = {
+    Version: _trace,
+    Run: _watch,
+    Deployment: _deploy,
+}

@@ -4,6 +4,7 @@ import dataclasses
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from decimal import Decimal
 from enum import StrEnum
 from functools import lru_cache
 from types import UnionType
@@ -17,6 +18,7 @@ Read = Callable[[Any, Path], Any]
 Thing = TypeVar("Thing")
 
 OLDEST = datetime(1970, 1, 1, tzinfo=UTC)
+_DECIMAL = re.compile(r"-?[0-9]{1,20}(\.[0-9]{1,18})?")
 _known_name = lru_cache(10_000)(inputs.name)
 
 
@@ -75,13 +77,29 @@ def number(value: Any, path: Path) -> float:
     return float(value)
 
 
-def moment(value: Any, path: Path) -> datetime:
-    """A time with its offset from UTC, from 1970 to a little after now."""
+def exact(value: Any, path: Path) -> Decimal:
+    """A decimal number that is never rounded, as text or as a whole number."""
+    if type(value) is int or (isinstance(value, str) and _DECIMAL.fullmatch(value)):
+        return Decimal(value)
+    raise InvalidValue('This is a number as text, such as "0.25": digits with at most one point.', path)
+
+
+def time(value: Any, path: Path) -> datetime:
+    """Any time; its rules look at it further."""
     try:
-        read = datetime.fromisoformat(text_of(value, path))
+        return datetime.fromisoformat(text_of(value, path))
     except ValueError:
         raise InvalidValue("This is a time such as 2026-03-03T12:00:00Z.", path) from None
-    return inputs.moment(read, path, oldest=OLDEST)
+
+
+def moment(value: Any, path: Path) -> datetime:
+    """A time with its offset from UTC, from 1970 to a little after now."""
+    return inputs.moment(time(value, path), path, oldest=OLDEST)
+
+
+def measured(value: Any, path: Path) -> datetime:
+    """When something was measured, as the API takes it."""
+    return inputs.measured_at(time(value, path), path)
 
 
 def tags(value: Any, path: Path) -> dict[str, str]:
@@ -149,7 +167,7 @@ def _of(hint: Any, value: Any, path: Path) -> Any:
     if issubclass(hint, StrEnum):
         return choice(hint)(value, path)
     if hint is datetime:
-        return moment(value, path)
+        return measured(value, path)
     if hint is float and type(value) is int:
         return float(value)
     if type(value) is not hint:

@@ -26,6 +26,7 @@ from registry.access import Action, Actor, require
 from registry.errors import Conflict, InvalidValue
 from registry.transfer.kinds import KINDS
 from registry.transfer.planning import Known, look_up, plan, refused, unknown
+from registry.transfer.pricing import fit_prices
 from registry.transfer.reading import Line, LineClashed, LineRefused, Record, lines, record
 from registry.transfer.writing import carry_out, compared
 
@@ -187,11 +188,12 @@ class Importing:
                     known = self._imagined if self.dry_run else Known()
                     await look_up(change, self.source, records, known)
                     made = await plan(change, records, known)
+                    await fit_prices(change, self.source, made, known)
                     if self.dry_run:
-                        counts = await compared(change, made, known)
+                        counts = await compared(change, self.actor, made, known)
                     else:
                         counts = await carry_out(change, self.actor, self.source, made, known)
-                        if place is not None and not self._held and not made.held:
+                        if place is not None and not (self._held or made.held or self.report.refused):
                             await self._note(change, place)
                 for kind, counted in counts.items():
                     self.report.counts[kind].update(counted)

@@ -1,15 +1,22 @@
 """What can stand in a line: one declaration for each kind, in the order in which kinds refer to each other.
 
-A kind says which table it is about, which fields a line may have, and by which columns a row is known to be the same.
 Import, export and the documentation follow from that.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from datetime import datetime
 from typing import Any, Final
 
-from db.base import Tenant
-from db.codes import ArtifactKind, DatasetRole, DesiredState, Phase, RunStatus, SpecialValue, TaskType
+from db.codes import (
+    ArtifactKind,
+    DatasetRole,
+    DesiredState,
+    Phase,
+    PricedResource,
+    RunStatus,
+    SpecialValue,
+    TaskType,
+)
 from db.tables import (
     Alias,
     Artifact,
@@ -22,6 +29,7 @@ from db.tables import (
     Experiment,
     LineageEdge,
     Model,
+    Price,
     Project,
     ResourceSample,
     Run,
@@ -39,6 +47,7 @@ from registry import (
     deployments,
     inputs,
     metrics,
+    prices,
     resources,
     runs,
     runtimes,
@@ -47,77 +56,9 @@ from registry import (
 from registry.contents import digest_of
 from registry.errors import InvalidValue
 from registry.transfer import fields as read
-from registry.transfer.fields import Path, Read
+from registry.transfer.declaring import Field, Kind, Values, text, to
+from registry.transfer.fields import Path
 from storage.names import safe_content_type
-
-Values = dict[str, Any]
-
-
-def _same(value: Any) -> Any:
-    return value
-
-
-@dataclass(frozen=True)
-class Field:
-    """A value in a line. `column` is where it is kept, `refers` the kind of thing that it names by its key.
-
-    A line that is changed may change an `editable` one. `brings` are columns that follow from the thing named, `agrees`
-    those in which both have to be the same. `write` makes what an export holds.
-    """
-
-    name: str
-    read: Read = read.plain
-    column: str = ""
-    required: bool = False
-    editable: bool = False
-    refers: str | None = None
-    brings: tuple[str, ...] = ()
-    agrees: tuple[str, ...] = ()
-    write: Callable[[Any], Any] = _same
-
-
-@dataclass(frozen=True)
-class Kind:
-    """What a line is about. `natural` are the columns by which a row is the same thing; a kind without has only keys.
-
-    `check` looks at the columns of a whole line and completes them. Points are data that a thing owns: they have no key
-    and no event. A line has exactly one of the fields `one_of`. `order` is how an export sorts, before the id.
-    """
-
-    table: type[Tenant]
-    fields: tuple[Field, ...]
-    natural: tuple[str, ...] = ()
-    name: str = ""
-    check: Callable[[Values], Values] = _same
-    points: bool = False
-    one_of: tuple[str, ...] = ()
-    order: tuple[str, ...] = ()
-    only: Mapping[str, Sequence[Any]] = field(default_factory=dict)
-
-    @property
-    def title(self) -> str:
-        """Its name in files."""
-        return self.name or self.table.__name__
-
-    @property
-    def references(self) -> list[Field]:
-        """Its fields that name other things."""
-        return [one for one in self.fields if one.refers]
-
-
-def text(name: str, column: str = "", *, required: bool = False, editable: bool = False, most: int = 0) -> Field:
-    """A field of free text."""
-    return Field(name, read.prose(most or inputs.MAX_TEXT), column or name, required=required, editable=editable)
-
-
-def to(name: str, kind: str, column: str, *, required: bool = True, editable: bool = False, **more: Any) -> Field:
-    """A field that names another thing."""
-    return Field(name, _key, column, required=required, editable=editable, refers=kind, write=str, **more)
-
-
-def _key(value: Any, path: Path) -> str:
-    return str(read.name()(value, path))
-
 
 NAME: Final = Field("name", read.name(), "name", required=True, editable=True)
 DESCRIPTION: Final = text("description", editable=True)
@@ -129,7 +70,7 @@ POINT: Final = (
     Field("step", read.whole(), "step"),
     Field("value", read.number, "value"),
     Field("special", read.choice(SpecialValue), "special"),
-    Field("measuredAt", read.moment, "measured_at", required=True),
+    Field("measuredAt", read.measured, "measured_at", required=True),
 )
 
 
@@ -187,6 +128,16 @@ def _artifact(values: Values) -> Values:
     return values
 
 
+def _price_time(value: Any, path: Path) -> datetime:
+    return prices.clean_moment(read.time(value, path), path)
+
+
+def _price(values: Values) -> Values:
+    if "valid_to" in values and values["valid_to"] <= values["valid_from"]:
+        raise InvalidValue("A price ends after it began.", ("validTo",))
+    return values
+
+
 def _plain_text(value: Any, path: Path) -> str:
     return read.text_of(value, path)
 
@@ -199,6 +150,31 @@ KINDS: Final[tuple[Kind, ...]] = (
     Kind(Team, (NAME,), ("name",)),
     Kind(Project, (to("team", "Team", "team_id"), NAME, DESCRIPTION), ("team_id", "name")),
     Kind(Environment, (NAME, DESCRIPTION, TAGS), ("name",)),
+    Kind(
+        Price,
+        (
+            Field("resource", read.choice(PricedResource), "resource", required=True),
+            Field("hardware", read.name(), "hardware"),
+            Field(
+                "amount",
+                lambda value, path: prices.clean_amount(read.exact(value, path)),
+                "amount",
+                required=True,
+                write="{:f}".format,
+            ),
+            Field(
+                "currency",
+                lambda value, path: prices.clean_currency(read.text_of(value, path)),
+                "currency",
+                required=True,
+            ),
+            Field("validFrom", _price_time, "valid_from", required=True),
+            Field("validTo", _price_time, "valid_to", editable=True),
+        ),
+        ("resource", "hardware", "valid_from", "valid_to"),
+        check=_price,
+        order=("valid_from", "created_at"),
+    ),
     Kind(
         Runtime,
         (
@@ -305,14 +281,6 @@ KINDS: Final[tuple[Kind, ...]] = (
         order=("number",),
     ),
     Kind(
-        Alias,
-        (
-            to("version", "Version", "version_id", editable=True, brings=("model_id",)),
-            Field("name", _alias, "name", required=True),
-        ),
-        ("model_id", "name"),
-    ),
-    Kind(
         Artifact,
         (
             to("run", "Run", "run_id", required=False),
@@ -370,6 +338,14 @@ KINDS: Final[tuple[Kind, ...]] = (
         ("version_id", "phase", "name", "step"),
         check=_point,
         points=True,
+    ),
+    Kind(
+        Alias,
+        (
+            to("version", "Version", "version_id", editable=True, brings=("model_id",)),
+            Field("name", _alias, "name", required=True),
+        ),
+        ("model_id", "name"),
     ),
 )  # fmt: skip
 

@@ -17,9 +17,10 @@ from db.ids import uuid7
 from db.session import Change
 from db.tables import Artifact, ImportKey, Run, Version
 from registry.artifacts import RELEASED
-from registry.errors import Conflict, Failure, InvalidValue, NotFound
+from registry.errors import Conflict, Failure, Forbidden, InvalidValue, NotFound
 from registry.transfer.bulk import arrays, matching
-from registry.transfer.kinds import BY_NAME, KINDS, Kind
+from registry.transfer.declaring import Kind
+from registry.transfer.kinds import BY_NAME, KINDS
 from registry.transfer.reading import LineClashed, LineRefused, Record
 
 Key = tuple[str, str]
@@ -35,12 +36,14 @@ def _needed() -> Mapping[str, set[str]]:
 
 
 _NEEDED: Final = _needed()
+_RUN: Final = Run.__name__
 
 
 @dataclass
 class Known:
     """What is known of keys before a chunk: the rows they stand for, the digests of their lines, facts of those rows.
 
+    `own` are the rows that came from this source. One that was here before is not, even if a key stands for it.
     In a dry run it outlives the chunk and also holds what would have been written.
     """
 
@@ -49,6 +52,7 @@ class Known:
     facts: dict[UUID, dict[str, Any]] = field(default_factory=dict)
     own: set[UUID] = field(default_factory=set)
     natural: dict[tuple[Any, ...], Record] = field(default_factory=dict)
+    prices: dict[UUID, Record] = field(default_factory=dict)
 
     def forget(self, records: Sequence[Record]) -> None:
         """Take back what a plan that came to nothing has noted of these records."""
@@ -57,16 +61,22 @@ class Known:
             self.ids.pop((title, record.key or ""), None)
             self.ids.pop((title, _place_of(record)), None)
             self.natural.pop((title, *_natural(record)), None)
+        gone = {record.line for record in records}
+        self.prices = {row_id: one for row_id, one in self.prices.items() if one.line not in gone}
 
 
 @dataclass
 class Plan:
-    """What to do for a chunk. `held` wait for things that may come later; `done` are all others."""
+    """What to do for a chunk. `held` wait for things that may come later.
+
+    `became` are the ids of new rows that a rule has made, by those that were meant for them.
+    """
 
     new: dict[str, dict[UUID, Record]] = field(default_factory=lambda: defaultdict(dict))
     known: dict[str, list[tuple[UUID, Record]]] = field(default_factory=lambda: defaultdict(list))
     points: dict[str, list[Record]] = field(default_factory=lambda: defaultdict(list))
     keys: list[tuple[Record, UUID]] = field(default_factory=list)
+    became: dict[UUID, UUID] = field(default_factory=dict)
     unchanged: Counter[str] = field(default_factory=Counter)
     held: list[Record] = field(default_factory=list)
 
@@ -75,39 +85,47 @@ async def look_up(change: Change, source: str, records: Sequence[Record], known:
     """Learn what is known of all keys that stand in these records."""
     wanted = {(record.kind.title, record.key) for record in records if record.key is not None}
     named = {(str(one.refers), key) for record in records for one, key in record.names}
+    measured = {key for record in records if record.kind.points for one, key in record.names if one.refers == _RUN}
     seen = {key for key, row_id in known.ids.items() if key not in named or row_id in known.facts}
     missing = [{"kind": kind, "key": key} for kind, key in sorted((wanted | named) - seen)]
     if not missing:
         return
-    statement = matching(change, ImportKey, ("kind", "key"), ("kind", "key", "row_id", "digest"))
+    statement = matching(change, ImportKey, ("kind", "key"), ("kind", "key", "row_id", "digest", "brought"))
     statement = statement.where(col(ImportKey.source) == source)
     for row in await change.execute(statement, arrays(missing, ("kind", "key"))):
         known.ids[row.kind, row.key], known.digests[row.kind, row.key] = row.row_id, row.digest
-        known.own.add(row.row_id)
-    by_kind: dict[str, dict[UUID, Key]] = defaultdict(dict)
+        if row.brought:
+            known.own.add(row.row_id)
+    by_kind: dict[tuple[str, bool], dict[Key, UUID]] = defaultdict(dict)
     for one in missing:
         key = (one["kind"], one["key"])
         row_id = known.ids.get(key) if key in named else None
         if key not in known.ids:
             row_id = _uuid(one["key"])
         if row_id is not None:
-            by_kind[one["kind"]][row_id] = key
-    for kind, keys in by_kind.items():
-        await _facts(change, BY_NAME[kind], keys, known)
+            # Nobody ends a run while it is measured.
+            by_kind[one["kind"], one["kind"] == _RUN and one["key"] in measured][key] = row_id
+    for (kind, alone), keys in by_kind.items():
+        await _facts(change, BY_NAME[kind], keys, known, alone=alone)
 
 
-async def _facts(change: Change, kind: Kind, keys: Mapping[UUID, Key], known: Known) -> None:
-    """Learn facts of rows by their ids, and that a key is the id of a row. Rows that are deleted are not known."""
+async def _facts(change: Change, kind: Kind, keys: Mapping[Key, UUID], known: Known, *, alone: bool) -> None:
+    """Learn facts of rows by their ids, and that a key is the id of a row. Rows that are deleted are not known.
+
+    `alone` keeps others from changing them until the end of the transaction.
+    """
     table: Any = kind.table
     statement = select(table.id, *[getattr(table, name) for name in sorted(_NEEDED[kind.title])])
-    statement = statement.where(table.org_id == change.org_id, table.id.in_(list(keys)))
+    statement = statement.where(table.org_id == change.org_id, table.id.in_(set(keys.values())))
     if issubclass(table, Deletable):
         # Held as a reference would hold them: they are not deleted before this is written.
         statement = statement.where(table.deleted_at.is_(None)).order_by(table.id)
-        statement = statement.with_for_update(read=True, key_share=True)
-    for row in await change.execute(statement):
-        known.facts[row.id] = row._asdict()
-        known.ids.setdefault(keys[row.id], row.id)
+        statement = statement.with_for_update(read=not alone, key_share=True)
+    found = {row.id: row._asdict() for row in await change.execute(statement)}
+    known.facts |= found
+    for key, row_id in keys.items():
+        if row_id in found:
+            known.ids.setdefault(key, row_id)
 
 
 def _uuid(key: str) -> UUID | None:
@@ -274,7 +292,7 @@ def _refuse_circles(new: Mapping[UUID, Record], column: str) -> None:
         safe.update(path)
 
 
-def refused(record: Record, failure: Failure) -> LineRefused:
+def refused(record: Record, failure: Failure | Forbidden) -> LineRefused:
     """The refusal of a record."""
     return LineRefused(record.line, record.kind.title, failure)
 
@@ -288,11 +306,12 @@ def clash(record: Record) -> LineClashed:
 
 
 def unknown(record: Record, known: Known) -> LineRefused:
-    """The refusal of a record that waited for something which never came."""
+    """The refusal of a record that waited in vain: for what it names, or a price for the end of another one."""
     for one, key in record.names:
         row_id = known.ids.get((str(one.refers), key))
         if row_id is None or row_id not in known.facts:
             failure = NotFound(str(one.refers), (one.name,))
             failure.message = f"There is no {one.refers} with the key {key!r}, neither in this file nor here."
             return refused(record, failure)
-    raise LookupError("Everything that this record names is known.")
+    told = "Another price of this resource on this hardware is valid at that time. Let one begin where the other ends."
+    return refused(record, Conflict(told, ("validFrom",)))

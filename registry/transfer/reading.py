@@ -8,10 +8,11 @@ from typing import Any, BinaryIO, Final
 import orjson
 
 from db.tables import Model
-from registry.errors import Failure, InvalidValue
+from registry.errors import Failure, Forbidden, InvalidValue
 from registry.models import known_framework
 from registry.transfer import fields
-from registry.transfer.kinds import BY_NAME, Field, Kind, Values
+from registry.transfer.declaring import Field, Kind, Values
+from registry.transfer.kinds import BY_NAME
 
 MAX_LINE_BYTES = 1024 * 1024
 _BOM: Final = b"\xef\xbb\xbf"
@@ -22,9 +23,10 @@ _BY_KIND: Final = {kind.title: {one.name: one for one in kind.fields} for kind i
 class LineRefused(Failure):
     """A line of a file that cannot be taken in. `code` is that of its reason."""
 
-    def __init__(self, line: int, kind: str | None, reason: Failure) -> None:
-        where = ", ".join(part for part in (f"line {line}", kind, ".".join(reason.path)) if part)
-        super().__init__(f"{where}: {reason.message} ({reason.code})", reason.path)
+    def __init__(self, line: int, kind: str | None, reason: Failure | Forbidden) -> None:
+        path = reason.path if isinstance(reason, Failure) else ()
+        where = ", ".join(part for part in (f"line {line}", kind, ".".join(path)) if part)
+        super().__init__(f"{where}: {reason.message} ({reason.code})", path)
         self.line, self.kind, self.reason = line, kind, reason
         self.code = reason.code
 

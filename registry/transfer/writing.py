@@ -19,20 +19,24 @@ from db.tables import (
     ImportKey,
     LineageEdge,
     Model,
+    Price,
     ResourceSample,
     Run,
     RunMetric,
     Version,
     VersionMetric,
 )
+from registry import runs
 from registry.access import Actor
-from registry.changes import alter, find_all, record_of, shown
+from registry.changes import Route, alter, find_all, record_of, route_of, shown
 from registry.errors import Conflict, Failure, NotFound
 from registry.transfer.bulk import arrays, core, insert_free, insertion, matching
 from registry.transfer.consequences import CONSEQUENCES, link, number
-from registry.transfer.kinds import KINDS, Kind, Values
+from registry.transfer.declaring import Kind, Values
+from registry.transfer.kinds import KINDS
 from registry.transfer.planning import Known, Plan, clash, refused
 from registry.transfer.reading import Record
+from registry.transfer.ruling import hold_aliases, point, refuse_frozen, try_to_point
 
 
 async def carry_out(change: Change, actor: Actor, source: str, plan: Plan, known: Known) -> dict[str, Counter[str]]:
@@ -44,23 +48,32 @@ async def carry_out(change: Change, actor: Actor, source: str, plan: Plan, known
     for kind in KINDS:
         title = kind.title
         counts[title]["unchanged"] += plan.unchanged[title]
-        if plan.new[title]:
-            await _create(change, actor, kind, plan.new[title])
-            counts[title]["created"] += len(plan.new[title])
+        # A price ends before another one follows it.
         if plan.known[title]:
             counts[title].update(await _update(change, actor, kind, plan.known[title]))
+        if plan.new[title]:
+            plan.became |= await _create(change, actor, kind, plan.new[title])
+            counts[title]["created"] += len(plan.new[title])
         if plan.points[title]:
             counts[title].update(await _POINTS[kind.table](change, actor, kind, plan.points[title], known))
     await _keep_keys(change, source, plan)
     return counts
 
 
-async def compared(change: Change, plan: Plan, known: Known) -> dict[str, Counter[str]]:
+async def compared(change: Change, actor: Actor, plan: Plan, known: Known) -> dict[str, Counter[str]]:
     """What `carry_out` would count, without writing: points count as created. Raises: LineRefused."""
+    await refuse_frozen(change, plan.new[Artifact.__name__].values())
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     for kind in KINDS:
         here = [one for one in plan.known[kind.title] if one[0] not in known.own or _is_old(known, one[1])]
-        differ = [bool(values) for _, _, values in await _compared(change, kind, here)]
+        differing = [(one, values) for _, one, values in await _compared(change, kind, here)]
+        differ = [bool(values) for _, values in differing]
+        if kind.table is Alias:
+            moved = [one for one, values in differing if values]
+            for one in (*moved, *plan.new[kind.title].values()):
+                await try_to_point(change, actor, one)
+        if kind.points and ("run_id" in kind.natural or kind.table is LineageEdge):
+            await _refuse_late(change, kind, plan.points[kind.title], known)
         created = len(plan.new[kind.title]) + len(plan.points[kind.title])
         told = {
             "created": created,
@@ -75,10 +88,16 @@ def _is_old(known: Known, record: Record) -> bool:
     return (record.kind.title, record.key) in known.digests
 
 
-async def _create(change: Change, actor: Actor, kind: Kind, records: Mapping[UUID, Record]) -> None:
+async def _create(change: Change, actor: Actor, kind: Kind, records: Mapping[UUID, Record]) -> dict[UUID, UUID]:
+    """Make rows. Returns: the ids of those that got others than were meant for them, by these."""
     table: Any = kind.table
+    if table is Alias:
+        await hold_aliases(change, records.values())
+        return {row_id: (await point(change, actor, record)).id for row_id, record in records.items()}
     if table is Version:
         await number(change, records)
+    if table is Artifact:
+        await refuse_frozen(change, records.values())
     template, now = _template(table), utc_now()
     own = {"org_id": change.org_id, "created_by": actor.principal_id, "created_at": now, "updated_at": now}
     common = template | {name: value for name, value in own.items() if name in template}
@@ -95,9 +114,11 @@ async def _create(change: Change, actor: Actor, kind: Kind, records: Mapping[UUI
             raise clash(record)
     names = shown(table)
     for row in rows:
-        record_of(change, actor, table.__name__, row["id"], "created", None, {name: row[name] for name in names})
+        image, route = {name: row[name] for name in names}, route_of(table.__name__, row["id"], row)
+        record_of(change, actor, table.__name__, row["id"], "created", None, image, route)
     if table in CONSEQUENCES:
         await CONSEQUENCES[table](change, actor, records, rows)
+    return {}
 
 
 @lru_cache
@@ -113,7 +134,7 @@ async def _update(change: Change, actor: Actor, kind: Kind, known: Sequence[tupl
     counts: Counter[str] = Counter()
     for row, record, values in await _compared(change, kind, known):
         try:
-            await alter(change, actor, row, values, verb="moved" if isinstance(row, Alias) else "updated")
+            await _alter(change, actor, row, record, values)
         except IntegrityError as error:
             if sqlstate(error) != UNIQUE_VIOLATION:
                 raise
@@ -124,11 +145,33 @@ async def _update(change: Change, actor: Actor, kind: Kind, known: Sequence[tupl
     return counts
 
 
+async def _alter(change: Change, actor: Actor, row: Any, record: Record, values: Values) -> None:
+    """Change a row as whoever changes one of its kind."""
+    if isinstance(row, Alias) and values:
+        await point(change, actor, record)
+    elif isinstance(row, Run) and values.get("status") == RunStatus.RUNNING:
+        await alter(change, actor, row, {name: value for name, value in values.items() if name != "status"})
+        await runs.go_on(change, actor, row)
+    else:
+        await alter(change, actor, row, values, verb=_verb(row, values))
+
+
+def _verb(row: Any, values: Values) -> str:
+    """What happens to a row that gets these values."""
+    if isinstance(row, Price):
+        return "ended"
+    if isinstance(row, Run) and "status" in values:
+        return "lost" if values["status"] == RunStatus.LOST else "ended"
+    return "updated"
+
+
 async def _compared(
     change: Change, kind: Kind, known: Sequence[tuple[UUID, Record]]
 ) -> list[tuple[Any, Record, Values]]:
     """Rows with their records and the columns in which these differ. Raises: LineRefused where that may not be."""
     table: Any = kind.table
+    if table is Alias:
+        await hold_aliases(change, [one for _, one in known])
     try:
         rows = await find_all(change, table, [row_id for row_id, _ in known], "{}", lock=True)
     except NotFound as missing:
@@ -146,30 +189,33 @@ def _differences(kind: Kind, row: Any, record: Record) -> Values:
         if isinstance(row, Artifact) and row.state != ArtifactState.EXTERNAL and field.column == "external_uri":
             # Its bytes are here: the address in the file is that of an export.
             continue
-        if not field.editable or (isinstance(row, Run) and field.column != "name" and _is_over(row, field.column)):
+        if not field.editable or _is_over(row, field.column):
             raise refused(record, Conflict("This is set to another value here, and it stays.", (field.name,)))
         values[field.column] = record.values[field.column]
-    if isinstance(row, Alias) and values:
-        if row.model_id != record.values["model_id"]:
-            raise refused(record, Conflict("This is a version of another model than the alias's.", ("version",)))
-        values["revision"] = row.revision + 1
+    if isinstance(row, Alias) and values and row.model_id != record.values["model_id"]:
+        raise refused(record, Conflict("This is a version of another model than the alias's.", ("version",)))
     return values
 
 
-def _is_over(run: Run, column: str) -> bool:
-    return column in ("status", "ended_at") and run.status not in (RunStatus.RUNNING, RunStatus.LOST)
+def _is_over(row: Any, column: str) -> bool:
+    """Whether a column says how something has ended, which then stays."""
+    if isinstance(row, Price):
+        return column == "valid_to" and row.valid_to is not None
+    ended = isinstance(row, Run) and row.status not in (RunStatus.RUNNING, RunStatus.LOST)
+    return ended and column in ("status", "ended_at")
 
 
 async def _keep_keys(change: Change, source: str, plan: Plan) -> None:
-    """Remember which rows the keys stand for."""
+    """Remember which rows the keys stand for, and which of them they have brought."""
     rows = [
         {
             "org_id": change.org_id,
             "source": source,
             "kind": record.kind.title,
             "key": record.key,
-            "row_id": row_id,
+            "row_id": plan.became.get(row_id, row_id),
             "digest": record.digest,
+            "brought": row_id in plan.new[record.kind.title],
         }
         for record, row_id in plan.keys
     ]
@@ -217,7 +263,8 @@ def _tell(change: Change, actor: Actor, rows: Mapping[tuple[Any, ...], Values], 
         point = {name: values[name] for name in ("phase", "name", "step", "value", "special")}
         by_version[row.version_id].append({**point, "measured_at": values["measured_at"].isoformat()})
     for version_id, points in by_version.items():
-        record_of(change, actor, Version.__name__, version_id, "measured", None, {"metrics": points})
+        route = Route(owner=(Version.__name__, version_id))
+        record_of(change, actor, Version.__name__, version_id, "measured", None, {"metrics": points}, route)
 
 
 async def _refuse_late(change: Change, kind: Kind, records: Sequence[Record], known: Known) -> None:
@@ -226,8 +273,9 @@ async def _refuse_late(change: Change, kind: Kind, records: Sequence[Record], kn
     if not late:
         return
     names = [one.column for one in kind.fields]
-    statement = matching(change, kind.table, kind.natural, names)
-    found = await change.execute(statement, arrays([one.values for one in late], kind.natural))
+    natural = kind.natural or tuple(names)
+    statement = matching(change, kind.table, natural, names)
+    found = await change.execute(statement, arrays([one.values for one in late], natural))
     here = {tuple(row) for row in found}
     for one in late:
         if tuple(one.values[name] for name in names) not in here:
@@ -235,13 +283,14 @@ async def _refuse_late(change: Change, kind: Kind, records: Sequence[Record], kn
 
 
 def _is_closed(record: Record, known: Known) -> bool:
-    run: UUID = record.values["run_id"]
+    run: UUID = record.values["downstream_id" if record.kind.table is LineageEdge else "run_id"]
     status = known.facts[run].get("status", RunStatus.RUNNING)
     return run not in known.own and status not in (RunStatus.RUNNING, RunStatus.LOST)
 
 
-async def _use(change: Change, actor: Actor, kind: Kind, records: Sequence[Record], _: Known) -> Counter[str]:
+async def _use(change: Change, actor: Actor, kind: Kind, records: Sequence[Record], known: Known) -> Counter[str]:
     """Write which dataset versions runs have read."""
+    await _refuse_late(change, kind, records, known)
     links = [("DatasetVersion", one.values["upstream_id"], "Run", one.values["downstream_id"]) for one in records]
     roles = [one.values["role"] for one in records]
     created = await link(change, actor, LineageKind.USED, links, roles)
