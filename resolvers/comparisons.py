@@ -4,15 +4,24 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
+from uuid import UUID
+
+from aiodataloader import DataLoader
 
 from db.base import Row
-from db.tables import Run, RunMetric, Runtime, Version, VersionMetric
+from db.tables import Run, Runtime, Version
+from registry.costs import Cost
 from registry.errors import BadInput, NotFound
 from registry.inputs import same
+from registry.points import SOURCES
 from registry.runtimes import FACTS, facts_of
 from resolvers.context import Operation
+from resolvers.costs import Costs
 from resolvers.ids import decode_as
+from resolvers.latest import Latest, Points
+from resolvers.measured import LatestOf
 from resolvers.predecessors import ChangesSince, Since
+from resolvers.weighing import Candidate, Criteria, Reference, difference, ordered, weigh
 
 MAX_THINGS = 20
 MAX_METRICS = 1_000
@@ -37,12 +46,32 @@ class ComparedMetric(Compared[T]):
 
 
 @dataclass(frozen=True)
+class ComparedCosts:
+    """What each thing cost, in the order of the things; None for one without a run."""
+
+    values: Sequence[Cost | None]
+    differs: bool
+
+
+@dataclass(frozen=True)
+class ComparedPlace:
+    """A thing with its place, None where it has no finite value. `difference` is its value less that of the best."""
+
+    place: int | None
+    thing_id: UUID
+    value: float | None
+    difference: float | None
+    reason: str
+
+
+@dataclass(frozen=True)
 class Comparison:
     """Things of one table beside each other, in the order in which they were asked for."""
 
     table: type[Row]
     things: Sequence[Any]
     only_different: bool
+    rank_by: Criteria | None = None
 
     def texts(self, of: Callable[[Any], Mapping[str, Any]]) -> list[Compared[Any]]:
         """A row for each name that any thing has, by name."""
@@ -56,9 +85,11 @@ class Comparison:
 
     async def metrics(self, operation: Operation) -> list[ComparedMetric[Any]]:
         """A row for each metric of any thing, by phase and name. The same value at another step is equal."""
-        points, owner = (RunMetric, "run_id") if self.table is Run else (VersionMetric, "version_id")
-        found = await operation.loaders.latest(points, owner, MAX_METRICS).load_many([one.id for one in self.things])
-        columns = [{(point.phase, point.name): point for point in latest} for latest in found]
+        columns: list[dict[Any, Any]] = [{} for _ in self.things]
+        for source in reversed(SOURCES[self.table]):
+            latest = operation.loaders.of(Latest(Points(source.points, source.owner), MAX_METRICS))
+            for column, found in zip(columns, await self._each(latest, source.key), strict=True):
+                column.update({(point.phase, point.name): point for point in found or ()})
         rows = []
         for phase, name in sorted(set().union(*columns)):
             values = [column.get((phase, name)) for column in columns]
@@ -81,6 +112,40 @@ class Comparison:
         found: list[Since | None] = list(await loader.load_many([one.id for one in self.things]))
         return found
 
+    async def places(self, operation: Operation) -> list[ComparedPlace] | None:
+        """The things best first, equal ones as they were asked for and at one place; None where nobody asked by what.
+
+        In the words of `selectChampion`, compared with the best of them.
+        """
+        if self.rank_by is None:
+            return None
+        wanted, ids = self.rank_by, [one.id for one in self.things]
+        points = await operation.loaders.of(LatestOf(self.table, tuple(wanted.measures))).load_many(ids)
+        pairs = zip(self.things, points, strict=True)
+        found = ordered([Candidate(thing, latest, -place) for place, (thing, latest) in enumerate(pairs)], wanted)
+        values = [candidate.value(wanted.phase, wanted.metric) for candidate in found]
+        best = Reference(found[0].thing.id, f"the best, {found[0].label}", "it is the best", values[0])
+        for candidate in found:
+            weigh(candidate, wanted, best)
+        return [
+            ComparedPlace(
+                place=None if value is None else 1 + values.index(value),
+                thing_id=candidate.thing.id,
+                value=value,
+                difference=difference(value, values[0]),
+                reason=" ".join(candidate.lacks or candidate.merits),
+            )
+            for candidate, value in zip(found, values, strict=True)
+        ]
+
+    async def costs(self, operation: Operation) -> ComparedCosts | None:
+        """What each run, or the run of each version, cost; None where only what differs is wanted and nothing does."""
+        run = "id" if self.table is Run else "run_id"
+        values = await self._each(operation.loaders.of(Costs()), run)
+        sums = [None if cost is None else (cost.amount, cost.currency, cost.missing) for cost in values]
+        found = ComparedCosts(values, any(one != sums[0] for one in sums))
+        return found if found.differs or not self.only_different else None
+
     def durations(self) -> list[float | None]:
         """Seconds from begin to end of each run, None while it goes on."""
         return [
@@ -88,19 +153,31 @@ class Comparison:
         ]
 
     async def _runtimes(self, operation: Operation) -> list[Any]:
-        keys = [one.runtime_id for one in self.things]
+        return await self._each(operation.loaders.row(Runtime), "runtime_id")
+
+    async def _each(self, loader: DataLoader[Any, Any], column: str) -> list[Any]:
+        """What a loader has for the key that each thing has in a column; None where that is null."""
+        keys = [getattr(one, column) for one in self.things]
         wanted = [key for key in dict.fromkeys(keys) if key is not None]
-        found = dict(zip(wanted, await operation.loaders.row(Runtime).load_many(wanted), strict=True))
+        found = dict(zip(wanted, await loader.load_many(wanted), strict=True))
         return [found.get(key) for key in keys]
 
 
 async def compare(
-    operation: Operation, table: type[Row], argument: str, gids: Sequence[str], *, only_different: bool
+    operation: Operation,
+    table: type[Row],
+    argument: str,
+    gids: Sequence[str],
+    *,
+    only_different: bool,
+    rank_by: Criteria | None = None,
 ) -> Comparison:
-    """The things with these ids beside each other.
+    """The things with these ids beside each other, to be ranked by the metric of these criteria.
 
-    Raises: BadInput for none, too many, ill-formed ids or the same twice; NotFound, naming the place of the id.
+    Raises: BadInput for none, too many, ill-formed ids or the same twice, and for a metric that cannot be meant;
+    NotFound, naming the place of the id.
     """
+    wanted = None if rank_by is None else rank_by.checked()
     if not 1 <= len(gids) <= MAX_THINGS:
         raise BadInput(f"`{argument}` takes 1 to {MAX_THINGS} ids.")
     keys = [decode_as(table.__name__, gid, f"{argument}.{place}") for place, gid in enumerate(gids)]
@@ -111,7 +188,7 @@ async def compare(
     for place, thing in enumerate(things):
         if thing is None:
             raise NotFound(table.__name__, (argument, str(place)))
-    return Comparison(table, things, only_different)
+    return Comparison(table, things, only_different, wanted)
 
 
 def _compared(name: str, values: Sequence[Any]) -> Compared[Any]:

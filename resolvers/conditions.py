@@ -11,7 +11,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, FromClause, and_, false, or_, true
 
-from db.base import Deletable, Tenant, columns
+from db.base import Deletable, columns
+from resolvers.children import Children
 from resolvers.filtering import Filter
 
 Holds = ColumnElement[bool]
@@ -90,14 +91,13 @@ class Where:
     def __post_init__(self) -> None:
         object.__setattr__(self, "says", repr(self.condition))
 
-    def holds(self, table: type[Tenant]) -> Holds:
-        """Whether a row of a table is wanted."""
-        row = columns(table)[0].table
-        held = self.condition.holds(row)
-        if self.deleted is Deleted.INCLUDE or not issubclass(table, Deletable):
+    def holds(self, children: Children) -> Holds:
+        """Whether a row of a list is wanted."""
+        held = self.condition.holds(columns(children.table)[0].table)
+        if self.deleted is Deleted.INCLUDE or not issubclass(children.table, Deletable):
             return held
-        gone = row.c.deleted_at
-        return and_(gone.is_not(None) if self.deleted is Deleted.ONLY else gone.is_(None), held)
+        gone = children.gone()
+        return and_(gone if self.deleted is Deleted.ONLY else ~gone, held)
 
 
 EVERYTHING = Where()

@@ -9,6 +9,9 @@ from db.session import Database
 from registry.access import Actor
 from registry.artifacts import Shelves
 from registry.errors import Refusal
+from registry.feed import Feed
+from registry.hook_urls import TrustedHosts
+from registry.sealing import Vault
 from resolvers.loading import Loaders
 from storage.store import ObjectStore
 
@@ -19,9 +22,12 @@ class Services:
 
     database: Database
     store: ObjectStore
+    feed: Feed
     shelves: Shelves
     frameworks: tuple[str, ...]
     version: str
+    vault: Vault
+    trusted_hosts: TrustedHosts
 
 
 class Operation:

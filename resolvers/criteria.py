@@ -65,6 +65,17 @@ class TagFilter:
 
 
 @dataclass(frozen=True)
+class PackageFilter:
+    """A condition on one package. With nothing but a name: it was installed. All that is given must hold."""
+
+    name: Annotated[str, Doc("The package, in whatever spelling Python's packaging takes for the same.")]
+    equals: Annotated[str | None, Doc("Its version is this, to the letter.")] = None
+    in_: Annotated[Sequence[str] | None, Doc("Its version is one of these, to the letter.")] = None
+    contains: Annotated[str | None, Doc("Its version has this inside, whatever the case.")] = None
+    starts_with: Annotated[str | None, Doc("Its version begins with this, such as `2.1.`.")] = None
+
+
+@dataclass(frozen=True)
 class ParameterFilter:
     """A condition on one parameter. With nothing but a name: there is such a parameter. All that is given must hold."""
 

@@ -5,6 +5,7 @@ import unicodedata
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, Final
 from uuid import UUID
@@ -22,6 +23,7 @@ from sqlalchemy import (
     false,
     func,
     literal,
+    or_,
     select,
     true,
 )
@@ -29,10 +31,14 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from db.base import Tenant, columns
 from db.codes import Phase
-from registry.inputs import Of
+from registry.errors import BadInput
+from registry.inputs import HEAPED, Of, is_heaped
+from registry.points import latest_point
+from registry.runtimes import package_name
 from resolvers.criteria import (
     MetricFilter,
     NumberFilter,
+    PackageFilter,
     ParameterFilter,
     TagFilter,
     TextFilter,
@@ -134,6 +140,23 @@ class Code(OfColumn):
 
 
 @dataclass(frozen=True)
+class Derived(Filter):
+    """A code that is no column: `value` tells it of a row. Any of those that are asked for."""
+
+    codes: type[StrEnum]
+    value: Callable[[FromClause], ColumnElement[Any]]
+
+    @property
+    def takes(self) -> Any:
+        """Members of the enum."""
+        return Sequence[self.codes]  # type: ignore[name-defined]  # a type made at run time
+
+    def holds(self, row: FromClause, asked: Sequence[StrEnum]) -> Holds:
+        """Is it one of them."""
+        return _one_of(self.value(row), [one.value for one in asked])
+
+
+@dataclass(frozen=True)
 class Id(OfColumn):
     """A column that refers to a thing of one kind: any of those that are asked for."""
 
@@ -162,6 +185,45 @@ class Present(OfColumn):
 
 
 @dataclass(frozen=True)
+class Flag(OfColumn):
+    """A column that is true or false."""
+
+    takes = bool
+
+    def holds(self, row: FromClause, asked: bool) -> Holds:  # what a client asks
+        """Is it so."""
+        return row.c[self.column].is_(asked)
+
+
+@dataclass(frozen=True)
+class Fact(Filter):
+    """Whether something is so that follows from several columns; where it is unknown it is not."""
+
+    follows: Callable[[FromClause], Holds]
+
+    takes = bool
+
+    def holds(self, row: FromClause, asked: bool) -> Holds:  # what a client asks
+        """Is it so."""
+        return func.coalesce(self.follows(row), false()).is_(asked)
+
+
+@dataclass(frozen=True)
+class Valid(Filter):
+    """Two columns with the moments from which on and until which a row is valid; null in the second for no end."""
+
+    start: str
+    end: str
+
+    takes = datetime
+
+    def holds(self, row: FromClause, asked: datetime) -> Holds:
+        """Was it valid at this moment."""
+        moment = literal(asked, DateTime(timezone=True))
+        return and_(row.c[self.start] <= moment, or_(row.c[self.end].is_(None), row.c[self.end] > moment))
+
+
+@dataclass(frozen=True)
 class Tags(OfColumn):
     """The column of tags."""
 
@@ -170,11 +232,20 @@ class Tags(OfColumn):
 
     def holds(self, row: FromClause, asked: Sequence[TagFilter]) -> Holds:
         """All that is asked."""
-        return and_(true(), *[self._tag(row.c[self.column][normal(tag.key).strip()].astext, tag) for tag in asked])
+        return and_(true(), *[_entry(row.c[self.column], normal(tag.key).strip(), tag) for tag in asked])
 
-    @staticmethod
-    def _tag(value: ColumnElement[Any], asked: TagFilter) -> Holds:
-        return and_(value.is_not(None), _text(value, asked))
+
+@dataclass(frozen=True)
+class Packages(OfColumn):
+    """The column of packages."""
+
+    column: str = "packages"
+    takes = Sequence[PackageFilter]
+
+    def holds(self, row: FromClause, asked: Sequence[PackageFilter]) -> Holds:
+        """All that is asked."""
+        names = [package_name(normal(package.name).strip()) for package in asked]
+        return and_(true(), *[_entry(row.c[self.column], *one) for one in zip(names, asked, strict=True)])
 
 
 @dataclass(frozen=True)
@@ -209,10 +280,9 @@ class Parameters(OfColumn):
 
 @dataclass(frozen=True)
 class Metrics(Filter):
-    """The metrics of a row, which `points` has under `owner`."""
+    """The metrics that count for a row of `table`: see `registry.points`."""
 
-    points: type[Tenant]
-    owner: str
+    table: type[Tenant]
     takes = Sequence[MetricFilter]
 
     def holds(self, row: FromClause, asked: Sequence[MetricFilter]) -> Holds:
@@ -220,7 +290,7 @@ class Metrics(Filter):
         return and_(true(), *[self._metric(row, metric) for metric in asked])
 
     def _metric(self, row: FromClause, asked: MetricFilter) -> Holds:
-        last = latest_point(row, self.points, self.owner, asked.phase, asked.name).subquery()
+        last = latest_value(self.table, row, asked.phase, asked.name).subquery()
         return exists(select(literal(1)).select_from(last).where(_compared(last.c.value, asked, Float())))
 
 
@@ -264,29 +334,24 @@ class Some(Filter):
         return _some(row, self, asked.holds)
 
 
-def latest_point(row: FromClause, points: type[Tenant], owner: str, phase: Phase, name: str) -> Any:
-    """The `value` of the point of a metric with the greatest step: no row, or one; null where it is not finite."""
-    point = columns(points)[0].table.alias()
-    return (
-        select(point.c.value)
-        .where(
-            point.c.org_id == bindparam("org_id"),
-            point.c[owner] == row.c.id,
-            point.c.phase == phase,
-            point.c.name == normal(name).strip(),
-        )
-        .order_by(point.c.step.desc())
-        .limit(1)
-        .correlate(row)
-    )
+def latest_value(table: type[Tenant], row: FromClause, phase: Phase, name: str) -> Any:
+    """The `value` of the latest point of a metric of a row: no row, or one; null where it is not finite."""
+    return latest_point(table, lambda column: row.c[column], bindparam("org_id"), phase, normal(name).strip())
 
 
 def _some(row: FromClause, link: Through | Some, holds: Any) -> Holds:
     other = columns(link.table)[0].table.alias()
     parts = [other.c.org_id == bindparam("org_id"), other.c[link.key] == row.c[link.own_key], holds(other)]
-    # Whatever is over or was deleted does not count.
-    parts += [other.c[name].is_(None) for name in (link.open_until or "", "deleted_at") if name in other.c]
+    # Whatever is over or was deleted does not count; what this row is a part of does: it may be deleted as well.
+    is_above = link.key == "id"
+    over = (link.open_until or "", "" if is_above else "deleted_at")
+    parts += [other.c[name].is_(None) for name in over if name in other.c]
     return exists(select(literal(1)).select_from(other).where(*parts))
+
+
+def _entry(all_: ColumnElement[Any], key: str, asked: TagFilter | PackageFilter) -> Holds:
+    value = all_[key].astext
+    return and_(value.is_not(None), _text(value, asked))
 
 
 def _text(value: ColumnElement[Any], asked: Any) -> Holds:
@@ -321,5 +386,7 @@ def _json(value: Any) -> ColumnElement[Any]:
 
 
 def normal(text: str) -> str:
-    """A text in the normal form in which texts are stored."""
+    """A text in the normal form in which texts are stored. Raises: BadInput where none of them can be like this."""
+    if is_heaped(text):
+        raise BadInput(HEAPED)
     return unicodedata.normalize("NFC", text)

@@ -36,7 +36,10 @@ def decode(text: str) -> GlobalId:
 
 def decode_as(kind: str, text: str, argument: str) -> UUID:
     """The id of a thing of one kind. Raises: BadInput, naming the argument."""
-    found = decode(text)
+    try:
+        found = decode(text)
+    except BadInput as refused:
+        raise BadInput(f"`{argument}`: {refused.message}") from None
     if found.kind != kind:
         raise BadInput(f"`{argument}` takes the id of a {kind}, and this is the id of a {found.kind}.")
     return found.id

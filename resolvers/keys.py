@@ -6,11 +6,11 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, case, func, true
+from sqlalchemy import ColumnElement, Float, FromClause, case, cast, extract, func, true
 
 from db.base import Json, Tenant
 from db.codes import Phase
-from resolvers.filtering import latest_point, normal
+from resolvers.filtering import latest_value, normal
 
 MAX_TEXT = 200
 """By how many of their first characters texts of parameters are ordered: a cursor holds them."""
@@ -36,23 +36,36 @@ class SortKey(ABC):
 
 @dataclass(frozen=True)
 class MetricKey(SortKey):
-    """The latest value of a metric in a phase; null where it is not finite."""
+    """The latest value of a metric in a phase of a row of `table`; null where it is not finite."""
 
-    points: type[Tenant]
-    owner: str
+    table: type[Tenant]
     phase: Phase
     name: str
 
     def joined(self, row: FromClause) -> tuple[FromClause, ColumnElement[Any]]:
         """Joined sideways, so that it is looked up once for each row."""
-        last = latest_point(row, self.points, self.owner, self.phase, self.name).lateral("last")
+        last = latest_value(self.table, row, self.phase, self.name).lateral("last")
         return row.outerjoin(last, true()), last.c.value
 
     def typed(self, value: Any) -> Any:
         """A finite number or None."""
-        if value is None or (type(value) in (int, float) and math.isfinite(value)):
-            return value if value is None else float(value)
-        raise ValueError(value)
+        return _number(value)
+
+
+@dataclass(frozen=True)
+class DurationKey(SortKey):
+    """The seconds between two moments of a row; null where the later one has not come."""
+
+    start: str
+    end: str
+
+    def joined(self, row: FromClause) -> tuple[FromClause, ColumnElement[Any]]:
+        """A double: cursors hold it to the last digit."""
+        return row, cast(extract("epoch", row.c[self.end] - row.c[self.start]), Float())
+
+    def typed(self, value: Any) -> Any:
+        """A finite number or None."""
+        return _number(value)
 
 
 @dataclass(frozen=True)
@@ -75,3 +88,10 @@ class ParameterKey(SortKey):
         if value is None or isinstance(value, bool | int) or (isinstance(value, float) and math.isfinite(value)):
             return value
         raise ValueError(value)
+
+
+def _number(value: Any) -> float | None:
+    """A finite number or None. Raises: ValueError."""
+    if value is None or (type(value) in (int, float) and math.isfinite(value)):
+        return value if value is None else float(value)
+    raise ValueError(value)

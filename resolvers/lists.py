@@ -20,10 +20,11 @@ from sqlalchemy import (
     tuple_,
 )
 
-from db.base import Tenant, columns
+from db.base import columns
+from resolvers.children import Children
 from resolvers.conditions import EVERYTHING, Where
 from resolvers.paging import Order
-from resolvers.shapes import column_of, own
+from resolvers.shapes import column_of
 
 Statement: TypeAlias = Select[*tuple[Any, ...]]
 
@@ -39,8 +40,7 @@ def for_each(keys: Any, children: Any) -> Statement:
 
 
 def page(
-    table: type[Tenant],
-    parent: str,
+    children: Children,
     order: Order,
     *,
     backward: bool = False,
@@ -49,10 +49,10 @@ def page(
 ) -> Statement:
     """For each of `:keys` its first `:size` children in order, behind the cursor that is bound by `cursor_binds`.
 
-    Where the order has a computed key it stands behind the columns of the table.
+    Where the order has a computed key it stands behind the columns of the table, and behind that what is read beside.
     """
     lacks_key = cursor is not None and cursor[0] is None
-    shape = (table, parent, order, backward, cursor is not None, lacks_key)
+    shape = (children, order, backward, cursor is not None, lacks_key)
     # What clients wrote is not kept.
     plain = where == EVERYTHING and isinstance(order.key, str)
     return _kept(*shape) if plain else _page(*shape, where)
@@ -66,46 +66,47 @@ def cursor_binds(cursor: Sequence[Any] | None) -> dict[str, Any]:
     return {"cursor_id": row_id} if place in ([], [None]) else {"cursor_id": row_id, "cursor_key": place[0]}
 
 
-def count(table: type[Tenant], parent: str, where: Where = EVERYTHING) -> Statement:
+def count(children: Children, where: Where = EVERYTHING) -> Statement:
     """For each of `:keys` that has any the number of its children."""
-    return _kept_count(table, parent) if where == EVERYTHING else _count(table, parent, where)
+    return _kept_count(children) if where == EVERYTHING else _count(children, where)
 
 
 def _page(
-    table: type[Tenant],
-    parent: str,
+    children: Children,
     order: Order,
     backward: bool,  # the key of a cache
     from_cursor: bool,
     lacks_key: bool,
     where: Where = EVERYTHING,
 ) -> Statement:
-    keys = parents()
+    keys, table, place_id = parents(), children.table, children.place_id
     row: Any = columns(table)[0].table
     shown: list[Any] = columns(table)
     if isinstance(order.key, str):
-        source, key = row, column_of(table, order.key)
+        source, key = row, place_id if order.key == "id" else column_of(table, order.key)
         nullable = bool(row.c[order.key].nullable)
     else:
         source, key = order.key.joined(row)
         shown, nullable = [*shown, key.label("place")], True
-    place = _Place(key, column_of(table, "id"), order.descending != backward, nullable, backward)
-    children = (
-        select(*shown).select_from(source).where(own(table), column_of(table, parent) == keys.c.key, where.holds(table))
-    )
+    place = _Place(key, place_id, order.descending != backward, nullable, backward)
+    # Columns of two tables may have one name.
+    shown = [*shown, *[column.label(f"beside_{nth}") for nth, column in enumerate(children.beside)]]
+    wanted = (children.holds(), children.owner == keys.c.key, where.holds(children))
+    found = select(*shown).select_from(children.joined(source)).where(*wanted)
     if from_cursor:
-        children = children.where(place.behind(lacks_key=lacks_key))
-    ordered = children.order_by(*place.sorting()).limit(bindparam("size", type_=Integer))
+        found = found.where(place.behind(lacks_key=lacks_key))
+    ordered = found.order_by(*place.sorting()).limit(bindparam("size", type_=Integer))
     return for_each(keys, ordered.lateral("child"))
 
 
 _kept = cache(_page)
 
 
-def _count(table: type[Tenant], parent: str, where: Where = EVERYTHING) -> Statement:
-    key = column_of(table, parent)
-    counted = select(key, func.count()).where(own(table), key == any_(bindparam("keys", type_=ARRAY(Uuid))))
-    return counted.where(where.holds(table)).group_by(key)
+def _count(children: Children, where: Where = EVERYTHING) -> Statement:
+    key, source = children.owner, children.joined(columns(children.table)[0].table)
+    counted = select(key, func.count()).select_from(source)
+    wanted = (children.holds(), key == any_(bindparam("keys", type_=ARRAY(Uuid))), where.holds(children))
+    return counted.where(*wanted).group_by(key)
 
 
 _kept_count = cache(_count)

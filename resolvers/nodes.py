@@ -1,7 +1,6 @@
 """Things by id or by name: the ways into the graph."""
 
 import asyncio
-import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
@@ -12,8 +11,10 @@ from db.base import Deletable, Row, columns
 from registry.errors import BadInput
 from resolvers import ids
 from resolvers.context import Operation
+from resolvers.filtering import normal
 from resolvers.paging import MAX_PAGE
 from resolvers.records import record_of
+from resolvers.shapes import live
 
 
 async def by_id(operation: Operation, tables: Mapping[str, type[Row]], gid: str) -> Any:
@@ -38,12 +39,14 @@ async def by_name(operation: Operation, table: type[Deletable], name: str, **sco
 
     `scope` is the column that its name is unique under, such as `project_id`; without one, the organisation is.
     """
+    return await like(operation, table, **scope, name=normal(name).strip())
+
+
+async def like(operation: Operation, table: type[Row], **values: Any) -> Any:
+    """The thing that is not deleted and has these values, which no two have, or None."""
     named = {column.name: column for column in columns(table)}
     statement = select(*named.values()).where(
-        named["org_id"] == operation.actor.org_id,
-        *[named[column] == parent for column, parent in scope.items()],
-        named["name"] == unicodedata.normalize("NFC", name).strip(),
-        named["deleted_at"].is_(None),
+        live(table), *[named[column] == value for column, value in values.items()]
     )
-    rows = await operation.snapshot.rows(statement)
+    rows = await operation.loaders.reading.rows(statement, {})
     return record_of(table)._make(rows[0]) if rows else None

@@ -1,9 +1,11 @@
 """Pages: how much of a list is asked for, where it begins, and what comes back."""
 
+import hashlib
+import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from functools import cache
 from typing import Any, Generic, TypeVar, get_args
@@ -14,12 +16,17 @@ from pydantic import TypeAdapter
 from sqlalchemy import BigInteger
 
 from db.base import Tenant, columns
+from db.codes import DatasetRole
 from registry.errors import BadInput
+from resolvers.children import Children
 from resolvers.keys import SortKey
 
 DEFAULT_PAGE = 20
 MAX_PAGE = 100
-_LONGEST_CURSOR = 2_000
+_LONGEST_CURSOR = 8_000
+"""Twice what the longest value by which lists are ordered takes, a path of 1,024 bytes whose every byte is escaped."""
+# The list and its order; cursors of earlier servers name the order alone.
+_MARK = re.compile("([0-9a-f]{6})?[+-][0-9a-z_]+")
 
 Node = TypeVar("Node")
 
@@ -75,6 +82,21 @@ class PageEdge(Generic[Node]):
 
 
 @dataclass(frozen=True)
+class Use:
+    """What stands between a row of a list and its parent where that is a use of data."""
+
+    id: UUID
+    role: DatasetRole | None
+
+
+@dataclass(frozen=True)
+class UseEdge(PageEdge[Node]):
+    """A row of a list, where it stands, and in which role the data was used."""
+
+    role: DatasetRole | None
+
+
+@dataclass(frozen=True)
 class PageInfo:
     """Whether there is more on either side, and the cursors at the ends."""
 
@@ -88,23 +110,35 @@ class PageInfo:
 class Page(Generic[Node]):
     """One window of a list. `count` asks for the size of the whole list, only when somebody wants it.
 
-    `places` holds the key of each row, by its id, where that is computed.
+    `places` holds the key of each row, by its id, where that is computed. `uses` stand beside the rows of a list of
+    uses.
     """
 
     nodes: Sequence[Node]
+    children: Children
     order: Order
     has_next: bool
     has_previous: bool
     count: Callable[[], Awaitable[int]]
     places: Mapping[UUID, Any] = field(default_factory=dict)
+    uses: Sequence[Use] = ()
 
-    def cursor(self, node: Any) -> str:
-        """Where a row stands in the list."""
+    def cursor(self, nth: int) -> str:
+        """Where the nth row of the page stands in the list."""
         key = self.order.key
+        node: Any = self.nodes[nth]
+        place_id = self.uses[nth].id if self.uses else node.id
         if key == "id":
-            return encode_cursor(self.order, [node.id])
+            return encode_cursor(self.children, self.order, [place_id])
         place = getattr(node, key) if isinstance(key, str) else self.places[node.id]
-        return encode_cursor(self.order, [place, node.id])
+        return encode_cursor(self.children, self.order, [place, place_id])
+
+    @property
+    def edges(self) -> list[PageEdge[Node]]:
+        """The rows with their cursors, and with their roles where they are uses."""
+        if self.uses:
+            return [UseEdge(node, self.cursor(nth), self.uses[nth].role) for nth, node in enumerate(self.nodes)]
+        return [PageEdge(node, self.cursor(nth)) for nth, node in enumerate(self.nodes)]
 
 
 def page_args(first: int | None, after: str | None, last: int | None, before: str | None) -> PageArgs:
@@ -121,25 +155,41 @@ def page_args(first: int | None, after: str | None, last: int | None, before: st
     return PageArgs(size, before if backward else after, backward)
 
 
-def encode_cursor(order: Order, values: Sequence[Any]) -> str:
-    """A cursor: its order and the values a row is ordered by. Opaque to clients."""
-    return urlsafe_b64encode(orjson.dumps([order.identity, *values], default=str)).decode().rstrip("=")
+def encode_cursor(children: Children, order: Order, values: Sequence[Any]) -> str:
+    """A cursor: its list, its order and the values a row is ordered by. Opaque to clients.
+
+    A list is all that a field gives: one cursor is a place below any parent, since a page is asked of many at once.
+    """
+    mark = _mark_of(children.table, children.parent) + order.identity
+    return urlsafe_b64encode(orjson.dumps([mark, *values], default=str)).decode().rstrip("=")
 
 
-def decode_cursor(cursor: str, table: type[Tenant], order: Order) -> list[Any]:
+def decode_cursor(cursor: str, children: Children, order: Order) -> list[Any]:
     """The values in a cursor, typed, the id last. Raises: BadInput when it is not of this list in this order."""
+    table, own = children.table, _mark_of(children.table, children.parent)
     try:
         if len(cursor) > _LONGEST_CURSOR:
             raise ValueError(cursor)
         found = orjson.loads(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-        if not isinstance(found, list) or len(found) != 1 + order.size or found[0] != order.identity:
+        mark, *values = found if isinstance(found, list) else []
+        if _MARK.fullmatch(mark) and not mark.startswith(own):
+            raise BadInput(
+                "This cursor belongs to another list. Send a cursor as you got it, to the list that gave it."
+            )
+        if len(values) != order.size or mark != own + order.identity:
             raise ValueError(found)
-        *places, row_id = found[1:]
+        *places, row_id = values
         return [*[_place(table, order.key, place) for place in places], _typed(table, "id", row_id)]
     except (ValueError, TypeError, UnicodeError):
         raise BadInput(
             "This is no cursor of this list in this order. Send a cursor as you got it, with the same `orderBy`."
         ) from None
+
+
+@cache
+def _mark_of(table: type[Tenant], parent: str) -> str:
+    """A short text that no other list has."""
+    return hashlib.sha256(f"{table.__name__}.{parent}".encode()).hexdigest()[:6]
 
 
 def _place(table: type[Tenant], key: str | SortKey, value: Any) -> Any:
@@ -153,13 +203,23 @@ def _typed(table: type[Tenant], column: str, value: Any) -> Any:
     if written_as_text and not isinstance(value, str | None):
         raise ValueError(value)
     typed = _adapter(annotation).validate_python(value, strict=not written_as_text)
-    if isinstance(typed, datetime) and typed.tzinfo is None:
-        raise ValueError(value)
+    if isinstance(typed, datetime):
+        if typed.tzinfo is None:
+            raise ValueError(value)
+        typed = _in_utc(typed)
     if isinstance(typed, str) and "\0" in typed:
         raise ValueError(value)
     if type(typed) is int and not -(2**31) <= typed < 2**31 and not _is_big(table, column):
         raise ValueError(value)
     return typed
+
+
+def _in_utc(moment: datetime) -> datetime:
+    """A moment in UTC. Raises: ValueError for one beyond the years that there are."""
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError(moment) from None
 
 
 _adapter = cache(TypeAdapter[Any])

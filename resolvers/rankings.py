@@ -4,26 +4,21 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from functools import cache
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Integer, Select, Text, Uuid, any_, bindparam, func, select, true
+from sqlalchemy import ARRAY, Integer, Select, Uuid, any_, bindparam, func, select, true
 
-from db.base import Row, Tenant
-from db.codes import Phase
+from db.base import Row
+from db.codes import Phase, RankingDirection
 from registry import inputs
 from registry.errors import BadInput, InvalidValue
+from resolvers.children import Children
+from resolvers.conditions import EVERYTHING, Where
+from resolvers.measured import best_first, latest_bound
 from resolvers.paging import MAX_PAGE
-from resolvers.shapes import Reading, column_of, live, own
-
-
-class RankingDirection(StrEnum):
-    """Which values are better."""
-
-    MAXIMISE = "MAXIMISE"
-    MINIMISE = "MINIMISE"
+from resolvers.shapes import Reading, column_of, own
 
 
 class Place(NamedTuple):
@@ -63,25 +58,29 @@ class Ranking:
 
 @dataclass(frozen=True)
 class Candidates:
-    """Who is ranked: the rows of `table` whose `parent` is a key, by the points of `points` whose `owner` they are."""
+    """Who is ranked: the rows of `table` whose `parent` is a key, by the metrics that count for them.
+
+    `usual` is which of them where nobody says.
+    """
 
     table: type[Row]
     parent: str
-    points: type[Tenant]
-    owner: str
+    usual: Where = EVERYTHING
 
 
 @dataclass(frozen=True)
 class Rankings:
     """The `size` best candidates of each parent by the latest value of a metric; those registered first before equals.
 
-    One probe of an index for each candidate. Raises: BadInput for a metric or a size that cannot be meant.
+    Only candidates that are `where` count at all. One look-up by `registry.points` for each of them. Raises: BadInput
+    for a metric or a size that cannot be meant.
     """
 
     candidates: Candidates
     metric: str
     phase: Phase
     direction: RankingDirection
+    where: Where = EVERYTHING
     size: int = 1
 
     def __post_init__(self) -> None:
@@ -96,7 +95,10 @@ class Rankings:
         """The ranking under each key."""
         bounds = {"keys": keys, "metric": self.metric, "phase": self.phase.value, "size": self.size}
         places, counts = defaultdict(list), {}
-        for key, *place, ranked, special, all_ in await reading.rows(_best(self.candidates, self.direction), bounds):
+        # What clients wrote is not kept.
+        best = _kept if self.where == self.candidates.usual else _best
+        statement = best(self.candidates, self.direction, self.where)
+        for key, *place, ranked, special, all_ in await reading.rows(statement, bounds):
             counts[key] = (ranked, special, all_ - ranked - special)
             # What has no value comes last, and only its number matters.
             if place[1] is not None:
@@ -104,32 +106,17 @@ class Rankings:
         return [Ranking(places[key], *counts.get(key, (0, 0, 0))) for key in keys]
 
 
-@cache
-def _best(candidates: Candidates, direction: RankingDirection) -> Select[*tuple[Any, ...]]:
-    """The latest point of each candidate, numbered within its parent; at least one row for a parent with children."""
-    table, points = candidates.table, candidates.points
+def _best(candidates: Candidates, direction: RankingDirection, where: Where) -> Select[*tuple[Any, ...]]:
+    """The latest point of each candidate, numbered within its parent; at least one row for a parent with any."""
+    table = candidates.table
     parent, candidate = column_of(table, candidates.parent), column_of(table, "id")
-    value, special, step, measured_at = (
-        column_of(points, name) for name in ("value", "special", "step", "measured_at")
-    )
-    last = (
-        select(value, special, step, measured_at)
-        .where(
-            own(points),
-            column_of(points, candidates.owner) == candidate,
-            column_of(points, "phase") == bindparam("phase", type_=Text),
-            column_of(points, "name") == bindparam("metric", type_=Text),
-        )
-        .order_by(step.desc())
-        .limit(1)
-        .lateral("last")
-    )
-    best_first = last.c.value.asc() if direction == RankingDirection.MINIMISE else last.c.value.desc()
-    best_first = best_first.nulls_last()
+    last = latest_bound(table)
+    in_order = best_first(last.c.value, direction)
+    wanted = where.holds(Children(table, candidates.parent))
     measured = (
         select(
             parent.label("key"),
-            func.rank().over(partition_by=parent, order_by=best_first).label("place"),
+            func.rank().over(partition_by=parent, order_by=in_order).label("place"),
             last.c.value,
             last.c.step,
             last.c.measured_at,
@@ -137,12 +124,19 @@ def _best(candidates: Candidates, direction: RankingDirection) -> Select[*tuple[
             func.count(last.c.value).over(partition_by=parent).label("ranked"),
             func.count(last.c.special).over(partition_by=parent).label("special"),
             func.count().over(partition_by=parent).label("all"),
-            func.row_number().over(partition_by=parent, order_by=[best_first, candidate]).label("number"),
+            func.row_number().over(partition_by=parent, order_by=[in_order, candidate]).label("number"),
         )
         .select_from(column_of(table, "id").table.outerjoin(last, true()))
-        .where(live(table), parent == any_(bindparam("keys", type_=ARRAY(Uuid))))
+        .where(
+            own(table),
+            wanted,
+            parent == any_(bindparam("keys", type_=ARRAY(Uuid))),
+        )
         .subquery("measured")
     )
     shown = [column for column in measured.c if column.name != "number"]
     size = bindparam("size", type_=Integer)
     return select(*shown).where(measured.c.number <= size).order_by(measured.c.key, measured.c.number)
+
+
+_kept = cache(_best)

@@ -6,10 +6,11 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from aiodataloader import DataLoader
-from sqlalchemy import ColumnElement, Row as ResultRow, bindparam
+from sqlalchemy import ColumnElement, FromClause, Row as ResultRow, bindparam, exists, literal, or_, select
 
 from db.base import Deletable, Tenant, columns
 from db.session import Snapshot
+from registry.dependence import DEPENDENCES
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,22 @@ def own(table: type[Tenant]) -> ColumnElement[bool]:
     return column_of(table, "org_id") == bindparam("org_id")
 
 
+def gone(table: type[Deletable]) -> ColumnElement[bool]:
+    """Whether a row is deleted, or part of what is: it goes out of sight with it."""
+    row = columns(table)[0].table
+    wholes = [
+        _is_deleted(columns(one.on)[0].table.alias(), row, one.column)
+        for one in DEPENDENCES
+        if one.part and one.table is table and one.column is not None
+    ]
+    return or_(row.c.deleted_at.is_not(None), *wholes)
+
+
+def _is_deleted(whole: FromClause, row: FromClause, column: str) -> ColumnElement[bool]:
+    same = (whole.c.org_id == row.c.org_id, whole.c.id == row.c[column])
+    return exists(select(literal(1)).where(*same, whole.c.deleted_at.is_not(None)))
+
+
 def live(table: type[Tenant]) -> ColumnElement[bool]:
-    """What lists and counts hold: the rows of the organisation that are not deleted."""
-    return own(table) & column_of(table, "deleted_at").is_(None) if issubclass(table, Deletable) else own(table)
+    """What counts of the whole organisation hold: its rows that are not deleted, and not part of what is."""
+    return own(table) & ~gone(table) if issubclass(table, Deletable) else own(table)

@@ -11,6 +11,7 @@ from sqlalchemy import ARRAY, Select, Uuid, any_, bindparam, func, select
 from db.base import Row
 from db.codes import ArtifactKind, ArtifactState, RunStatus
 from db.tables import Artifact, Blob, Model, Project
+from resolvers import lists
 from resolvers.shapes import Reading, column_of, live, own
 
 MAX_GROUPS = 100
@@ -55,8 +56,7 @@ class Tally:
         """The counts below each key."""
         found: dict[UUID, list[Count]] = defaultdict(list)
         for key, value, count in await reading.rows(_tally(self.table, self.parent, self.by), {"keys": keys}):
-            if len(found[key]) < MAX_GROUPS:
-                found[key].append(Count(value, count))
+            found[key].append(Count(value, count))
         return [found[key] for key in keys]
 
 
@@ -105,13 +105,15 @@ def success_rate(counts: list[Count]) -> float | None:
 
 @cache
 def _tally(table: type[Row], parent: str, by: str) -> Select[*tuple[Any, ...]]:
-    key, value = column_of(table, parent), column_of(table, by)
-    return (
-        select(key, value, func.count())
-        .where(live(table), key == any_(bindparam("keys", type_=ARRAY(Uuid))))
-        .group_by(key, value)
-        .order_by(key, func.count().desc(), value)
+    keys, value = lists.parents(), column_of(table, by)
+    groups = (
+        select(keys.c.key, value, func.count().label("count"))
+        .where(live(table), column_of(table, parent) == keys.c.key)
+        .group_by(value)
+        .order_by(func.count().desc(), value)
+        .limit(MAX_GROUPS)
     )
+    return lists.for_each(keys, groups.lateral("child"))
 
 
 def _models() -> Any:

@@ -16,7 +16,8 @@ from resolvers.context import Info
 from resolvers.paging import MAX_PAGE
 from schema.batches import batch
 from schema.deletion import delete, restore
-from schema.edges import one
+from schema.edges import all_of, one, read
+from schema.lookups import by_id
 from schema.mutations import change
 from schema.node import RowNode
 from schema.refs import PrincipalRef, RunRef, UploadRef, VersionRef
@@ -80,7 +81,7 @@ class Artifact(RowNode):
 
     version = one(VersionRef, tables.Version, "version_id", description="The version it belongs to, if to one.")
     run = one(RunRef, tables.Run, "run_id", description="The run it belongs to, if to one.")
-    created_by = one(PrincipalRef, tables.Principal, "created_by", description="Who announced it.")
+    created_by = one(PrincipalRef, tables.Principal, "created_by", required=True, description="Who announced it.")
     upload = one(
         UploadRef, tables.Upload, "id", child_key="artifact_id",
         description="How its bytes come; null where they were here already or stay elsewhere.",
@@ -111,6 +112,14 @@ class Upload(RowNode):
 
 
 @strawberry.type
+class ArtifactQuery:
+    """The reads of artifacts."""
+
+    artifact = read(by_id(tables.Artifact), Artifact | None, description="An artifact by id.")
+    artifacts = all_of(Artifact, tables.Artifact, description="All files of all runs and versions, newest first.")
+
+
+@strawberry.type
 class ArtifactMutation:
     """The changes of artifacts and uploads."""
 
@@ -135,7 +144,7 @@ class ArtifactMutation:
     )  # fmt: skip
     create_external_artifact = change(
         rules.add_external, "createExternalArtifact", Artifact, tables.Artifact,
-        errors=[NotFound, InvalidValue, NameTaken],
+        errors=[NotFound, InvalidValue, NameTaken, Conflict],
         description="Notes a file whose bytes stay elsewhere, unverified. Its URI is never opened.",
     )  # fmt: skip
     delete_artifact = delete(

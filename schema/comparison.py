@@ -6,12 +6,14 @@ import strawberry
 from strawberry import Parent
 
 from db import tables
-from db.codes import Phase
+from db.codes import Phase, RankingDirection
 from registry.inputs import ParameterValue
 from resolvers.comparisons import MAX_METRICS, MAX_THINGS, Comparison, compare
 from resolvers.context import Info
-from schema.edges import read
+from resolvers.weighing import Criteria
+from schema.edges import one, read
 from schema.refs import RunRef, VersionRef
+from schema.resource import Cost
 from schema.since import SignatureChange
 from schema.values import Metric
 
@@ -46,8 +48,59 @@ class MetricComparison:
 
     name: str = strawberry.field(description="What was measured.")
     phase: Phase = strawberry.field(description="On which data.")
-    values: list[Metric | None] = strawberry.field(description=f"The latest points: {_IN_ORDER}")
+    values: list[Metric | None] = strawberry.field(
+        description=f"The latest points, of a version that has none itself those of its run: {_IN_ORDER}"
+    )
     differs: bool = strawberry.field(description=f"{_DIFFERS} Steps and times do not count.")
+
+
+@strawberry.type(description="What things cost, side by side.")
+class CostComparison:
+    """See `resolvers.comparisons.ComparedCosts`."""
+
+    values: list[Cost | None] = strawberry.field(
+        description="What each run cost, in the order of the things; of a version that is its run; null without one."
+    )
+    differs: bool = strawberry.field(description="Whether not all cost the same; one without a run differs.")
+
+
+@strawberry.input(description="By which metric things are ranked.")
+class RankBy:
+    """See `resolvers.weighing.Criteria`."""
+
+    metric: str = strawberry.field(description="The exact name of the metric.")
+    phase: Phase = strawberry.field(description="On which data it was measured.", default=Phase.VALIDATION)
+    direction: RankingDirection = strawberry.field(
+        description="Which values are better.", default=RankingDirection.MAXIMISE
+    )
+
+
+@strawberry.type(description="The place of one of the things.")
+class ComparedPlace:
+    """See `resolvers.comparisons.ComparedPlace`."""
+
+    place: int | None = strawberry.field(
+        description="1 for the best. Equal values share a place, and the next is left out; null for no finite value."
+    )
+    value: float | None = strawberry.field(description="The latest value of the metric; null for no finite one.")
+    difference: float | None = strawberry.field(
+        description="Its value less that of the best; null where it has none, or where they are too far apart."
+    )
+    reason: str = strawberry.field(description="Why it stands here, in a sentence.")
+
+
+@strawberry.type(description="A run with its place in a comparison.")
+class ComparedRun(ComparedPlace):
+    """One place."""
+
+    run = one(RunRef, tables.Run, "thing_id", required=True, description="The run.")
+
+
+@strawberry.type(description="A version with its place in a comparison.")
+class ComparedVersion(ComparedPlace):
+    """One place."""
+
+    version = one(VersionRef, tables.Version, "thing_id", required=True, description="The version.")
 
 
 def _things(root: Parent[Comparison]) -> Any:
@@ -78,12 +131,30 @@ async def _signatures(root: Parent[Comparison], info: Info) -> Any:
     return await root.signatures(info.context)
 
 
+async def _places(root: Parent[Comparison], info: Info) -> Any:
+    return await root.places(info.context)
+
+
+async def _costs(root: Parent[Comparison], info: Info) -> Any:
+    return await root.costs(info.context)
+
+
 def _durations(root: Parent[Comparison]) -> list[float | None]:
     return root.durations()
 
 
 def _rows(resolver: Any, shown: Any, description: str, rows: int = _USUAL_ROWS) -> Any:
     return strawberry.field(resolver, graphql_type=list[shown], description=description, metadata={"rows": rows})
+
+
+def _ranked(shown: Any) -> Any:
+    return strawberry.field(
+        _places,
+        graphql_type=list[shown] | None,
+        description="All of them, best first, with the reason for each place; those without a finite value come last."
+        " Null without `rankBy`.",
+        metadata={"rows": MAX_THINGS},
+    )
 
 
 @strawberry.type
@@ -97,6 +168,9 @@ class Compared:
         _runtime, TextComparison, "What they were made with besides packages: Python, image, code, machine."
     )
     packages = _rows(_packages, TextComparison, "The versions of the packages they were made with, by package.")
+    costs: CostComparison | None = strawberry.field(
+        resolver=_costs, description="What they cost; null where `onlyDifferent` is asked for and all cost the same."
+    )
 
 
 @strawberry.type(description="Runs side by side.")
@@ -104,6 +178,7 @@ class RunComparison(Compared):
     """See `resolvers.comparisons.Comparison`."""
 
     runs = _rows(_things, RunRef, "The runs, in the order of the ids.", MAX_THINGS)
+    places = _ranked(ComparedRun)
     durations_s: list[float | None] = strawberry.field(
         resolver=_durations, description="Seconds from begin to end of each run, in their order; null while it goes on."
     )
@@ -114,6 +189,7 @@ class VersionComparison(Compared):
     """See `resolvers.comparisons.Comparison`."""
 
     versions = _rows(_things, VersionRef, "The versions, in the order of the ids.", MAX_THINGS)
+    places = _ranked(ComparedVersion)
     signatures = _rows(
         _signatures,
         SignatureChange | None,
@@ -126,20 +202,33 @@ class VersionComparison(Compared):
 OnlyDifferent = Annotated[bool, strawberry.argument(description="Leave out the rows in which all have the same.")]
 
 
+RankedBy = Annotated[RankBy | None, strawberry.argument(description="Rank them, as `places`, by this metric.")]
+
+
+def _criteria(by: RankBy | None) -> Criteria | None:
+    return None if by is None else Criteria(by.metric, by.phase, by.direction, tie_breaks=())
+
+
 async def _compare_runs(
     info: Info,
     runs: Annotated[list[strawberry.ID], strawberry.argument(description=f"1 to {MAX_THINGS} ids, each once.")],
     only_different: OnlyDifferent = False,
+    rank_by: RankedBy = None,
 ) -> Comparison:
-    return await compare(info.context, tables.Run, "runs", runs, only_different=only_different)
+    return await compare(
+        info.context, tables.Run, "runs", runs, only_different=only_different, rank_by=_criteria(rank_by)
+    )
 
 
 async def _compare_versions(
     info: Info,
     versions: Annotated[list[strawberry.ID], strawberry.argument(description=f"1 to {MAX_THINGS} ids, each once.")],
     only_different: OnlyDifferent = False,
+    rank_by: RankedBy = None,
 ) -> Comparison:
-    return await compare(info.context, tables.Version, "versions", versions, only_different=only_different)
+    return await compare(
+        info.context, tables.Version, "versions", versions, only_different=only_different, rank_by=_criteria(rank_by)
+    )
 
 
 @strawberry.type

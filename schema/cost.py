@@ -81,11 +81,14 @@ class Demand:
 class Meter:
     """Measures one operation of a document against the schema, in one walk with each fragment visited once.
 
-    The cost of a field that returns objects is `rows x (1 + cost of its selection)`; scalars are free. `rows` is
+    The cost of a field that returns objects is `rows x (1 + cost of its selection)`. Scalars are free, unless the
+    field's metadata has `rows` that are read for one. `rows` is
 
     - the page size where the field takes `first` or `last`: the literal, the variable, or the argument's default;
     - the number of `ids` where it takes them, and that of `items` in the input of a batch;
     - the bound in the field's metadata (`rows`), for plain lists; 1 for everything else.
+
+    A field that does much for few rows counts `work` of its metadata besides.
 
     The wrappers inside a connection (`edges`, `node`, `nodes`) are the page's rows themselves and add nothing, so a
     page of 100 models with 10 versions of 3 artifacts each costs 100 + 1,000 + 3,000. `@skip`, `@include` and type
@@ -161,6 +164,9 @@ class Meter:
         cost = 0
         if field and is_composite_type(returned):
             cost = inner.cost if _is_wrapper(parent, name) else self._rows(field, node) * (1 + inner.cost)
+            cost += _work(field)
+        elif field and isinstance(rows := _told_rows(field), int):
+            cost = rows
         return Demand(
             depth=0 if introspects else 1 + inner.depth,
             width=1,
@@ -181,7 +187,7 @@ class Meter:
         definition = field.extensions.get("strawberry-definition")
         if definition is not None and "batch" in definition.metadata:
             return self._items(given.get("input"))
-        rows = definition.metadata.get("rows") if definition is not None else None
+        rows = _told_rows(field)
         if isinstance(rows, Share):
             asked = self._value(given.get(rows.argument))
             asked = self._default(field.args[rows.argument]) if asked is Undefined else asked
@@ -247,6 +253,17 @@ def fragments_of(document: DocumentNode) -> dict[str, FragmentDefinitionNode]:
 
 def _field_of(parent: GraphQLNamedType | None, name: str) -> GraphQLField | None:
     return parent.fields.get(name) if isinstance(parent, (GraphQLObjectType, GraphQLInterfaceType)) else None
+
+
+def _work(field: GraphQLField) -> int:
+    definition = field.extensions.get("strawberry-definition")
+    work: int = 0 if definition is None else definition.metadata.get("work", 0)
+    return work
+
+
+def _told_rows(field: GraphQLField) -> object:
+    definition = field.extensions.get("strawberry-definition")
+    return definition.metadata.get("rows") if definition is not None else None
 
 
 def _is_wrapper(parent: GraphQLNamedType | None, name: str) -> bool:

@@ -1,4 +1,4 @@
-"""Counts below a row: how many it has, and how many of its runs are in which status."""
+"""What is derived of a row: its title, digest and status, counts of what is below it, of its runs by status."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,9 +9,14 @@ from aiodataloader import DataLoader
 from db import tables
 from db.base import Row
 from db.codes import RunStatus
+from registry.completeness import VersionStatus
+from resolvers.children import Children
+from resolvers.completeness import Statuses
 from resolvers.context import Info
 from resolvers.loading import Loaders
+from resolvers.plans import Digests
 from resolvers.statistics import ModelsOfTeams, SuccessRates, Tally
+from resolvers.titles import Titles
 from schema.edges import Edge
 
 
@@ -23,10 +28,23 @@ class RunStatusCount:
     count: int = strawberry.field(description="How many runs.")
 
 
+def count_of(table: type[Row], parent: str, *, description: str) -> Any:
+    """How many rows of `table` are below a row; deleted ones do not count."""
+
+    def load(loaders: Loaders, _: Mapping[str, Any]) -> DataLoader[Any, Any]:
+        return loaders.count(Children(table, parent))
+
+    return _field(load, int, table, parent, description)
+
+
 def _derived(shape: Any, graphql_type: Any, table: type[Row], parent: str, description: str) -> Any:
     def load(loaders: Loaders, _: Mapping[str, Any]) -> DataLoader[Any, Any]:
         return loaders.of(shape)
 
+    return _field(load, graphql_type, table, parent, description)
+
+
+def _field(load: Any, graphql_type: Any, table: type[Row], parent: str, description: str) -> Any:
     async def resolve(root: Any, info: Info) -> Any:
         return await load(info.context.loaders, {}).load(root.id)
 
@@ -55,6 +73,25 @@ def success_rate(parent: str) -> Any:
     )
 
 
+def title(table: type[Row], description: str) -> Any:
+    """What a thing of the lineage is called."""
+    return _derived(Titles(table), str, table, "id", description)
+
+
+VERSION_DIGEST: Any = _derived(
+    Digests(),
+    str,
+    tables.Artifact,
+    "version_id",
+    "SHA-256, in hexadecimal, over its files, signature and runtime. What is decided of it holds while this stays.",
+)
+VERSION_STATUS: Any = _derived(
+    Statuses(),
+    VersionStatus,
+    tables.Artifact,
+    "version_id",
+    "Whether its files are all there and right.",
+)
 TEAM_MODEL_COUNT: Any = _derived(
     ModelsOfTeams(), int, tables.Project, "team_id", "How many models it has in all its projects."
 )

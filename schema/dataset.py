@@ -10,8 +10,9 @@ from registry import data_facts, datasets
 from registry.errors import InvalidValue, NameTaken, NotFound
 from registry.inputs import BigInt, ParameterValue
 from schema.batches import batch
+from schema.counts import title
 from schema.deletion import delete, restore
-from schema.edges import all_of, many, one, read
+from schema.edges import all_of, many, one, read, used
 from schema.lineage import LineageNode
 from schema.lookups import by
 from schema.mutations import change
@@ -23,6 +24,7 @@ from schema.refs import (
     DatasetVersionRef,
     PrincipalRef,
     ProjectRef,
+    RunRef,
 )
 from schema.since import DatasetSchemaChange, since
 from schema.values import DELETED_AT, entries, tags
@@ -42,7 +44,7 @@ class Dataset(RowNode):
     tags = tags()
 
     project = one(ProjectRef, tables.Project, "project_id", required=True, description="Where it lives.")
-    created_by = one(PrincipalRef, tables.Principal, "created_by", description="Who registered it.")
+    created_by = one(PrincipalRef, tables.Principal, "created_by", required=True, description="Who registered it.")
     versions = many(DatasetVersionRef, tables.DatasetVersion, "dataset_id", description="Its versions, newest first.")
 
 
@@ -52,6 +54,9 @@ class DatasetVersion(LineageNode):
 
     table = tables.DatasetVersion
 
+    title = title(
+        tables.DatasetVersion, "Its dataset and the beginning of its digest, such as `clicks sha256:2c26b46b68ff`."
+    )
     digest: str = strawberry.field(description="Algorithm and value, such as `sha256:2c26…`; unique in its dataset.")
     description: str | None = strawberry.field(description="What is new in it.")
     source: str | None = strawberry.field(description="Where the data came from: text that this server never opens.")
@@ -74,7 +79,11 @@ class DatasetVersion(LineageNode):
         DatasetProfileRef, tables.DatasetProfile, "id", child_key="dataset_version_id",
         description="What was counted in it.",
     )  # fmt: skip
-    created_by = one(PrincipalRef, tables.Principal, "created_by", description="Who registered it.")
+    created_by = one(PrincipalRef, tables.Principal, "created_by", required=True, description="Who registered it.")
+    runs = used(
+        RunRef, tables.Run, "upstream_id",
+        description="The runs that used it, the last to do so first, each once for every role.",
+    )  # fmt: skip
 
 
 @strawberry.type(description="A column of data.")
@@ -141,6 +150,9 @@ class DatasetQuery:
 
     dataset = read(by(tables.Dataset), Dataset | None, description="A dataset by id, or by project and name.")
     datasets = all_of(Dataset, tables.Dataset, description="All datasets, newest first.")
+    dataset_versions = all_of(
+        DatasetVersion, tables.DatasetVersion, description="All versions of all datasets, newest first."
+    )
 
 
 @strawberry.type
@@ -179,8 +191,16 @@ class DatasetMutation:
     )  # fmt: skip
     restore_dataset_version = restore(DatasetVersion, tables.DatasetVersion)
     create_datasets = batch(create_dataset, "createDatasets", description="Registers datasets.")
+    update_datasets = batch(update_dataset, "updateDatasets", description="Changes what people say about datasets.")
     create_dataset_versions = batch(create_dataset_version, "createDatasetVersions", description="Registers data.")
+    update_dataset_versions = batch(
+        update_dataset_version, "updateDatasetVersions", description="Changes what people say about dataset versions."
+    )
+    set_dataset_profiles = batch(
+        set_dataset_profile, "setDatasetProfiles", description="Says what was counted in dataset versions."
+    )
     delete_datasets = batch(delete_dataset, "deleteDatasets", description="Deletes datasets.")
+    restore_datasets = batch(restore_dataset, "restoreDatasets", description="Brings back datasets.")
     delete_dataset_versions = batch(
         delete_dataset_version, "deleteDatasetVersions", description="Deletes dataset versions."
     )

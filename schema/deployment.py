@@ -11,11 +11,16 @@ from db.codes import DesiredState, Health, ObservedState, SpecialValue
 from registry import deployments, environments, reports
 from registry.access import Action
 from registry.errors import Conflict, InvalidValue, NameTaken, NotFound
+from resolvers.latest import Points
 from resolvers.paging import BY_NAME, Order
+from schema.batches import batch
+from schema.counts import title
 from schema.deletion import delete, restore
-from schema.edges import all_of, latest, many, one, read
+from schema.edges import all_of, many, one, read
+from schema.history import history_of_time
+from schema.latest import latest, metric_count
 from schema.lineage import LineageNode
-from schema.lookups import by_own_name
+from schema.lookups import by, by_own_name
 from schema.mutations import change
 from schema.node import RowNode
 from schema.refs import (
@@ -29,6 +34,8 @@ from schema.refs import (
     VersionRef,
 )
 from schema.values import DELETED_AT, tags
+
+_METRICS = Points(tables.DeploymentMetric, "deployment_id", ("name",), "measured_at")
 
 
 @strawberry.type(description="Where deployments run, such as `production-eu`.")
@@ -44,7 +51,7 @@ class Environment(RowNode):
     deleted_at: datetime | None = strawberry.field(description=DELETED_AT)
     tags = tags()
 
-    created_by = one(PrincipalRef, tables.Principal, "created_by", description="Who made it.")
+    created_by = one(PrincipalRef, tables.Principal, "created_by", required=True, description="Who made it.")
     deployments = many(
         DeploymentRef, tables.Deployment, "environment_id", description="What runs there or is to, newest first."
     )
@@ -62,6 +69,7 @@ class Deployment(LineageNode):
 
     table = tables.Deployment
 
+    title = title(tables.Deployment, "Its name and environment, such as `churn-api @ production-eu`.")
     name: str = strawberry.field(description="Unique in its environment.")
     desired_state: DesiredState = strawberry.field(description="What people want it to do.")
     traffic_percent: float = strawberry.field(
@@ -93,7 +101,7 @@ class Deployment(LineageNode):
     observed_version = one(
         VersionRef, tables.Version, "observed_version_id", description="The version it was last seen to run."
     )
-    created_by = one(PrincipalRef, tables.Principal, "created_by", description="Who made it.")
+    created_by = one(PrincipalRef, tables.Principal, "created_by", required=True, description="Who made it.")
     changes = many(
         DeploymentChangeRef, tables.DeploymentChange, "deployment_id", order=Order("revision"),
         description="What was wanted of it, latest revision first.",
@@ -102,12 +110,13 @@ class Deployment(LineageNode):
         DeploymentReportRef, tables.DeploymentReport, "deployment_id", description="What agents reported, latest first."
     )
     metrics = latest(
-        DeploymentMetricRef, tables.DeploymentMetric, "deployment_id", limit=100, series=("name",), place="measured_at",
-        description="The latest value of each metric measured in production, by name; the first 100.",
-    )  # fmt: skip
+        DeploymentMetricRef, _METRICS, description="The latest value of each metric measured in production, by name."
+    )
+    metric_count = metric_count(_METRICS)
+    metric_history = history_of_time(_METRICS)
     metric_points = many(
         DeploymentMetricRef, tables.DeploymentMetric, "deployment_id", order=Order("measured_at"),
-        description="All values measured in production, latest first.",
+        description="All values measured in production, latest first: every metric, unless `where` names some.",
     )  # fmt: skip
 
 
@@ -126,7 +135,7 @@ class DeploymentChange(RowNode):
 
     deployment = one(DeploymentRef, tables.Deployment, "deployment_id", required=True, description="The deployment.")
     version = one(VersionRef, tables.Version, "version_id", required=True, description="The version it was to run.")
-    created_by = one(PrincipalRef, tables.Principal, "created_by", description="Who wanted it.")
+    created_by = one(PrincipalRef, tables.Principal, "created_by", required=True, description="Who wanted it.")
 
 
 @strawberry.type(description="What an agent saw of a deployment at one moment.")
@@ -145,7 +154,7 @@ class DeploymentReport(RowNode):
     observed_version = one(
         VersionRef, tables.Version, "observed_version_id", description="The version it ran; null where not told."
     )
-    created_by = one(PrincipalRef, tables.Principal, "created_by", description="The agent.")
+    created_by = one(PrincipalRef, tables.Principal, "created_by", required=True, description="The agent.")
 
 
 @strawberry.type(description="A value measured in production.")
@@ -170,6 +179,9 @@ class DeploymentQuery:
 
     environment = read(by_own_name(tables.Environment), Environment | None, description="One by id or by name.")
     environments = all_of(Environment, tables.Environment, order=BY_NAME, description="All environments, by name.")
+    deployment = read(
+        by(tables.Deployment, "environment"), Deployment | None, description="One by id, or by environment and name."
+    )
     deployments = all_of(Deployment, tables.Deployment, description="All deployments, newest first.")
 
 
@@ -182,7 +194,7 @@ class DeploymentMutation:
         errors=[InvalidValue, NameTaken], description="Makes an environment, without deployments.",
     )  # fmt: skip
     update_environment = change(
-        environments.update, "updateEnvironment", Environment, tables.Environment,
+        environments.update, "updateEnvironment", Environment, tables.Environment, action=Action.ORGANISE,
         errors=[NotFound, InvalidValue, NameTaken], description="Changes what people say about an environment.",
     )  # fmt: skip
     create_deployment = change(
@@ -215,3 +227,18 @@ class DeploymentMutation:
         description="Deletes a deployment that is to be STOPPED. Its name is free from then on.",
     )  # fmt: skip
     restore_deployment = restore(Deployment, tables.Deployment)
+    create_environments = batch(create_environment, "createEnvironments", description="Makes environments.")
+    update_environments = batch(
+        update_environment, "updateEnvironments", description="Changes what people say about environments."
+    )
+    delete_environments = batch(delete_environment, "deleteEnvironments", description="Deletes environments.")
+    restore_environments = batch(restore_environment, "restoreEnvironments", description="Brings back environments.")
+    create_deployments = batch(create_deployment, "createDeployments", description="Says what is to run where.")
+    update_deployments = batch(
+        update_deployment, "updateDeployments", description="Changes what is wanted of deployments."
+    )
+    report_deployments = batch(
+        report_deployment, "reportDeployments", description="Takes what agents saw and measured of deployments."
+    )
+    delete_deployments = batch(delete_deployment, "deleteDeployments", description="Deletes deployments.")
+    restore_deployments = batch(restore_deployment, "restoreDeployments", description="Brings back deployments.")

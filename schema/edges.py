@@ -12,16 +12,19 @@ from strawberry.extensions import FieldExtension
 from strawberry.extensions.field_extension import AsyncExtensionResolver
 
 from db.base import Row, Tenant
+from db.codes import DatasetRole
+from db.tables import LineageEdge
 from registry.access import Action, require
+from resolvers.children import Alike, Children, Used
 from resolvers.context import Info
 from resolvers.loading import Loaders
 from resolvers.paging import DEFAULT_PAGE, Order, PageArgs, page_args
 from resolvers.shapes import Asked
 from schema import filters
-from schema.filters import order_of, where_of
-from schema.node import After, Before, Connection, First, Last
+from schema.filters import argument, order_of, where_of
+from schema.node import After, Before, Connection, First, Last, UseConnection
 
-NEWEST_FIRST = Order()
+NEWEST_FIRST, AS_GIVEN = Order(), Order(descending=False)
 
 _WINDOW: Final[dict[str, tuple[Any, Any]]] = {
     "first": (First, DEFAULT_PAGE),
@@ -30,8 +33,7 @@ _WINDOW: Final[dict[str, tuple[Any, Any]]] = {
     "before": (Before, UNSET),
 }
 
-_USUAL_METRICS = 10
-"""What the metrics of one thing count in the cost of an operation: few have more, and all of them stay bounded."""
+_ROLE: Final = argument("role", list[DatasetRole], "Only uses in any of these roles.")
 
 
 @dataclass(frozen=True)
@@ -39,13 +41,15 @@ class Edge:
     """How the values of an edge are found: `load(loaders, arguments)` is the loader, keyed by the column `parent_key`.
 
     The values are the rows of `table` whose `child_key` is the parent's `parent_key`: None, a row, a page or a list, as
-    the type of the field has it. `arguments` are those of the field, as its resolver takes them.
+    the type of the field has it. Where another table stands `between`, `child_key` is a column of that. `arguments` are
+    those of the field, as its resolver takes them.
     """
 
     table: type[Tenant]
     parent_key: str
     child_key: str
     load: Callable[[Loaders, Mapping[str, Any]], DataLoader[Any, Any] | Asked]
+    between: type[Tenant] | None = None
 
 
 def one(
@@ -70,31 +74,73 @@ def one(
 
 def many(ref: Any, table: type[Row], child_key: str, *, description: str, order: Order = NEWEST_FIRST) -> Any:
     """The rows of `table` whose `child_key` is this row's id, page by page, filtered and ordered as declared for it."""
-    load = _pages(table, child_key, order)
+    return _list(ref, Children(table, child_key), description, order)
+
+
+def alike(
+    ref: Any, table: type[Row], other: type[Row], names: tuple[str, ...], *, description: str, order: Order
+) -> Any:
+    """The rows of `table` that have the values of `names` in common with this row of `other`, page by page."""
+    return _list(ref, Alike(table, "id", other, names), description, order, between=other)
+
+
+def _list(ref: Any, children: Children, description: str, order: Order, *, between: type[Tenant] | None = None) -> Any:
+    """The children of this row, page by page."""
+    load = _pages(children, order)
 
     async def resolve(root: Any, info: Info, **arguments: Any) -> Any:
         return await load(info.context.loaders, arguments).load(root.id)
 
-    _takes(resolve, ("root", "info"), table)
-    edge = Edge(table, "id", child_key, load)
+    _takes(resolve, ("root", "info"), children.table)
+    edge = Edge(children.table, "id", children.parent, load, between)
     return strawberry.field(resolve, graphql_type=Connection[ref], description=description, metadata={"edge": edge})
 
 
-def _pages(
-    table: type[Row], child_key: str, usual: Order
-) -> Callable[[Loaders, Mapping[str, Any]], DataLoader[Any, Any]]:
+def used(ref: Any, table: type[Row], near: str, *, description: str, order: Order = NEWEST_FIRST) -> Any:
+    """The rows of `table` at the far end of the uses of data whose end `near` is this row, each with its role."""
+
+    def load(loaders: Loaders, arguments: Mapping[str, Any]) -> DataLoader[Any, Any]:
+        roles = arguments.get("role")
+        children = Used(table, near, frozenset(roles) if isinstance(roles, list) else None)
+        return _pages(children, order)(loaders, arguments)
+
+    async def resolve(root: Any, info: Info, **arguments: Any) -> Any:
+        return await load(info.context.loaders, arguments).load(root.id)
+
+    _takes(resolve, ("root", "info"), table, _ROLE)
+    edge = Edge(table, "id", near, load, between=LineageEdge)
+    return strawberry.field(resolve, graphql_type=UseConnection[ref], description=description, metadata={"edge": edge})
+
+
+def few(ref: Any, table: type[Row], child_key: str, *, limit: int, description: str, order: Order = AS_GIVEN) -> Any:
+    """The rows of `table` whose `child_key` is this row's id, at most `limit`, as a plain list."""
+
+    def load(loaders: Loaders, _: Mapping[str, Any]) -> DataLoader[Any, Any]:
+        return loaders.bounded(table, child_key, order, limit)
+
+    async def resolve(root: Any, info: Info) -> Any:
+        return await load(info.context.loaders, {}).load(root.id)
+
+    edge = Edge(table, "id", child_key, load)
+    return strawberry.field(
+        resolve, graphql_type=list[ref], description=description, metadata={"edge": edge, "rows": limit}
+    )
+
+
+def _pages(children: Children, usual: Order) -> Callable[[Loaders, Mapping[str, Any]], DataLoader[Any, Any]]:
     """How the pages of a list are found, from the arguments of its field."""
+    table = children.table
 
     def load(loaders: Loaders, arguments: Mapping[str, Any]) -> DataLoader[Any, Any]:
         window = {name: value for name, value in arguments.items() if name in _WINDOW}
         order = order_of(table, arguments.get("order_by"), usual)
         where = where_of(table, arguments.get("where"), arguments.get("deleted"))
-        return loaders.page(table, child_key, order, _window(**window), where)
+        return loaders.page(children, order, asked_window(**window), where)
 
     return load
 
 
-def _takes(resolver: Any, usual: Sequence[str], table: type[Row]) -> None:
+def _takes(resolver: Any, usual: Sequence[str], table: type[Row], *others: Parameter) -> None:
     """Let a resolver of a list take its window, and the filter and the order that are declared for its rows."""
     annotations = resolver.__annotations__
     leading = [Parameter(name, Parameter.POSITIONAL_OR_KEYWORD, annotation=annotations[name]) for name in usual]
@@ -102,10 +148,10 @@ def _takes(resolver: Any, usual: Sequence[str], table: type[Row]) -> None:
         Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
         for name, (annotation, default) in _WINDOW.items()
     ]
-    resolver.__signature__ = Signature([*leading, *window, *filters.parameters(table)])
+    resolver.__signature__ = Signature([*leading, *window, *filters.parameters(table), *others])
 
 
-def _window(
+def asked_window(
     first: int | None = DEFAULT_PAGE, after: str | None = None, last: int | None = None, before: str | None = None
 ) -> PageArgs:
     """The window that was asked for. `first` has a default, which says nothing where the client pages backward."""
@@ -129,47 +175,26 @@ class Requires(FieldExtension):
         return await next_(source, info, **arguments)
 
 
-def read(resolver: Callable[..., Any], graphql_type: Any, *, description: str, rows: int = 1) -> Any:
-    """A root field for whoever may read the organisation. `rows` is how many rows it may fetch at most."""
+def read(resolver: Callable[..., Any], graphql_type: Any, *, description: str, rows: int = 1, work: int = 0) -> Any:
+    """A root field for whoever may read the organisation.
+
+    `rows` is how many rows it may fetch at most; `work` is as how many more it counts, however few it shows.
+    """
     return strawberry.field(
         resolver,
         graphql_type=graphql_type,
         description=description,
-        metadata={"access": Action.READ, "rows": rows},
+        metadata={"access": Action.READ, "rows": rows, "work": work},
         extensions=[Requires(Action.READ)],
     )
 
 
 def all_of(ref: Any, table: type[Row], *, description: str, order: Order = NEWEST_FIRST) -> Any:
     """The rows of `table` in the whole organisation, page by page: the edge that a root field is."""
-    load = _pages(table, "org_id", order)
+    load = _pages(Children(table, "org_id"), order)
 
     async def resolve(info: Info, **arguments: Any) -> Any:
         return await load(info.context.loaders, arguments).load(info.context.actor.org_id)
 
     _takes(resolve, ("info",), table)
     return read(resolve, Connection[ref], description=description)
-
-
-def latest(
-    ref: Any,
-    table: type[Tenant],
-    child_key: str,
-    *,
-    limit: int,
-    description: str,
-    series: tuple[str, ...] = ("phase", "name"),
-    place: str = "step",
-) -> Any:
-    """The last point of each metric of this row: `series` tells metrics apart, `place` orders the points of one."""
-
-    def load(loaders: Loaders, _: Mapping[str, Any]) -> DataLoader[Any, Any]:
-        return loaders.latest(table, child_key, limit, series, place)
-
-    async def resolve(root: Any, info: Info) -> Any:
-        return await load(info.context.loaders, {}).load(root.id)
-
-    edge = Edge(table, "id", child_key, load)
-    return strawberry.field(
-        resolve, graphql_type=list[ref], description=description, metadata={"edge": edge, "rows": _USUAL_METRICS}
-    )

@@ -7,11 +7,14 @@ from strawberry.types.enum import StrawberryEnumDefinition
 
 from db import codes
 from registry.batches import BatchMode
+from registry.completeness import VersionStatus
 from registry.lineage import Direction
+from registry.promotion_events import PromotionEventKind
 from registry.signature_changes import ChangeKind, Verdict
+from registry.webhooks import Resume
 from resolvers.conditions import Deleted
 from resolvers.paging import OrderDirection
-from resolvers.rankings import RankingDirection
+from resolvers.weighing import TieBreak
 
 
 def _describe(enum: type[Enum], description: str, **members: str) -> None:
@@ -53,6 +56,83 @@ _describe(
     STAGING="On trial.",
     PRODUCTION="In use.",
     ARCHIVED="No longer in use.",
+)
+_describe(
+    VersionStatus,
+    "Whether the files of a version are all there and right.",
+    PENDING="A file is not yet there, or not yet verified; none is known to be wrong.",
+    READY="Every file is verified or kept elsewhere, or there is none.",
+    BROKEN="A file is not what was announced, and none that is right was sent again under its path.",
+)
+_describe(
+    codes.TransitionKind,
+    "Why a version went from one stage to another.",
+    PROMOTION="It was promoted.",
+    ROLLBACK="It was put back in place of one that was promoted after it.",
+    DISPLACEMENT="Another one took its place, by promotion or rollback.",
+    DEMOTION="It was sent one stage back.",
+    ARCHIVAL="It was taken out of use by hand.",
+    REACTIVATION="It was brought back from the archive.",
+)
+_describe(
+    codes.AliasRevisionKind,
+    "Why an alias came to point at something else.",
+    MOVE="It was set or moved to the version.",
+    REMOVAL="It was taken from the model.",
+    ROLLBACK="It went back to a version that it pointed at before.",
+)
+_describe(
+    codes.Outcome,
+    "What a gate said.",
+    PASSED="It is open.",
+    WAITING="It opens when somebody else acts, or with time.",
+    FAILED="It stays closed until something about the version changes.",
+)
+_describe(
+    codes.RequestState,
+    "What became of a request for promotion.",
+    OPEN="Nothing yet.",
+    COMPLETED="The version went where it was to go.",
+    REJECTED="A reviewer said no.",
+    WITHDRAWN="Somebody took it back.",
+    EXPIRED="Nobody completed it in time.",
+    STALE="The slot or the version changed before it was decided.",
+)
+_describe(
+    codes.TriggerKind,
+    "When an automation rule acts, and with that what it does.",
+    GATES_OPEN="A version passes every gate for a stage: it is promoted.",
+    METRIC_BREACH="A metric of the version in PRODUCTION is out of bounds: the model is rolled back.",
+    UNHEALTHY="The version in PRODUCTION does not do its work: the model is rolled back.",
+)
+_describe(
+    codes.FiringState,
+    "What came of it when an automation rule acted.",
+    DONE="What the rule is for.",
+    FAILED="Nothing: it could not be done, and is not tried again while the slot holds the same.",
+)
+_describe(
+    codes.Decision,
+    "What a reviewer decided.",
+    APPROVED="The version may go there.",
+    REJECTED="It may not.",
+)
+_describe(
+    PromotionEventKind,
+    "What happened to a promotion.",
+    PROMOTED="A version was promoted.",
+    ROLLED_BACK="A version took its former place again.",
+    DISPLACED="A version made way for another.",
+    DEMOTED="A version was sent back to an earlier stage.",
+    ARCHIVED="A version was archived.",
+    REACTIVATED="An archived version was made a candidate again.",
+    REQUEST_CREATED="Somebody asked for a promotion.",
+    REQUEST_APPROVED="Somebody approved it.",
+    REQUEST_REJECTED="Somebody rejected it.",
+    REQUEST_COMPLETED="It was done.",
+    REQUEST_WITHDRAWN="Whoever asked for it took that back.",
+    REQUEST_EXPIRED="Nobody decided in time.",
+    REQUEST_STALE="What it was about has changed since.",
 )
 _describe(
     codes.TaskType,
@@ -135,7 +215,8 @@ _describe(
     USED="A run read a dataset version.",
     PRODUCED="A run made a version.",
     DERIVED="A version was made from another one.",
-    DEPLOYED="A deployment is to run a version.",
+    DEPLOYED="A deployment is to run a version: what people want.",
+    OBSERVED="A deployment was seen to run a version, RUNNING by the reports of agents: what is.",
 )
 _describe(
     codes.DatasetRole,
@@ -199,6 +280,35 @@ _describe(
     UNHEALTHY="It does not do its work.",
 )
 _describe(
+    codes.WebhookState,
+    "Whether a webhook is told of events.",
+    ENABLED="It is told of events. One that fails is tried again and again.",
+    DISABLED="It is told of nothing until it is enabled; `disabledReason` says why.",
+)
+_describe(
+    codes.DisabledReason,
+    "Why a webhook is told of nothing.",
+    BY_HAND="Somebody disabled it.",
+    FAILING="It failed too often and for too long.",
+    GONE="The endpoint answered 410: nobody listens there any more.",
+    UNSIGNABLE="Its secret cannot be read, as the key of the server is another one. Rotate the secret.",
+    EVENTS_EXPIRED="It was so far behind that the next events are no longer kept. Enable it with `resume: NOW`.",
+)
+_describe(
+    codes.DeliveryState,
+    "How far the delivery of an event has come.",
+    PENDING="It is tried, or tried again; while the webhook is disabled it waits.",
+    DELIVERED="The endpoint answered with a status of success.",
+    FAILED="It was given up: a ping or a redelivery that failed, or an event that somebody skipped.",
+)
+_describe(
+    Resume,
+    "From where a webhook goes on when it is enabled.",
+    WHERE_IT_STOPPED="With the event that it was not told of, so that none is lost.",
+    BEHIND_THE_FAILED="Behind the event that was tried last and did not arrive.",
+    NOW="With the next event that happens.",
+)
+_describe(
     codes.SearchKind,
     "What can be found by its words.",
     TEAM="Teams.",
@@ -234,17 +344,25 @@ _describe(
     DOWNSTREAM="Towards what came of it.",
 )
 _describe(
-    RankingDirection,
+    codes.RankingDirection,
     "Which values of a metric are better.",
     MAXIMISE="Greater ones, as of an accuracy.",
     MINIMISE="Smaller ones, as of a loss.",
+)
+_describe(
+    TieBreak,
+    "What decides between versions that are equally good.",
+    LOWER_COST="The one whose run cost less; a cost that is not known is higher than any. Where equals cost several"
+    " currencies it decides nothing among them.",
+    NEWER="The one with the higher number.",
+    OLDER="The one with the lower number.",
 )
 _describe(
     Verdict,
     "What a change of a signature or of a schema means to those who use it.",
     IDENTICAL="Nothing changed.",
     COMPATIBLE="What worked before works as before.",
-    BREAKING="Something that worked before may fail.",
+    BREAKING="Something that worked before may fail, by name or by position.",
 )
 _describe(
     ChangeKind,

@@ -1,14 +1,22 @@
 """Expected failures as data: one type for each kind, all of them `UserError`."""
 
+import dataclasses
 from typing import Any, Final
+from uuid import UUID
 
 import strawberry
 from strawberry import Parent
 
+from db import tables
 from registry import errors
 from registry.dependence import MAX_LISTED
 from registry.inputs import BigInt
 from resolvers import ids
+from resolvers.context import Info
+from schema.edges import one
+from schema.gate import GateVerdict
+from schema.node import Node
+from schema.refs import VersionRef
 
 
 @strawberry.interface(description="Why a change was refused. Nothing was written.")
@@ -42,8 +50,33 @@ class ConflictError(UserError):
     """See `registry.errors.Conflict`."""
 
 
+@strawberry.type(description="What was to be changed has another revision by now. Look again, and decide anew.")
+class StaleRevisionError(UserError):
+    """See `registry.errors.StaleRevision`."""
+
+    revision: int = strawberry.field(description="The revision now: the next `expectedRevision`.")
+    version_id: strawberry.Private[UUID | None]
+    version = one(
+        VersionRef, tables.Version, "version_id",
+        description="For a slot or an alias: what it holds or points at now; null for nothing.",
+    )  # fmt: skip
+
+
+@strawberry.type(description="The version does not show what the policy asks for. Each verdict says what would do.")
+class GateFailedError(UserError):
+    """See `registry.errors.GateFailed`."""
+
+    verdicts: list[GateVerdict] = strawberry.field(
+        description="What every gate said, in the order of the policy.", metadata={"rows": 1}
+    )
+
+
 def _dependent_id(root: Parent[errors.Dependent]) -> strawberry.ID:
     return strawberry.ID(ids.encode(root.kind, root.id))
+
+
+async def _dependent(root: Parent[errors.Dependent], info: Info) -> Any:
+    return await info.context.loaders.row(getattr(tables, root.kind)).load(root.id)
 
 
 @strawberry.type(description="A thing that depends on another.")
@@ -51,6 +84,9 @@ class Dependent:
     """See `registry.errors.Dependent`."""
 
     gid: strawberry.ID = strawberry.field(resolver=_dependent_id, name="id", description="Its global id.")
+    node: Node | None = strawberry.field(
+        resolver=_dependent, description="The thing itself; null where it is gone by now."
+    )
     kind: str = strawberry.field(description="Its type in the graph, such as `Version`.")
     name: str = strawberry.field(description="Its name; the label of a version, the digest of a dataset version.")
 
@@ -89,6 +125,8 @@ ERROR_TYPES: Final[dict[type[errors.Failure], type[UserError]]] = {
     errors.NameTaken: NameTakenError,
     errors.InvalidValue: InvalidValueError,
     errors.Conflict: ConflictError,
+    errors.StaleRevision: StaleRevisionError,
+    errors.GateFailed: GateFailedError,
     errors.InUse: InUseError,
     errors.TooLarge: TooLargeError,
     errors.UploadIncomplete: UploadIncompleteError,
@@ -99,6 +137,5 @@ ERROR_TYPES: Final[dict[type[errors.Failure], type[UserError]]] = {
 def as_data(failure: errors.Failure) -> Any:
     """A failure as the graph shows it: its type has the failure's attributes as fields."""
     shown: Any = ERROR_TYPES[type(failure)]
-    names = [field.python_name for field in shown.__strawberry_definition__.fields]
-    values = {name: getattr(failure, name) for name in names}
+    values = {field.name: getattr(failure, field.name) for field in dataclasses.fields(shown) if field.init}
     return shown(**{name: list(value) if isinstance(value, tuple) else value for name, value in values.items()})

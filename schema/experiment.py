@@ -14,8 +14,9 @@ from schema.edges import all_of, many, one, read
 from schema.lookups import by
 from schema.mutations import change
 from schema.node import RowNode
-from schema.ranking import RUNS, BestRun, RunRanking, best, ranking
+from schema.ranking import RUNS, BestRun, RunRanking, ranking
 from schema.refs import PrincipalRef, ProjectRef, RunRef
+from schema.resource import total_cost
 from schema.values import DELETED_AT, tags
 
 
@@ -33,11 +34,12 @@ class Experiment(RowNode):
     tags = tags()
 
     project = one(ProjectRef, tables.Project, "project_id", required=True, description="Where it lives.")
-    created_by = one(PrincipalRef, tables.Principal, "created_by", description="Who registered it.")
+    created_by = one(PrincipalRef, tables.Principal, "created_by", required=True, description="Who registered it.")
     runs = many(RunRef, tables.Run, "experiment_id", description="Its runs, newest first.")
     run_counts = run_counts("experiment_id")
     success_rate = success_rate("experiment_id")
-    best_run = best(BestRun, RUNS, description="Its best run by a metric.")
+    cost = total_cost("experiment_id", description="What its runs cost together.")
+    best_run = ranking(BestRun, RUNS, description="Its best run by a metric.")
     best_runs = ranking(RunRanking, RUNS, description="Its runs by a metric, best first.")
 
 
@@ -67,5 +69,8 @@ class ExperimentMutation:
     )  # fmt: skip
     restore_experiment = restore(Experiment, tables.Experiment)
     create_experiments = batch(create_experiment, "createExperiments", description="Makes experiments.")
+    update_experiments = batch(
+        update_experiment, "updateExperiments", description="Changes what people say about experiments."
+    )
     delete_experiments = batch(delete_experiment, "deleteExperiments", description="Deletes experiments.")
     restore_experiments = batch(restore_experiment, "restoreExperiments", description="Brings back experiments.")

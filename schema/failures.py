@@ -14,7 +14,7 @@ from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOpe
 from strawberry.types import ExecutionContext
 
 from db.errors import told
-from registry.errors import Failure, RegistryError
+from registry.errors import Failure, RegistryError, StaleCursor
 from registry.faults import refusal_of
 
 log = structlog.get_logger(__name__)
@@ -51,6 +51,8 @@ def presentable(error: GraphQLError, *, suggest: bool = True) -> GraphQLError:
         extensions: dict[str, Any] = {"code": cause.code}
         if isinstance(cause, Failure) and cause.path:
             extensions["inputPath"] = list(cause.path)
+        if isinstance(cause, StaleCursor):
+            extensions["headCursor"] = cause.head_cursor
         return _rewritten(error, cause.message, extensions)
     code = _expected_code(error, cause)
     if code is None:

@@ -19,7 +19,8 @@ from db.codes import Phase
 from registry.errors import BadInput
 from resolvers.conditions import All, Condition, Deleted, Either, Not, Single, Where
 from resolvers.filtering import Some
-from resolvers.finding import FINDABLE, Findable
+from resolvers.findable import Findable
+from resolvers.finding import FINDABLE
 from resolvers.keys import MAX_TEXT, MetricKey, ParameterKey, SortKey
 from resolvers.paging import Order, OrderDirection
 from schema.inputs import Declared, Shape, input_type, shape_of
@@ -53,12 +54,12 @@ def where_type(table: type[Tenant]) -> Any:
 def order_type(table: type[Row]) -> Any:
     """The input type that says how rows of a table are ordered."""
     findable = FINDABLE[table]
-    computed = findable.metrics is not None or findable.parameters
+    computed = findable.metrics or findable.parameters
     columns = _columns(table, findable)
     only = " Give exactly one of `field`, `metric` and `parameter`." if computed else ""
     fields = [_declared("field", columns, f"What by.{only}", required=not computed)]
-    if findable.metrics is not None:
-        fields.append(_declared("metric", MetricOrder, "By the latest value of this metric."))
+    if findable.metrics:
+        fields.append(_declared("metric", MetricOrder, "By the latest value of this metric, as `where` has it."))
     if findable.parameters:
         what = (
             f"By the parameter of this name: texts by their first {MAX_TEXT} characters, then numbers, then booleans."
@@ -77,11 +78,11 @@ def parameters(table: type[Row]) -> tuple[inspect.Parameter, ...]:
     if table not in FINDABLE:
         return ()
     what = f"Only {_plural(table)} that are like this."
-    how = "In which order; without it as the list says. A cursor belongs to the order it was given in."
-    found = (_argument("where", where_type(table), what), _argument("order_by", order_type(table), how))
+    how = "In which order; without it as the list says. A cursor belongs to its list and its order."
+    found = (argument("where", where_type(table), what), argument("order_by", order_type(table), how))
     if not issubclass(table, Deletable):
         return found
-    return (*found, _argument("deleted", Deleted, "Whether deleted ones are shown; by default they are not."))
+    return (*found, argument("deleted", Deleted, "Whether deleted ones are shown; by default they are not."))
 
 
 def order_of(table: type[Row], given: Any, usual: Order) -> Order:
@@ -94,10 +95,15 @@ def order_of(table: type[Row], given: Any, usual: Order) -> Order:
     if len(ways) != 1:
         raise BadInput("`orderBy` takes exactly one of `field`, `metric` and `parameter`.")
     check(ways[0], "orderBy")
-    key: str | SortKey = field.value if field is not None else ParameterKey(parameter or "")
-    if metric is not None and findable.metrics is not None:
-        key = MetricKey(*findable.metrics, metric.phase, metric.name)
+    key = _order_key(findable, field.value) if field is not None else ParameterKey(parameter or "")
+    if metric is not None and findable.metrics:
+        key = MetricKey(table, metric.phase, metric.name)
     return Order(key, descending=given.direction is OrderDirection.DESC)
+
+
+def _order_key(findable: Findable, name: str) -> str | SortKey:
+    key, _ = findable.computed.get(name, (name, ""))
+    return key
 
 
 def where_of(table: type[Row], given: Any, deleted: Any = UNSET) -> Where:
@@ -115,6 +121,7 @@ class _Reading:
     def condition(self, table: type[Tenant], given: Any, place: str, nesting: int) -> Condition:
         if nesting > MAX_NESTING:
             raise BadInput(f"`{place}` nests more than {MAX_NESTING} levels. Flatten it.")
+        before = self.conditions
         parts: list[Condition] = []
         for name, declared in _where(table)[1].items():
             value = _given(given, name)
@@ -137,7 +144,15 @@ class _Reading:
             parts.append(Either(some))
         if (none := inner("not")) is not None:
             parts.append(Not(none[0]))
+        if self.conditions == before:
+            # Nothing at all takes its place in a statement too.
+            self._count(1, place)
         return All(parts)
+
+    def _count(self, more: int, place: str) -> None:
+        self.conditions += more
+        if self.conditions > MAX_CONDITIONS:
+            raise BadInput(f"`{place}` is one more than the {MAX_CONDITIONS} conditions that a filter may have.")
 
     def _asked(
         self, table: type[Tenant], name: str, declared: Declared, value: Any, place: str, nesting: int
@@ -147,9 +162,7 @@ class _Reading:
             return Single(filter_, self.condition(filter_.table, value, place, nesting + 1))
         read = declared.shape.read(value, place)
         check(read, place)
-        self.conditions += _conditions(read)
-        if self.conditions > MAX_CONDITIONS:
-            raise BadInput(f"`{place}` is one more than the {MAX_CONDITIONS} conditions that a filter may have.")
+        self._count(_conditions(read), place)
         return Single(filter_, read)
 
 
@@ -193,7 +206,8 @@ def _plural(table: type[Tenant]) -> str:
     return f"{words}es" if words.endswith("s") else f"{words}s"
 
 
-def _argument(name: str, type_: Any, description: str) -> inspect.Parameter:
+def argument(name: str, type_: Any, description: str) -> inspect.Parameter:
+    """An argument of a list that may be left out, as a parameter of its resolver."""
     annotation = Annotated[type_ | None, strawberry.argument(description=description)]
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=UNSET, annotation=annotation)
 
@@ -224,8 +238,9 @@ def _declared(name: str, type_: Any, description: str, *, required: bool = False
 def _columns(table: type[Row], findable: Findable) -> Any:
     """The columns to order by, as an enum of the graph."""
     name = f"{table.__name__}OrderField"
-    made = Enum(name, {column.upper(): column for column in findable.orders})  # type: ignore[misc]  # made from data
+    said = {**findable.orders, **{key: sentence for key, (_, sentence) in findable.computed.items()}}
+    made = Enum(name, {key.upper(): key for key in said})  # type: ignore[misc]  # made from data
     shown: Any = strawberry.enum(made, description=f"What {_plural(table)} can be ordered by.")
     for value in shown.__strawberry_definition__.values:
-        value.description = findable.orders[value.value]
+        value.description = said[value.value]
     return shown

@@ -1,24 +1,33 @@
 """What principals may do, and where."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import strawberry
-from aiodataloader import DataLoader
 
 from db import tables
+from db.base import Row
 from db.codes import Role, ScopeKind
 from resolvers import ids
 from resolvers.context import Info
-from resolvers.loading import Loaders
-from resolvers.paging import MAX_PAGE, Order
-from schema.edges import Edge
+from resolvers.paging import MAX_PAGE
+from schema.edges import few
+from schema.refs import OrganisationRef, ProjectRef, TeamRef
 
 _KINDS = {ScopeKind.ORGANISATION: "Organisation", ScopeKind.TEAM: "Team", ScopeKind.PROJECT: "Project"}
 
 
 def _scope(root: strawberry.Parent[Any]) -> str:
     return ids.encode(_KINDS[ScopeKind(root.scope_kind)], root.scope_id)
+
+
+def _within(kind: ScopeKind, ref: Any, table: type[Row]) -> Any:
+    """The scope, where it is of this kind."""
+
+    async def resolve(root: strawberry.Parent[Any], info: Info) -> Any:
+        return await info.context.loaders.row(table).load(root.scope_id) if root.scope_kind == kind else None
+
+    what = f"The {kind.lower()} that is the scope; null where it is none."
+    return strawberry.field(resolve, graphql_type=ref | None, description=what)
 
 
 @strawberry.type(description="A role that a principal has in a scope.")
@@ -30,21 +39,15 @@ class Grant:
     scope = strawberry.field(
         _scope, graphql_type=strawberry.ID, description="The id of the organisation, team or project."
     )
+    organisation = _within(ScopeKind.ORGANISATION, OrganisationRef, tables.Organisation)
+    team = _within(ScopeKind.TEAM, TeamRef, tables.Team)
+    project = _within(ScopeKind.PROJECT, ProjectRef, tables.Project)
 
 
-def _grants() -> Any:
-    def load(loaders: Loaders, _: Mapping[str, Any]) -> DataLoader[Any, Any]:
-        return loaders.bounded(tables.RoleBinding, "principal_id", Order(descending=False), MAX_PAGE)
-
-    async def resolve(root: Any, info: Info) -> Any:
-        return await load(info.context.loaders, {}).load(root.id)
-
-    return strawberry.field(
-        resolve,
-        graphql_type=list[Grant],
-        description=f"What it may do, and where, oldest first; at most {MAX_PAGE}.",
-        metadata={"edge": Edge(tables.RoleBinding, "id", "principal_id", load)},
-    )
-
-
-GRANTS: Any = _grants()
+GRANTS: Any = few(
+    Grant,
+    tables.RoleBinding,
+    "principal_id",
+    limit=MAX_PAGE,
+    description=f"What it may do, and where, oldest first; at most {MAX_PAGE}.",
+)

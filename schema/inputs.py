@@ -11,10 +11,11 @@ from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 import strawberry
 from strawberry import UNSET
-from strawberry.utils.str_converters import to_camel_case
+from strawberry.utils.str_converters import to_camel_case, to_snake_case
 from typing_extensions import Doc
 
-from registry.inputs import Keep, Of
+from registry.errors import BadInput
+from registry.inputs import Keep, Of, OneOf
 from resolvers.ids import decode_as
 
 
@@ -95,8 +96,12 @@ def shape_of(annotation: Any) -> Shape:
     """How a declared type appears in the graph."""
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
-        of = next((extra for extra in annotation.__metadata__ if isinstance(extra, Of)), None)
-        return shape_of(arguments[0]) if of is None else _id_of(of)
+        for extra in annotation.__metadata__:
+            if isinstance(extra, Of):
+                return _id_of(extra)
+            if isinstance(extra, OneOf):
+                return _one_of(extra.name, tuple(extra.kinds.items()))
+        return shape_of(arguments[0])
     if origin in (Union, types.UnionType):
         return _union([member for member in arguments if member is not Keep])
     if origin is not None and issubclass(origin, Sequence):
@@ -108,6 +113,28 @@ def shape_of(annotation: Any) -> Shape:
 
 def _id_of(of: Of) -> Shape:
     return Shape(strawberry.ID, lambda value, name: decode_as(of.kind, value, name))
+
+
+@cache
+def _one_of(name: str, kinds: tuple[tuple[str, type], ...]) -> Shape:
+    """An input that takes exactly one of several value objects, each under the name of its kind."""
+    shapes = {to_snake_case(kind): shape_of(value_type) for kind, value_type in kinds}
+    maybe: Any = strawberry.Maybe
+    fields = {
+        field: strawberry.field(description=inspect.cleandoc(value_type.__doc__ or ""), default=None)
+        for field, (_, value_type) in zip(shapes, kinds, strict=True)
+    }
+    annotations = {field: maybe[shape.graphql_type] for field, shape in shapes.items()}
+    made: Any = type(f"{name}Input", (), {**fields, "__annotations__": annotations})
+    given = strawberry.input(made, description=f"A {name.lower()}: exactly one of these.", one_of=True)
+
+    def read(value: Any, path: str) -> Any:
+        for field, shape in shapes.items():
+            if (chosen := getattr(value, field)) is not None and chosen is not UNSET:
+                return shape.read(chosen.value, f"{path}.{to_camel_case(field)}")
+        raise BadInput(f"`{path}` takes exactly one kind of {name.lower()}.")
+
+    return Shape(given, read)
 
 
 def _union(members: list[Any]) -> Shape:

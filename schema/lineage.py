@@ -11,6 +11,7 @@ from registry.lineage import MAX_DEPTH, MAX_EDGES, Direction
 from resolvers import lineages
 from resolvers.context import Info
 from schema.node import RowNode
+from schema.values import DELETED_AT
 
 _USUAL_STEPS = 50
 """What a walk counts in the cost of an operation. One that finds more is bounded by its own caps."""
@@ -35,7 +36,9 @@ def _walk(direction: Direction, description: str) -> Any:
 class LineageNode(RowNode):
     """Dataset versions, runs, versions and deployments."""
 
+    title: str = strawberry.field(description="What it is called, in one line: for labels in a drawing.")
     created_at: datetime = strawberry.field(description="When it was registered.")
+    deleted_at: datetime | None = strawberry.field(description=DELETED_AT)
     upstream = _walk(Direction.UPSTREAM, "What it came from, nearest first.")
     downstream = _walk(Direction.DOWNSTREAM, "What came of it, nearest first.")
 

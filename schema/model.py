@@ -8,16 +8,32 @@ from db import tables
 from db.codes import TaskType
 from registry import models
 from registry.errors import InvalidValue, NameTaken, NotFound
+from registry.stages import SLOTS
 from resolvers.context import Info
 from resolvers.paging import BY_NAME, Order
 from schema.batches import batch
+from schema.counts import count_of
 from schema.deletion import delete, restore
-from schema.edges import all_of, many, one, read
+from schema.edges import all_of, few, many, one, read
 from schema.lookups import by
 from schema.mutations import change
 from schema.node import RowNode
-from schema.ranking import VERSIONS, BestVersion, VersionRanking, best, ranking
-from schema.refs import AliasRef, DeploymentRef, PrincipalRef, ProjectRef, VersionRef
+from schema.ranking import VERSIONS, BestVersion, VersionRanking, ranking
+from schema.refs import (
+    AliasRef,
+    AliasRevisionRef,
+    AutomationFiringRef,
+    AutomationRuleRef,
+    DeploymentRef,
+    PrincipalRef,
+    ProjectRef,
+    PromotionPolicyRef,
+    PromotionRequestRef,
+    SlotRef,
+    SlotRevisionRef,
+    TransitionRef,
+    VersionRef,
+)
 from schema.values import DELETED_AT, tags
 
 
@@ -34,18 +50,50 @@ class Model(RowNode):
     created_at: datetime = strawberry.field(description="When it was registered.")
     deleted_at: datetime | None = strawberry.field(description=DELETED_AT)
     updated_at: datetime = strawberry.field(description="When anything that people say about it last changed.")
-    version_count: int = strawberry.field(description="How many versions were ever registered.")
     tags = tags()
 
     project = one(ProjectRef, tables.Project, "project_id", required=True, description="Where it lives.")
     owner = one(PrincipalRef, tables.Principal, "owner_id", description="Who answers for it.")
-    created_by = one(PrincipalRef, tables.Principal, "created_by", description="Who registered it.")
+    created_by = one(PrincipalRef, tables.Principal, "created_by", required=True, description="Who registered it.")
     aliases = many(AliasRef, tables.Alias, "model_id", order=BY_NAME, description="Its aliases, by name.")
+    alias_history = many(
+        AliasRevisionRef, tables.AliasRevision, "model_id", order=Order("valid_from"),
+        description="What its aliases pointed at and point at, latest first. `where: {name, at}` tells what one was"
+        " at a time.",
+    )  # fmt: skip
+    version_count = count_of(tables.Version, "model_id", description="How many versions it has.")
     versions = many(
         VersionRef, tables.Version, "model_id", order=Order("number"), description="Its versions, highest number first."
     )
     deployments = many(DeploymentRef, tables.Deployment, "model_id", description="Where it is to run, newest first.")
-    best_version = best(BestVersion, VERSIONS, description="Its best version by a metric.")
+    slots = few(
+        SlotRef, tables.Slot, "model_id", limit=len(SLOTS),
+        description="What is in STAGING and in PRODUCTION now; empty before the first promotion.",
+    )  # fmt: skip
+    slot_history = many(
+        SlotRevisionRef, tables.SlotRevision, "model_id", order=Order("valid_from"),
+        description="What its slots held and hold, latest first. `where: {stage, at}` tells what was there at a time.",
+    )  # fmt: skip
+    transitions = many(
+        TransitionRef, tables.Transition, "model_id", order=Order("number"),
+        description="How its versions went from stage to stage, latest first.",
+    )  # fmt: skip
+    promotion_requests = many(
+        PromotionRequestRef, tables.PromotionRequest, "model_id",
+        description="Requests for its versions to be promoted, newest first.",
+    )  # fmt: skip
+    promotion_policies = many(
+        PromotionPolicyRef, tables.PromotionPolicy, "model_id",
+        description="Policies of its own, newest first. Where it has none, those of project or organisation hold.",
+    )  # fmt: skip
+    automation_rules = many(
+        AutomationRuleRef, tables.AutomationRule, "model_id",
+        description="What is done with its versions by itself, newest first; removed rules, too.",
+    )  # fmt: skip
+    automation_firings = many(
+        AutomationFiringRef, tables.AutomationFiring, "model_id", description="What its rules did, latest first."
+    )
+    best_version = ranking(BestVersion, VERSIONS, description="Its best version by a metric.")
     best_versions = ranking(VersionRanking, VERSIONS, description="Its versions by a metric, best first.")
 
 

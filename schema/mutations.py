@@ -48,6 +48,7 @@ def change(
     supply: Callable[[Services], Mapping[str, Any]] = lambda _: {},
     before: tuple[str, Step] | None = None,
     after: Step | None = None,
+    shown_once: tuple[str, str] | None = None,
 ) -> Any:
     """The mutation field `name` that runs a rule and answers with the row it was about.
 
@@ -56,6 +57,7 @@ def change(
     in its organisation; the rule, which knows the thing, may require more. `supply` gives the rule what comes from the
     server and not from the caller. `before` and `after` are steps outside of the transaction that may call the object
     store: the first gets the id given as the named value, the other the id of the outcome; both can be repeated.
+    `shown_once` is the payload's field, with its description, for what the rule shows once: a replay has null there.
 
     The snapshot of the request is closed first and a new one opened by the payload's fields, so that they show what was
     written and no request ever holds two connections.
@@ -65,7 +67,7 @@ def change(
     fields = declared(rule)
     input_class = input_type(f"{title}Input", [*fields, *KEYED], f"What `{name}` takes.")
     union = error_union(title, made.expected)
-    payload_class = _payload(title, ref, table, union)
+    payload_class = _payload(title, ref, table, union, shown_once)
 
     async def resolve(info: Info, input: Any) -> Any:
         operation = info.context
@@ -74,7 +76,8 @@ def change(
         except made.expected as failure:
             return payload_class(errors=[as_data(failure)])
         row = await operation.loaders.row(table).load(outcome.id)
-        return payload_class(**{row_field(table): row}, errors=[], replayed=outcome.replayed)
+        once = {shown_once[0]: outcome.shown_once} if shown_once else {}
+        return payload_class(**{row_field(table): row}, errors=[], replayed=outcome.replayed, **once)
 
     resolve.__annotations__["input"] = Annotated[
         input_class, strawberry.argument(description="What to change, and how.")
@@ -178,15 +181,22 @@ def error_union(title: str, errors: Sequence[type[Failure]]) -> Any:
     return Annotated[members, why]
 
 
-def _payload(title: str, ref: Any, table: type[Row], union: Any) -> Any:
+def _payload(title: str, ref: Any, table: type[Row], union: Any, shown_once: tuple[str, str] | None) -> Any:
     row = row_field(table)
+    once, about = shown_once or ("", "")
     made = type(
         f"{title}Payload",
         (),
         {
-            "__annotations__": {row: ref | None, "errors": list[union], "replayed": bool},
+            "__annotations__": {
+                row: ref | None,
+                **({once: str | None} if once else {}),
+                "errors": list[union],
+                "replayed": bool,
+            },
             "__doc__": f"The outcome of {title}.",
             row: strawberry.field(description="What it was about, as it is now; null when refused.", default=None),
+            **({once: strawberry.field(description=about, default=None)} if once else {}),
             "errors": strawberry.field(description="Why it was refused; empty when it was done.", default_factory=list),
             "replayed": strawberry.field(
                 description="Whether it had been done before, under the same idempotency key.", default=False

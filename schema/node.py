@@ -6,6 +6,7 @@ import strawberry
 from strawberry import Parent
 
 from db.base import Row
+from db.codes import DatasetRole
 from registry.access import Action
 from resolvers import paging
 from resolvers.records import record_of
@@ -50,15 +51,17 @@ class Edge(Generic[T]):
     """The Relay edge."""
 
     node: T = strawberry.field(description="The row.")
-    cursor: str = strawberry.field(description="Send it as `after` or `before` to go on from here.")
+    cursor: str = strawberry.field(
+        description="Send it as `after` or `before` of the same field, with the same `orderBy`, to go on from here."
+    )
 
 
 def _edges(root: Parent[paging.Page[Any]]) -> Any:
-    return [paging.PageEdge(node, root.cursor(node)) for node in root.nodes]
+    return root.edges
 
 
 def _page_info(root: Parent[paging.Page[Any]]) -> Any:
-    ends = (root.cursor(root.nodes[0]), root.cursor(root.nodes[-1])) if root.nodes else (None, None)
+    ends = (root.cursor(0), root.cursor(-1)) if root.nodes else (None, None)
     return paging.PageInfo(root.has_next, root.has_previous, *ends)
 
 
@@ -75,6 +78,22 @@ class Connection(Generic[T]):
     page_info: PageInfo = strawberry.field(resolver=_page_info, description="Whether there is more, and from where.")
     total_count: int = strawberry.field(
         resolver=_total_count, description="How many rows the whole list has. Counted only when asked for."
+    )
+
+
+@strawberry.type(description="A row, where it stands in its list, and what the data was used for.")
+class UseEdge(Edge[T]):
+    """See `resolvers.paging.UseEdge`."""
+
+    role: DatasetRole = strawberry.field(description="What the run did with the dataset version.")
+
+
+@strawberry.type(description="One page of a list of uses: a thing is there once for each role.")
+class UseConnection(Connection[T]):
+    """The Relay connection with a role on each edge."""
+
+    edges: list[UseEdge[T]] = strawberry.field(  # type: ignore[assignment]  # nobody adds to an answer
+        resolver=_edges, description="The rows of this page with their roles and cursors."
     )
 
 

@@ -50,6 +50,9 @@ class Door(Protocol):
     def context(self, actor: Any) -> OperationContext:
         """Return the context of one operation; cheap, opens nothing."""
 
+    def access(self, actor: Any) -> asyncio.Event:
+        """Return what is set, once, when what an actor may do may have changed: authenticate it again then."""
+
 
 @dataclass(slots=True)
 class Visit:
@@ -68,6 +71,10 @@ class Visit:
         self.actor = await self.door.authenticate(self.authorization)
         for context in self._contexts:
             context.actor = self.actor
+
+    def access(self) -> asyncio.Event:
+        """Return what is set when who this is may be no more, or may do something else. Ask before authenticating."""
+        return self.door.access(self.actor)
 
     def open(self) -> OperationContext:
         """Return a new context for one operation."""

@@ -12,13 +12,25 @@ from registry.access import Action
 from registry.errors import InvalidValue, NameTaken, NotFound
 from resolvers.context import Info
 from resolvers.paging import BY_NAME
+from schema.batches import batch
 from schema.counts import TEAM_MODEL_COUNT
 from schema.deletion import delete, restore
 from schema.edges import all_of, many, one, read
 from schema.grants import GRANTS
+from schema.lookups import by, by_own_name
 from schema.mutations import change
 from schema.node import RowNode
-from schema.refs import DatasetRef, ExperimentRef, ModelRef, OrganisationRef, ProjectRef, RunRef, TeamRef
+from schema.refs import (
+    DatasetRef,
+    ExperimentRef,
+    ModelRef,
+    OrganisationRef,
+    ProjectRef,
+    PromotionPolicyRef,
+    RunRef,
+    TeamRef,
+    VersionRef,
+)
 from schema.values import DELETED_AT
 
 
@@ -64,6 +76,9 @@ class Project(RowNode):
     experiments = many(ExperimentRef, tables.Experiment, "project_id", description="Its experiments, newest first.")
     runs = many(RunRef, tables.Run, "project_id", description="Its runs, newest first.")
     datasets = many(DatasetRef, tables.Dataset, "project_id", description="Its datasets, newest first.")
+    promotion_policies = many(
+        PromotionPolicyRef, tables.PromotionPolicy, "project_id", description="Policies for its models, newest first."
+    )
 
 
 @strawberry.type(description="Somebody or something that acts.")
@@ -80,6 +95,8 @@ class Principal(RowNode):
         OrganisationRef, tables.Organisation, "org_id", required=True, description="The organisation it acts in."
     )
     roles = GRANTS
+    models = many(ModelRef, tables.Model, "owner_id", description="The models it answers for, newest first.")
+    versions = many(VersionRef, tables.Version, "created_by", description="The versions it registered, newest first.")
 
 
 async def _viewer(info: Info) -> Any:
@@ -96,8 +113,13 @@ class OrganisationQuery:
 
     viewer = read(_viewer, Principal | None, description="Who is asking.")
     organisation = read(_organisation, Organisation | None, description="The organisation that is asked.")
+    team = read(by_own_name(tables.Team), Team | None, description="A team by id or by name.")
     teams = all_of(Team, tables.Team, order=BY_NAME, description="All teams, by name.")
+    project = read(by(tables.Project, "team"), Project | None, description="A project by id, or by team and name.")
     projects = all_of(Project, tables.Project, description="All projects, newest first.")
+    principals = all_of(
+        Principal, tables.Principal, order=BY_NAME, description="Everybody and everything that may act, by name."
+    )
 
 
 @strawberry.type
@@ -130,3 +152,11 @@ class OrganisationMutation:
         description="Deletes a project that holds nothing. Its name is free from then on.",
     )  # fmt: skip
     restore_project = restore(Project, tables.Project)
+    create_teams = batch(create_team, "createTeams", description="Makes teams.")
+    update_teams = batch(update_team, "updateTeams", description="Gives teams other names.")
+    delete_teams = batch(delete_team, "deleteTeams", description="Deletes teams.")
+    restore_teams = batch(restore_team, "restoreTeams", description="Brings back teams.")
+    create_projects = batch(create_project, "createProjects", description="Makes projects of teams.")
+    update_projects = batch(update_project, "updateProjects", description="Changes what people say about projects.")
+    delete_projects = batch(delete_project, "deleteProjects", description="Deletes projects.")
+    restore_projects = batch(restore_project, "restoreProjects", description="Brings back projects.")

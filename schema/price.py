@@ -32,7 +32,7 @@ class Price(RowNode):
     valid_to: datetime | None = strawberry.field(description="Runs that begin then or later do not; null for no end.")
     created_at: datetime = strawberry.field(description="When it was set.")
 
-    created_by = one(PrincipalRef, tables.Principal, "created_by", description="Who set it.")
+    created_by = one(PrincipalRef, tables.Principal, "created_by", required=True, description="Who set it.")
 
 
 @strawberry.type

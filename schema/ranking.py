@@ -2,19 +2,24 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Any
+from inspect import Parameter, Signature
+from typing import Annotated, Any, Final
 
 import strawberry
 from aiodataloader import DataLoader
+from strawberry import UNSET
 
 from db import tables
-from db.codes import Phase
+from db.codes import Phase, RankingDirection, RunStatus
 from registry.inputs import BigInt
+from resolvers.conditions import All, Single, Where
 from resolvers.context import Info
+from resolvers.finding import FINDABLE
 from resolvers.loading import Loaders
 from resolvers.paging import MAX_PAGE
-from resolvers.rankings import Candidates, RankingDirection, Rankings
+from resolvers.rankings import Candidates, Rankings
 from schema.edges import Edge, one
+from schema.filters import parameters, where_of
 from schema.refs import RunRef, VersionRef
 
 
@@ -97,17 +102,33 @@ _RULE = (
     " Counted is the latest value of the metric in the phase. Values that are no finite numbers are ignored:"
     " `ignoredCount` tells how many, `missingCount` how many lack the metric."
 )
-Metric = Annotated[str, strawberry.argument(description="The exact name of the metric.")]
-OnPhase = Annotated[Phase, strawberry.argument(description="On which data it was measured.")]
-Towards = Annotated[RankingDirection, strawberry.argument(description="Which values are better.")]
-Places = Annotated[int, strawberry.argument(description=f"How many places, 1 to {MAX_PAGE}.")]
+FINISHED: Final = Where(Single(FINDABLE[tables.Run].filters["status"].filter, [RunStatus.FINISHED]))
+TRIALS = Candidates(tables.Run, "parent_run_id", FINISHED)
+RUNS = Candidates(tables.Run, "experiment_id", FINISHED)
+VERSIONS = Candidates(tables.Version, "model_id")
+_WHOSE: Final = {
+    tables.Run: " Only runs that FINISHED take part, unless `where.status` names others.",
+    tables.Version: " A version that has none of this name and phase itself counts with that of its run, as for gates.",
+}
 
-TRIALS = Candidates(tables.Run, "parent_run_id", tables.RunMetric, "run_id")
-RUNS = Candidates(tables.Run, "experiment_id", tables.RunMetric, "run_id")
-VERSIONS = Candidates(tables.Version, "model_id", tables.VersionMetric, "version_id")
+
+def _argument(name: str, type_: Any, description: str, default: Any = Parameter.empty) -> Parameter:
+    annotation = Annotated[type_, strawberry.argument(description=description)]
+    return Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
 
 
-def _edge(candidates: Candidates) -> Edge:
+_METRIC: Final = (
+    _argument("metric", str, "The exact name of the metric."),
+    _argument("phase", Phase, "On which data it was measured.", Phase.VALIDATION),
+    _argument("direction", RankingDirection, "Which values are better.", RankingDirection.MAXIMISE),
+)
+_OWN: Final = ("root", "info")
+_PLACES: Final = _argument("first", int, f"How many places, 1 to {MAX_PAGE}.", 10)
+
+
+def ranking(ref: Any, candidates: Candidates, *, description: str) -> Any:
+    """The candidates below this row by a metric: as many places as are asked for, or where `ref` has one the best."""
+
     def load(loaders: Loaders, arguments: Mapping[str, Any]) -> DataLoader[Any, Any]:
         return loaders.of(
             Rankings(
@@ -115,43 +136,33 @@ def _edge(candidates: Candidates) -> Edge:
                 arguments["metric"],
                 Phase(arguments["phase"]),
                 RankingDirection(arguments["direction"]),
+                _wanted(candidates, arguments.get("where")),
                 arguments.get("first", 1),
             )
         )
 
-    return Edge(candidates.table, "id", candidates.parent, load)
+    async def resolve(root: Any, info: Info, **arguments: Any) -> Any:
+        return await load(info.context.loaders, arguments).load(root.id)
+
+    usual = [
+        Parameter(name, Parameter.POSITIONAL_OR_KEYWORD, annotation=resolve.__annotations__[name]) for name in _OWN
+    ]
+    where = parameters(candidates.table)[0]
+    places = [] if issubclass(ref, Best) else [_PLACES]
+    resolve.__signature__ = Signature([*usual, *_METRIC, where, *places])  # type: ignore[attr-defined]
+    return strawberry.field(
+        resolve,
+        graphql_type=ref,
+        description=description + _RULE + _WHOSE[candidates.table],
+        metadata={"edge": Edge(candidates.table, "id", candidates.parent, load)},
+    )
 
 
-def best(ref: Any, candidates: Candidates, *, description: str) -> Any:
-    """The best of the candidates below this row."""
-    edge = _edge(candidates)
-
-    async def resolve(
-        root: Any,
-        info: Info,
-        metric: Metric,
-        phase: OnPhase = Phase.VALIDATION,
-        direction: Towards = RankingDirection.MAXIMISE,
-    ) -> Any:
-        arguments = {"metric": metric, "phase": phase, "direction": direction}
-        return await edge.load(info.context.loaders, arguments).load(root.id)
-
-    return strawberry.field(resolve, graphql_type=ref, description=description + _RULE, metadata={"edge": edge})
-
-
-def ranking(ref: Any, candidates: Candidates, *, description: str) -> Any:
-    """The best of the candidates below this row, in their order."""
-    edge = _edge(candidates)
-
-    async def resolve(
-        root: Any,
-        info: Info,
-        metric: Metric,
-        phase: OnPhase = Phase.VALIDATION,
-        direction: Towards = RankingDirection.MAXIMISE,
-        first: Places = 10,
-    ) -> Any:
-        arguments = {"metric": metric, "phase": phase, "direction": direction, "first": first}
-        return await edge.load(info.context.loaders, arguments).load(root.id)
-
-    return strawberry.field(resolve, graphql_type=ref, description=description + _RULE, metadata={"edge": edge})
+def _wanted(candidates: Candidates, given: Any) -> Where:
+    """What was asked for; with what is usual where that says nothing of the status."""
+    if not given:
+        return candidates.usual
+    asked = where_of(candidates.table, given)
+    if getattr(given, "status", None) not in (None, UNSET):
+        return asked
+    return Where(All((candidates.usual.condition, asked.condition)))

@@ -13,7 +13,7 @@ from db.base import utc_now
 from db.codes import PricedResource
 from registry.inputs import BigInt
 from resolvers.context import Info
-from resolvers.costs import Costs
+from resolvers.costs import Costs, CostSums
 from resolvers.histories import MAX_POINTS, MIN_POINTS
 from resolvers.loading import Loaders
 from resolvers.resources import ResourceHistories, Summaries
@@ -71,6 +71,27 @@ class Cost:
     parts: list[CostPart] = strawberry.field(description="What it is made of, one for each resource with a price.")
 
 
+@strawberry.type(description="So much of a currency.")
+class CostAmount:
+    """See `registry.costs.CostAmount`."""
+
+    amount: Decimal = strawberry.field(description="How much, to six decimals.")
+    currency: str = strawberry.field(description="Three letters of ISO 4217.")
+
+
+@strawberry.type(description="What several runs cost together, or have cost so far while some go on.")
+class TotalCost:
+    """See `registry.costs.CostSum`."""
+
+    amounts: list[CostAmount] = strawberry.field(
+        description="A sum for each currency, by currency. Hours of runs that are alike are added up before rounding."
+    )
+    run_count: int = strawberry.field(description="How many runs.")
+    incomplete_count: int = strawberry.field(
+        description="For how many of them something is not in it: no price was valid, or the run does not say enough."
+    )
+
+
 Points = Annotated[
     int, strawberry.argument(description=f"How many spans of time at most, {MIN_POINTS} to {MAX_POINTS}.")
 ]
@@ -120,6 +141,23 @@ def _cost() -> Any:
         description="What it cost, or has cost so far: its duration times what its runtime says of the hardware, at the"
         " prices that were valid when it began. Runs that it began are not in it.",
         metadata={"edge": Edge(tables.Run, "id", "id", load)},
+    )
+
+
+def total_cost(parent: str | None, *, description: str) -> Any:
+    """What the runs whose `parent` this row is cost together; without `parent` this run and all below it."""
+
+    def load(loaders: Loaders, _: Mapping[str, Any]) -> DataLoader[Any, Any]:
+        return loaders.of(CostSums(parent))
+
+    async def resolve(root: Any, info: Info) -> Any:
+        return await load(info.context.loaders, {}).load(root.id)
+
+    return strawberry.field(
+        resolve,
+        graphql_type=TotalCost,
+        description=description + " Runs that are deleted do not count.",
+        metadata={"edge": Edge(tables.Run, "id", parent or "parent_run_id", load)},
     )
 
 

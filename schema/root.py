@@ -14,8 +14,10 @@ from registry.lineage import KINDS
 from resolvers import nodes
 from resolvers.context import Info
 from resolvers.paging import MAX_PAGE
-from schema.alias import Alias, AliasMutation
-from schema.artifact import Artifact, ArtifactMutation, Upload
+from schema.alias import Alias, AliasMutation, AliasQuery, AliasRevision
+from schema.artifact import Artifact, ArtifactMutation, ArtifactQuery, Upload
+from schema.automation import AutomationFiring, AutomationMutation, AutomationQuery, AutomationRule
+from schema.champion import ChampionQuery
 from schema.comparison import ComparisonQuery
 from schema.dataset import Dataset, DatasetMutation, DatasetProfile, DatasetQuery, DatasetSchema, DatasetVersion
 from schema.deployment import (
@@ -28,24 +30,33 @@ from schema.deployment import (
     Environment,
 )
 from schema.edges import read
+from schema.event import Bookmark, Event, EventQuery, EventSubscription
 from schema.experiment import Experiment, ExperimentMutation, ExperimentQuery
 from schema.lineage import LineageNode
 from schema.model import Model, ModelMutation, ModelQuery
 from schema.node import Node, RowNode
 from schema.organisation import Organisation, OrganisationMutation, OrganisationQuery, Principal, Project, Team
+from schema.policy import PolicyMutation, PolicyQuery, PromotionPolicy, PromotionPolicyRevision
 from schema.price import Price, PriceMutation, PriceQuery
+from schema.promotion import PromotionMutation, PromotionQuery, Slot, SlotRevision, Transition
+from schema.promotion_event import PromotionEvent, PromotionEventSubscription
+from schema.request import PromotionRequest, PromotionReview, RequestMutation, RequestQuery, VersionCheck
 from schema.run import Run, RunMutation, RunQuery
 from schema.runtime import Runtime, RuntimeQuery
 from schema.search import SearchQuery
 from schema.signature import Signature
 from schema.statistics import StatisticsQuery
-from schema.version import Version, VersionMutation
+from schema.version import Version, VersionMutation, VersionQuery
+from schema.webhook import Webhook, WebhookDelivery, WebhookMutation, WebhookQuery
 
 NODE_TYPES: Final[tuple[type[RowNode], ...]] = (
-    Alias, Artifact, Dataset, DatasetProfile, DatasetSchema, DatasetVersion, Deployment, DeploymentChange,
-    DeploymentMetric, DeploymentReport, Environment, Experiment, Model, Organisation, Price, Principal, Project, Run,
-    Runtime, Signature, Team, Upload, Version,
+    Alias, AliasRevision, Artifact, AutomationFiring, AutomationRule, Dataset, DatasetProfile, DatasetSchema,
+    DatasetVersion, Deployment, DeploymentChange, DeploymentMetric, DeploymentReport, Environment, Experiment, Model,
+    Organisation, Price, Principal, Project, PromotionPolicy, PromotionPolicyRevision, PromotionRequest,
+    PromotionReview, Run, Runtime, Signature, Slot, SlotRevision, Team, Transition, Upload, Version, VersionCheck,
+    Webhook, WebhookDelivery,
 )  # fmt: skip
+MESSAGE_TYPES: Final[tuple[type, ...]] = (Event, PromotionEvent, Bookmark)
 NODE_TABLES: Final[dict[str, type[Row]]] = {node.__name__: node.table for node in NODE_TYPES}
 
 GlobalId = Annotated[strawberry.ID, strawberry.argument(description="A global id, as this server gave it out.")]
@@ -86,16 +97,18 @@ class NodeQuery:
 # The fields of the last base come first in the graph.
 @strawberry.type(description="Everything that can be read. A whole query sees one moment of the registry.")
 class Query(
-    SearchQuery, DeploymentQuery, ComparisonQuery, RuntimeQuery, RunQuery, ExperimentQuery, DatasetQuery, ModelQuery,
-    PriceQuery, StatisticsQuery, OrganisationQuery, NodeQuery,
+    WebhookQuery, SearchQuery, ChampionQuery, AutomationQuery, RequestQuery, PolicyQuery, PromotionQuery,
+    AliasQuery, DeploymentQuery, ArtifactQuery, ComparisonQuery, RuntimeQuery, RunQuery, ExperimentQuery, DatasetQuery,
+    VersionQuery, ModelQuery, PriceQuery, StatisticsQuery, EventQuery, OrganisationQuery, NodeQuery,
 ):  # fmt: skip
     """The reads."""
 
 
 @strawberry.type(description="Everything that can be changed. Each change is one transaction and makes its events.")
 class Mutation(
-    PriceMutation, DeploymentMutation, ArtifactMutation, AliasMutation, VersionMutation, RunMutation,
-    ExperimentMutation, DatasetMutation, ModelMutation, OrganisationMutation,
+    WebhookMutation, PriceMutation, AutomationMutation, RequestMutation, PolicyMutation, PromotionMutation,
+    DeploymentMutation, ArtifactMutation, AliasMutation, VersionMutation, RunMutation, ExperimentMutation,
+    DatasetMutation, ModelMutation, OrganisationMutation,
 ):  # fmt: skip
     """The changes."""
 
@@ -122,7 +135,7 @@ async def _heartbeat(
 
 
 @strawberry.type(description="Everything that is told live.")
-class Subscription:
+class Subscription(PromotionEventSubscription, EventSubscription):
     """The streams."""
 
     heartbeat: AsyncIterator[Heartbeat] = strawberry.subscription(

@@ -8,16 +8,31 @@ from db import tables
 from db.codes import RunStatus
 from registry import runs
 from registry.errors import Conflict, InvalidValue, NotFound
+from resolvers.latest import Points
 from schema.batches import batch
+from schema.counts import title
 from schema.deletion import delete, restore
-from schema.edges import all_of, latest, many, one
+from schema.edges import AS_GIVEN, all_of, many, one, read, used
 from schema.history import history
+from schema.latest import latest, metric_count
 from schema.lineage import LineageNode
+from schema.lookups import by_id
 from schema.mutations import change
-from schema.ranking import TRIALS, BestRun, RunRanking, best, ranking
-from schema.refs import ArtifactRef, ExperimentRef, PrincipalRef, ProjectRef, RunRef, RuntimeRef, VersionRef
-from schema.resource import COST, DURATION, RESOURCE_HISTORY, RESOURCES
+from schema.ranking import TRIALS, BestRun, RunRanking, ranking
+from schema.refs import (
+    ArtifactRef,
+    DatasetVersionRef,
+    ExperimentRef,
+    PrincipalRef,
+    ProjectRef,
+    RunRef,
+    RuntimeRef,
+    VersionRef,
+)
+from schema.resource import COST, DURATION, RESOURCE_HISTORY, RESOURCES, total_cost
 from schema.values import DELETED_AT, Metric, parameters, tags
+
+_METRICS = Points(tables.RunMetric, "run_id")
 
 
 @strawberry.type(description="One execution that trained or evaluated something.")
@@ -26,6 +41,7 @@ class Run(LineageNode):
 
     table = tables.Run
 
+    title = title(tables.Run, "Its name.")
     name: str = strawberry.field(description="Need not be unique.")
     status: RunStatus = strawberry.field(description="How far it has come.")
     started_at: datetime = strawberry.field(description="When it began.")
@@ -42,18 +58,23 @@ class Run(LineageNode):
     experiment = one(ExperimentRef, tables.Experiment, "experiment_id", description="The experiment it is part of.")
     parent_run = one(RunRef, tables.Run, "parent_run_id", description="The run that began it.")
     child_runs = many(RunRef, tables.Run, "parent_run_id", description="Runs it began, such as trials, newest first.")
-    best_trial = best(BestRun, TRIALS, description="The best of the runs it began, by a metric.")
+    best_trial = ranking(BestRun, TRIALS, description="The best of the runs it began, by a metric.")
     best_trials = ranking(RunRanking, TRIALS, description="The runs it began by a metric, best first.")
     runtime = one(RuntimeRef, tables.Runtime, "runtime_id", description="What it is made with.")
-    created_by = one(PrincipalRef, tables.Principal, "created_by", description="Who started it.")
-    metrics = latest(
-        Metric, tables.RunMetric, "run_id", limit=100,
-        description="The latest value of each metric, by phase and name; the first 100.",
-    )  # fmt: skip
+    created_by = one(PrincipalRef, tables.Principal, "created_by", required=True, description="Who started it.")
+    metrics = latest(Metric, _METRICS, description="The latest value of each metric, by phase and name.")
+    metric_count = metric_count(_METRICS)
     resources = RESOURCES
     resource_history = RESOURCE_HISTORY
     cost = COST
-    metric_history = history(tables.RunMetric, "run_id")
+    total_cost = total_cost(
+        None, description="What it and the runs that it began, and those that these began, cost together."
+    )
+    metric_history = history(_METRICS)
+    datasets = used(
+        DatasetVersionRef, tables.DatasetVersion, "downstream_id", order=AS_GIVEN,
+        description="The dataset versions it used, in the order in which they were given, each once for every role.",
+    )  # fmt: skip
     versions = many(VersionRef, tables.Version, "run_id", description="Versions it produced, newest first.")
     artifacts = many(ArtifactRef, tables.Artifact, "run_id", description="Its files, newest first.")
     created_at: datetime = strawberry.field(description="When it was registered.")
@@ -64,6 +85,7 @@ class Run(LineageNode):
 class RunQuery:
     """The reads of runs."""
 
+    run = read(by_id(tables.Run), Run | None, description="A run by id.")
     runs = all_of(Run, tables.Run, description="All runs, newest first.")
 
 
@@ -87,6 +109,11 @@ class RunMutation:
         runs.log_metrics, "logMetrics", Run, tables.Run,
         errors=[NotFound, InvalidValue, Conflict], description="Adds metric points to a run that is going on.",
     )  # fmt: skip
+    log_run_datasets = change(
+        runs.log_datasets, "logRunDatasets", Run, tables.Run,
+        errors=[NotFound, InvalidValue, Conflict],
+        description="Adds uses of dataset versions to a run that is going on, where they were not known at its start.",
+    )  # fmt: skip
     set_run_runtime = change(
         runs.set_runtime, "setRunRuntime", Run, tables.Run,
         errors=[NotFound, InvalidValue, Conflict], description="Says what a run that is going on is made with.",
@@ -102,7 +129,9 @@ class RunMutation:
     )  # fmt: skip
     finish_run = change(
         runs.finish, "finishRun", Run, tables.Run,
-        errors=[NotFound, InvalidValue, Conflict], description="Ends a run. It takes nothing more from then on.",
+        errors=[NotFound, InvalidValue, Conflict],
+        description="Ends a run. From then on it takes no more parameters, metrics, uses of data and resource samples,"
+        " and no other runtime. Files may still come, and its name and tags may change.",
     )  # fmt: skip
     delete_run = delete(
         Run, tables.Run,
@@ -113,5 +142,8 @@ class RunMutation:
     update_runs = batch(update_run, "updateRuns", description="Changes what people say about runs.")
     finish_runs = batch(finish_run, "finishRuns", description="Ends runs.")
     log_metrics_of_runs = batch(log_metrics, "logMetricsOfRuns", description="Adds metric points to runs.")
+    log_datasets_of_runs = batch(
+        log_run_datasets, "logDatasetsOfRuns", description="Adds uses of dataset versions to runs."
+    )
     delete_runs = batch(delete_run, "deleteRuns", description="Deletes runs.")
     restore_runs = batch(restore_run, "restoreRuns", description="Brings back runs.")

@@ -11,7 +11,7 @@ from registry.inputs import BigInt
 from registry.signature_changes import ChangeKind
 from resolvers import runtimes
 from resolvers.context import Info
-from schema.edges import many, read
+from schema.edges import all_of, many, read
 from schema.node import RowNode
 from schema.refs import RunRef, VersionRef
 
@@ -113,6 +113,7 @@ async def _difference(
 class RuntimeQuery:
     """The reads of runtimes."""
 
+    runtimes = all_of(Runtime, tables.Runtime, description="What anything was made with, newest first.")
     runtime_difference = read(
         _difference,
         RuntimeDifference | None,

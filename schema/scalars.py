@@ -4,7 +4,7 @@ import math
 import re
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, NewType
 
 import strawberry
 from strawberry.types.scalar import ScalarDefinition
@@ -56,6 +56,9 @@ def _parameter(value: Any) -> Any:
     raise ValueError("ParameterValue takes text, a finite number or a boolean.")
 
 
+Columns = NewType("Columns", object)
+"""The columns of a row by name: an object of JSON."""
+
 SCALARS: Final[dict[object, ScalarDefinition]] = {
     BigInt: strawberry.scalar(
         name="BigInt",
@@ -77,6 +80,14 @@ SCALARS: Final[dict[object, ScalarDefinition]] = {
         specified_by_url="https://www.rfc-editor.org/rfc/rfc8259#section-6",
         serialize=lambda value: f"{value:f}",
         parse_value=_decimal,
+    ),
+    Columns: strawberry.scalar(
+        name="JSON",
+        description="An object of JSON with the columns of a row as they are stored: names in snake_case, ids as UUID,"
+        " times in RFC 3339. One over 32 KiB is told as its `sha256` and the names of its `columns`.",
+        specified_by_url="https://www.rfc-editor.org/rfc/rfc8259",
+        serialize=lambda value: value,
+        parse_value=lambda value: value,
     ),
     ParameterValue: strawberry.scalar(
         name="ParameterValue",

@@ -29,7 +29,9 @@ class PartChange:
     kind: ChangeKind = strawberry.field(description="What became of it.")
     before: str | None = strawberry.field(description="How it was, as text; null where it was not there.")
     after: str | None = strawberry.field(description="How it is, as text; null where it is gone.")
-    breaking: bool = strawberry.field(description="Whether something that worked before may fail.")
+    breaking: bool = strawberry.field(
+        description="Whether something that worked before may fail: also for those who send or read by position."
+    )
     sentence: str = strawberry.field(description="The same in words.")
 
 

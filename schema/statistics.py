@@ -8,6 +8,7 @@ from db import tables
 from db.codes import ArtifactKind, ArtifactState, Stage
 from registry.inputs import BigInt
 from resolvers import statistics
+from resolvers.children import Children
 from resolvers.context import Info
 from resolvers.statistics import MAX_GROUPS, Tally
 from schema.counts import RunStatusCount
@@ -76,6 +77,11 @@ def _by(table: type[Any], column: str) -> Any:
     return resolve
 
 
+async def _model_count(info: Info) -> int:
+    loader = info.context.loaders.count(Children(tables.Model, "org_id"))
+    return await loader.load(info.context.actor.org_id)
+
+
 async def _models_by_team(info: Info) -> Any:
     return await statistics.models_by_team(info.context.loaders.reading)
 
@@ -101,15 +107,21 @@ def _field(resolver: Any, graphql_type: Any, description: str) -> Any:
 class Statistics:
     """Every field asks for itself."""
 
+    model_count = _field(
+        _model_count, int,
+        f"How many models there are. Where the counts of a list add up to less, the rest is beyond its {MAX_GROUPS}.",
+    )  # fmt: skip
     models_by_framework = _field(
-        _by(tables.Model, "framework"), list[FrameworkCount], f"Most models first; at most {MAX_GROUPS}."
+        _by(tables.Model, "framework"),
+        list[FrameworkCount],
+        f"The {MAX_GROUPS} frameworks with the most models, most first.",
     )
     models_by_team = _field(
-        _models_by_team, list[TeamModelCount], f"Teams with models, most first; at most {MAX_GROUPS}."
+        _models_by_team, list[TeamModelCount], f"Teams with models: the {MAX_GROUPS} with the most, most first."
     )
     models_by_project = _field(
         _by(tables.Model, "project_id"), list[ProjectModelCount],
-        f"Projects with models, most first; at most {MAX_GROUPS}.",
+        f"Projects with models: the {MAX_GROUPS} with the most, most first.",
     )  # fmt: skip
     versions_by_stage = _field(
         _by(tables.Version, "stage"), list[StageCount], "Stages that versions are in, most first."

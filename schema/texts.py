@@ -1,10 +1,13 @@
-"""Decides which JSON values may come through the door: no text a database cannot hold, no bottomless nesting."""
+"""Decides which JSON values may come through the door: no text a database cannot hold, not too deep, not too many."""
 
 MAX_JSON_DEPTH = 64
 """Lists and objects inside each other; the deepest input of the graph needs a tenth of it."""
+MAX_JSON_OBJECTS = 20_000
+"""A hundred things with a hundred tags each are half of it. Each takes time before any rule sees it."""
 
 BAD_TEXT = "A text holds a NUL character or half of a surrogate pair. Remove it: neither can be stored."
 TOO_NESTED = f"The variables nest more than {MAX_JSON_DEPTH} levels. Flatten them."
+TOO_MANY = f"The variables hold more than {MAX_JSON_OBJECTS:,} objects. Send less at once."
 
 
 def is_bad_text(text: str) -> bool:
@@ -17,6 +20,7 @@ def is_bad_text(text: str) -> bool:
 def fault_of(value: object) -> str | None:
     """Return a sentence about the first thing that makes a JSON value unacceptable, or None. Looks at keys too."""
     waiting: list[tuple[object, int]] = [(value, 0)]
+    objects = 0
     while waiting:
         item, depth = waiting.pop()
         if isinstance(item, str):
@@ -25,6 +29,9 @@ def fault_of(value: object) -> str | None:
         elif depth > MAX_JSON_DEPTH:
             return TOO_NESTED
         elif isinstance(item, dict):
+            objects += 1
+            if objects > MAX_JSON_OBJECTS:
+                return TOO_MANY
             waiting.extend((part, depth + 1) for pair in item.items() for part in pair)
         elif isinstance(item, list):
             waiting.extend((part, depth + 1) for part in item)
