@@ -1,6 +1,7 @@
 """The ASGI application: what is opened when it starts, its routes, and what is closed when it ends."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from importlib.metadata import version as version_of
@@ -11,18 +12,24 @@ import structlog
 from sqlalchemy import text
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route, WebSocketRoute
 
+from db.listening import Wakeups
 from db.migrate import require_current
+from db.restoring import origin_warnings
 from db.session import Database
 from registry.access import Actor
+from registry.feed import Feed
 from resolvers.context import Operation, Services
 from schema.build import build_schema
 from server.auth import Authenticator
+from server.following import following
 from server.graphiql import graphiql_routes
 from server.graphql_http import DoorSettings, GraphQLDoor
+from server.graphql_request import PREFLIGHTED
 from server.graphql_ws import SocketSettings
 from server.health import Health, health, livez, readyz
 from server.logs import RequestLog
@@ -51,6 +58,10 @@ class RegistryDoor:
         """The actor of a header. Raises: Unauthenticated, Unavailable."""
         return await self.authenticator.actor(authorization)
 
+    def access(self, actor: Actor) -> asyncio.Event:
+        """What is set when tokens or roles of the actor's organisation may have changed."""
+        return self.authenticator.access(actor.org_id)
+
     def context(self, actor: Actor) -> Operation:
         """The context of one operation."""
         return Operation(self.services, actor)
@@ -58,12 +69,16 @@ class RegistryDoor:
 
 def create_services(settings: Settings) -> Services:
     """The services of a process; nothing is reached until they are used."""
+    database = Database.connect(settings.database, settings.roles, pool_size=settings.database_pool_size)
     return Services(
-        database=Database.connect(settings.database, settings.roles, pool_size=settings.database_pool_size),
+        database=database,
         store=ObjectStore(settings.store),
+        feed=Feed(database, Database.connect(settings.database, settings.roles, pool_size=1)),
         shelves=settings.shelves,
         frameworks=settings.supported_frameworks,
         version=VERSION,
+        vault=settings.vault,
+        trusted_hosts=settings.trusted_hosts,
     )
 
 
@@ -75,9 +90,12 @@ def create_app(settings: Settings) -> Starlette:
     """
     services = create_services(settings)
     aside = Database.connect(settings.database, settings.roles, pool_size=1)
+    wakeups = Wakeups(settings.listen_database, services.feed.wake)
+    authenticator = Authenticator(services.database)
+    services.feed.listeners.append(authenticator.heard)
     door = GraphQLDoor(
         build_schema(introspection=settings.graphql_introspection),
-        RegistryDoor(services, Authenticator(services.database)),
+        RegistryDoor(services, authenticator),
         settings=DoorSettings(socket=SocketSettings(allowed_origins=settings.allowed_origins)),
     )
 
@@ -88,13 +106,14 @@ def create_app(settings: Settings) -> Starlette:
             stack.push_async_callback(aside.close)
             app.state.health.warnings = await checked(services.database)
             await stack.enter_async_context(services.store)
+            await stack.enter_async_context(following(services.database, services.feed, wakeups))
             log.info("server.started", version=VERSION)
             yield
 
     app = Starlette(
         routes=[
             Route("/", _to_graphiql),
-            Route("/graphql", door, methods=None),
+            Route("/graphql", door, methods=None, middleware=_shared_with(settings.allowed_origins)),
             WebSocketRoute("/graphql", door),
             *graphiql_routes(ROOT / "web/graphiql/dist", (ROOT / "schema/examples", ROOT / "schema/screens"), VERSION),
             Route("/health", health),
@@ -107,8 +126,24 @@ def create_app(settings: Settings) -> Starlette:
     )
     app.state.services = services
     app.state.door = door
-    app.state.health = Health(services, aside, settings.buckets, draining=door.shutdown)
+    app.state.wakeups = wakeups
+    app.state.health = Health(services, aside, settings.buckets, wakeups, draining=door.shutdown)
     return app
+
+
+def _shared_with(origins: Sequence[str]) -> list[Middleware]:
+    """Let pages of other sites use the API. Nobody is known by a cookie, so that none are let through."""
+    if not origins:
+        return []
+    return [
+        Middleware(
+            CORSMiddleware,
+            allow_origins=origins,
+            allow_methods=("GET", "POST"),
+            allow_headers=("Authorization", "Content-Type", *PREFLIGHTED),
+            expose_headers=("X-Request-Id", "Retry-After"),
+        )
+    ]
 
 
 async def checked(database: Database) -> tuple[str, ...]:
@@ -116,7 +151,11 @@ async def checked(database: Database) -> tuple[str, ...]:
 
     Raises: SchemaBehind, UnsafeRole.
     """
-    warnings = (*await require_current(database), *await role_warnings(database))
+    warnings = (
+        *await require_current(database),
+        *await role_warnings(database),
+        *await origin_warnings(database),
+    )
     for warning in warnings:
         log.warning("database.warning", reason=warning)
     return warnings

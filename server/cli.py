@@ -16,7 +16,9 @@ from rich.console import Console
 from db import migrate as migrations
 from db.codes import PrincipalKind, Role
 from db.errors import sqlstate, translate
+from db.listening import Wakeups
 from db.migrate import SchemaBehind, require_current
+from db.restoring import renew_epochs
 from db.roles import NeedsAdministrator, ServerTooOld, bootstrap
 from db.session import Change, Database
 from db.tables import ApiToken, Principal
@@ -31,6 +33,7 @@ from schema.failures import traceback_of
 from server import logs, transfer, worker
 from server.app import UnsafeRole, checked, create_services
 from server.embedded.errors import EmbeddedError
+from server.following import telling
 from server.local import local_services
 from server.reference import settings_table
 from server.serving import PortTaken, ServiceDied, serve as run_server
@@ -77,7 +80,7 @@ def serve() -> None:
 
 @app.command("worker")
 def work() -> None:
-    """Verify uploads and clear away abandoned ones, until stopped. Any number of workers may run."""
+    """Verify uploads, clear away abandoned ones, tell webhooks, until stopped. Any number of workers may run."""
     settings = _settings()
     logs.configure(settings.log_level, human=settings.debug)
 
@@ -85,7 +88,8 @@ def work() -> None:
         services = create_services(settings)
         try:
             await checked(services.database)
-            await worker.run(services, worker.stop_on_signals())
+            async with telling(services.database, Wakeups(settings.listen_database)):
+                await worker.run(services, worker.stop_on_signals())
         finally:
             await services.database.close()
 
@@ -138,10 +142,16 @@ def import_file(
 def export_file(
     file: Annotated[str, typer.Argument(help="Where to write JSON Lines; compressed for .gz; - for standard output.")],
     organisation: KnownOrganisation = "default",
+    project: Annotated[str | None, typer.Option(help="Only this project, by its name or its id.")] = None,
 ) -> None:
     """Write an organisation as it is now into a file that `import` takes. What is deleted stays behind."""
-    counts = _in_organisation(organisation, lambda _, database, org_id: transfer.take_out(database, org_id, file, err))
-    err.print(f"{counts.total()} lines.")
+    exported = _in_organisation(
+        organisation, lambda _, database, org_id: transfer.take_out(database, org_id, file, project, err)
+    )
+    err.print(f"{exported.counts.total()} lines.")
+    if +exported.left_out:
+        told = ", ".join(f"{name} ({count})" for name, count in (+exported.left_out).items())
+        err.print(f"Left out, because they lead to other projects: {told}.", markup=False)
 
 
 @app.command()
@@ -174,6 +184,15 @@ def bootstrap_database(
                 f"Not every login of --login is there: {', '.join(login or ())}. Make it by CREATE ROLE … LOGIN first."
             ) from error
     out.print("\n".join(f"{statement};" for statement in done) or "Everything is in place.", markup=False)
+
+
+@db.command()
+def restored() -> None:
+    """Renew the epochs of all event feeds, after a restore or when a standby took over: see docs/restoring.md."""
+    with local_services(_settings(), with_store=False) as local:
+        settings = local.settings
+        count = asyncio.run(renew_epochs(settings.migration_database, settings.roles))
+    out.print(f"{count} feeds have a new epoch: their followers begin anew.")
 
 
 @db.command()

@@ -160,18 +160,34 @@ class GraphQLDoor:
             send_initial_heartbeat=transport.send_initial_heartbeat,
         )
         headers = {"cache-control": "no-store", **transport.headers, "vary": "Accept"}
-        return StreamingResponse(_until(self._stream_is_over(visit), merged()), headers=headers)
 
-    async def _stream_is_over(self, visit: Visit) -> None:
-        """Return when the server leaves, when the stream is old, or when its token is good no more."""
+        async def is_over() -> str | None:
+            gone = await self._stream_is_over(visit)
+            if gone is None:
+                return None
+            error = GraphQLError(gone.message, extensions={"code": gone.code}).formatted
+            return transport.encode_next({"errors": [error]}, _encode_text)
+
+        return StreamingResponse(_until(is_over(), merged()), headers=headers)
+
+    async def _stream_is_over(self, visit: Visit) -> Unauthenticated | None:
+        """Return when the server leaves, the stream is old or, with the reason, its token is good no more."""
         settings, time_s = self._settings.socket, asyncio.get_running_loop().time
-        last_s = time_s() + settings.max_age_s * random.uniform(0.9, 1)
+        last_s, changed = time_s() + settings.max_age_s * random.uniform(0.9, 1), visit.access()
         while (left_s := last_s - time_s()) > 0:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self.shutdown.wait(), min(settings.recheck_s, left_s))
-                return
-            if not await _is_still_known(visit):
-                return
+            await _first(self.shutdown, changed, timeout_s=min(settings.recheck_s, left_s))
+            if changed.is_set():
+                # Not all of an organisation at once.
+                await _first(self.shutdown, timeout_s=random.uniform(0, settings.spread_s))
+            if self.shutdown.is_set():
+                return None
+            changed = visit.access()
+            try:
+                if not await _is_still_known(visit):
+                    return None
+            except Unauthenticated as gone:
+                return gone
+        return None
 
 
 def _single_response(result: ExecutionResult, media_type: str) -> Response:
@@ -213,11 +229,22 @@ def _encode_text(body: object) -> str:
     return orjson.dumps(body).decode()
 
 
+async def _first(*events: asyncio.Event, timeout_s: float) -> None:
+    """Wait for one of some events, at most so long."""
+    waits = [asyncio.ensure_future(event.wait()) for event in events]
+    try:
+        await asyncio.wait(waits, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()
+
+
 async def _is_still_known(visit: Visit) -> bool:
+    """Whether to go on; False after a bug. Raises: Unauthenticated."""
     try:
         await visit.authenticate()
     except Unauthenticated:
-        return False
+        raise
     except (Unavailable, Overloaded):
         # Nobody can be told apart now; the next check follows, and no operation gets far without a database.
         log.warning("stream.recheck_unavailable")
@@ -227,8 +254,13 @@ async def _is_still_known(visit: Visit) -> bool:
     return True
 
 
-async def _until(end: Coroutine[None, None, None], chunks: AsyncGenerator[str, None]) -> AsyncGenerator[str, None]:
-    """Yield the chunks until they or `end` are over. Cut off, the client sees no completion and subscribes again."""
+async def _until(
+    end: Coroutine[None, None, str | None], chunks: AsyncGenerator[str, None]
+) -> AsyncGenerator[str, None]:
+    """Yield the chunks until they or `end` are over, then what `end` has to say.
+
+    Cut off, the client sees no completion and subscribes again.
+    """
     ended = asyncio.ensure_future(end)
     try:
         while not ended.done():
@@ -240,9 +272,13 @@ async def _until(end: Coroutine[None, None, None], chunks: AsyncGenerator[str, N
                 step.cancel()
                 with suppress(asyncio.CancelledError):
                     await step
-            if step.cancelled() or (chunk := step.result()) is None:
+            if step.cancelled():
+                break
+            if (chunk := step.result()) is None:
                 return
             yield chunk
+        if (last := ended.result()) is not None:
+            yield last
     finally:
         ended.cancel()
         await chunks.aclose()

@@ -17,7 +17,8 @@ MAX_BODY_BYTES = 256 * 1024
 
 _STREAMS: tuple[HTTPStreamTransport, ...] = (SSETransport(), MultipartSubscriptionTransport())
 _SAME_SITE = (None, "same-origin", "none")
-_PREFLIGHTED = ("graphql-require-preflight", "apollo-require-preflight")
+PREFLIGHTED = ("graphql-require-preflight", "apollo-require-preflight")
+"""Headers that a browser sends to another site only after it has asked."""
 
 
 class RequestRefused(Exception):
@@ -116,7 +117,7 @@ def check_site(headers: Headers) -> None:
 
     Such a request needs no pre-flight only if it carries no JSON; a header that forces the pre-flight lets it pass.
     """
-    if _media_type(headers) == JSON or any(name in headers for name in _PREFLIGHTED):
+    if _media_type(headers) == JSON or any(name in headers for name in PREFLIGHTED):
         return
     if headers.get("sec-fetch-site") not in _SAME_SITE:
         raise RequestRefused(

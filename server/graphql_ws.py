@@ -42,13 +42,17 @@ TRY_AGAIN_LATER = 1013
 
 @dataclass(frozen=True, slots=True)
 class SocketSettings:
-    """Times in seconds. `max_age_s` is shortened by up to a tenth at random, so that clients return one by one."""
+    """Times in seconds. `max_age_s` is shortened by up to a tenth at random, so that clients return one by one.
+
+    Who is in is asked for again after `recheck_s`, and within `spread_s` after something changed of tokens or roles.
+    """
 
     allowed_origins: tuple[str, ...] = ()
     init_timeout_s: float = 5
     ping_s: float = 12
     silence_s: float = 30
     recheck_s: float = 30
+    spread_s: float = 1
     max_age_s: float = 3600
     max_subscriptions: int = 20
 
@@ -91,6 +95,7 @@ class SocketHandler(BaseGraphQLTransportWSHandler[SocketVisit, None]):
     async def handle(self) -> None:
         """Serve the connection until it ends."""
         self.last_heard_s = asyncio.get_running_loop().time()
+        self.known = asyncio.Event()
         watches = [
             asyncio.create_task(watch)
             for watch in (self._ping(), self._recheck(), self._retire(), self._leave_on_shutdown())
@@ -113,6 +118,8 @@ class SocketHandler(BaseGraphQLTransportWSHandler[SocketVisit, None]):
         """Authenticate; 4403 if that fails, 1013 if it cannot be tried."""
         try:
             await super().handle_connection_init(message)
+            if self.connection_acknowledged:
+                self.known.set()
         except (Unavailable, Overloaded) as unavailable:
             await self.websocket.close(TRY_AGAIN_LATER, unavailable.message)
 
@@ -141,13 +148,19 @@ class SocketHandler(BaseGraphQLTransportWSHandler[SocketVisit, None]):
                     await self.send_message({"type": "ping"})
 
     async def _recheck(self) -> None:
+        await self.known.wait()
+        settings, changed = self.view.settings, self.context.access()
         while True:
-            await asyncio.sleep(self.view.settings.recheck_s)
-            if not self.connection_acknowledged:
-                continue
+            with suppress(TimeoutError):
+                async with asyncio.timeout(settings.recheck_s):
+                    await changed.wait()
+                # Not all of an organisation at once.
+                await asyncio.sleep(random.uniform(0, settings.spread_s))
+            changed = self.context.access()
             try:
                 await self.context.authenticate()
             except Unauthenticated as gone:
+                await self._tell_all(gone)
                 await self.websocket.close(FORBIDDEN, gone.message)
             except (Unavailable, Overloaded):
                 # Nobody can be told apart now; the next check follows, and no operation gets far without a database.
@@ -155,6 +168,13 @@ class SocketHandler(BaseGraphQLTransportWSHandler[SocketVisit, None]):
             except Exception as error:
                 log.error("socket.recheck_failed", exception=traceback_of(error))
                 await self.websocket.close(INTERNAL_ERROR, "Internal error")
+
+    async def _tell_all(self, gone: Unauthenticated) -> None:
+        """End every operation with the reason, for clients that show no reason of a close."""
+        error = GraphQLError(gone.message, extensions={"code": gone.code}).formatted
+        with suppress(WebSocketDisconnected):
+            for operation_id in list(self.operations):
+                await self.send_message({"id": operation_id, "type": "error", "payload": [error]})
 
     async def _retire(self) -> None:
         await asyncio.sleep(self.view.settings.max_age_s * random.uniform(0.9, 1))

@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from db.errors import told
+from db.listening import Wakeups
 from db.session import Database
 from registry.faults import refusal_of
 from resolvers.context import Services
@@ -35,6 +36,7 @@ class Health:
     services: Services
     aside: Database
     buckets: tuple[str, ...]
+    wakeups: Wakeups
     warnings: tuple[str, ...] = ()
     draining: asyncio.Event = field(default_factory=asyncio.Event)
     _probed: dict[str, tuple[float, str]] = field(default_factory=dict)
@@ -47,6 +49,10 @@ class Health:
     async def store(self) -> str:
         """`ok`, or what is wrong."""
         return await self._remembered("object_store", self._ask_store)
+
+    def feed(self) -> str:
+        """`ok`, or `polling` where other processes are not heard: their changes are then told up to a second later."""
+        return "ok" if self.wakeups.up else "polling"
 
     async def _remembered(self, name: str, ask: Any) -> str:
         # One asks and the others wait for its answer: probes must not compete for the connection they ask on.
@@ -102,6 +108,7 @@ async def health(request: Request) -> Response:
             "version": probes.services.version,
             "database": database,
             "object_store": store,
+            "feed": probes.feed(),
             "warnings": probes.warnings,
         },
         _status(database),

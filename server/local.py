@@ -97,10 +97,22 @@ def _start_or_find(local: Local, note: Path | None, name: str, start: Callable[[
 
 
 def _postgres(stack: ExitStack, local: Local) -> dict[str, str]:
-    """Run Postgres with a database and a login that is no superuser, migrated."""
+    """Run Postgres with a database and a login that is no superuser, migrated; a key for its secrets lies beside it."""
     postgres = stack.enter_context(start_postgres(local.settings.data_dir))
     local.running["Postgres"] = postgres
-    return asyncio.run(_prepare(postgres.dsn, local.settings))
+    found = asyncio.run(_prepare(postgres.dsn, local.settings))
+    return found if local.settings.secret_key else {**found, "secret_key": _kept_key(local.settings.data_dir)}
+
+
+def _kept_key(data_dir: Path) -> str:
+    """The random SECRET_KEY that the data folder keeps for its owner only, made at the first call."""
+    kept = data_dir / "secret_key"
+    if not kept.exists():
+        fresh = kept.with_name(f"{kept.name}.new")
+        fresh.unlink(missing_ok=True)
+        write_private(fresh, secrets.token_urlsafe(32))
+        fresh.replace(kept)
+    return kept.read_text()
 
 
 async def _prepare(superuser_dsn: str, settings: Settings) -> dict[str, str]:

@@ -33,6 +33,8 @@ log = structlog.get_logger(__name__)
 
 GRACE_S = 25
 _WATCH_S = 0.5
+_UNREAD_S = 30
+"""How long a peer may take no byte of what is sent to it, such as one that is stopped, until its connection ends."""
 _GC_THRESHOLDS = (50_000, 20, 100)
 _WORKER_STOPS = (StopStep(signal.SIGTERM, 15.0), StopStep(signal.SIGKILL, 5.0))
 
@@ -119,6 +121,9 @@ def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):
+        # What is accepted inherits it. Pings and limits of ours end no connection whose buffers are full.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNREAD_S * 1000)
     try:
         listener.bind((host, port))
         listener.listen(1024)
@@ -169,6 +174,7 @@ def _worker_beside(local: Local) -> Iterator[Child]:
     environment = {
         **minimal_environment(),
         "DATABASE_URL": settings.database,
+        "LISTEN_DATABASE_URL": settings.listen_database,
         "DATABASE_ROLE_PREFIX": settings.database_role_prefix,
         "MINIO_ENDPOINT": settings.store.endpoint,
         "MINIO_ACCESS_KEY": settings.minio_access_key.get_secret_value(),
@@ -176,6 +182,8 @@ def _worker_beside(local: Local) -> Iterator[Child]:
         "MINIO_REGION": settings.minio_region,
         "STORAGE_BUCKET_MODELS": settings.storage_bucket_models,
         "STORAGE_BUCKET_ARTIFACTS": settings.storage_bucket_artifacts,
+        "SECRET_KEY": settings.secret_key.get_secret_value() if settings.secret_key else "",
+        "WEBHOOK_TRUSTED_HOSTS": ",".join(settings.webhook_trusted_hosts),
         "LOG_LEVEL": settings.log_level,
     }
     with closing(Log(settings.data_dir / "worker.log")) as worker_log:

@@ -1,5 +1,6 @@
 """Settings: every environment variable the server reads, with its default and its meaning."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
@@ -9,9 +10,12 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from db.roles import Roles
 from db.url import asyncpg_dsn
 from registry.artifacts import Shelves
+from registry.hook_urls import TrustedHosts
+from registry.sealing import Vault
 from storage.config import StoreConfig
 
 FRAMEWORKS: Final = ("sklearn", "tensorflow", "pytorch", "xgboost", "lightgbm", "onnx", "custom")
+_ORIGIN: Final = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?")
 
 
 class NotConfigured(ValueError):
@@ -34,8 +38,13 @@ class Settings(BaseSettings):
     migration_database_url: SecretStr | None = Field(
         None, description="The login that bootstraps and migrates. Unset: `DATABASE_URL`."
     )
+    listen_database_url: SecretStr | None = Field(
+        None,
+        description="The same database past a pooler in transaction mode, for the one connection of each process that"
+        " wakes the others. Unset: `DATABASE_URL`.",
+    )
     database_pool_size: int = Field(
-        10, ge=1, le=200, description="Connections each process opens at most, besides one for probes."
+        10, ge=1, le=200, description="Connections each process opens at most, besides three for probes and the feed."
     )
     database_role_prefix: str = Field("registry", description="What the names of the three database roles begin with.")
 
@@ -54,7 +63,16 @@ class Settings(BaseSettings):
     storage_bucket_models: str = Field("models", description="The bucket of models and checkpoints.")
     storage_bucket_artifacts: str = Field("artifacts", description="The bucket of all other artifacts.")
 
-    secret_key: SecretStr | None = Field(None, description="Accepted and not used yet: nothing is signed with it.")
+    secret_key: SecretStr | None = Field(
+        None,
+        description="32 or more random characters that secrets of webhooks are kept under, the same for all servers and"
+        " workers. Unset: one in `DATA_DIR` beside the embedded PostgreSQL, and no webhooks with another.",
+    )
+    webhook_trusted_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="Hosts as `host` or `host:port`, separated by commas, that webhooks reach also by `http://`, on any"
+        " port and at private addresses.",
+    )
     access_token_expire_minutes: int = Field(
         43_200, ge=1, le=527_040, description="How long an API token is valid; at most 366 days."
     )
@@ -66,15 +84,25 @@ class Settings(BaseSettings):
     data_dir: Path = Field(Path(".data"), description="Where the embedded services keep their files.")
     graphql_introspection: bool = Field(True, description="Whether clients may ask for the schema.")
     allowed_origins: Annotated[tuple[str, ...], NoDecode] = Field(
-        (), description="Other sites whose pages may open WebSockets, separated by commas."
+        (),
+        description="Other sites whose pages may use `/graphql`, such as `https://app.example`, separated by commas.",
     )
 
-    @field_validator("supported_frameworks", "allowed_origins", mode="before")
+    @field_validator("supported_frameworks", "allowed_origins", "webhook_trusted_hosts", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         """Lists are written with commas."""
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("allowed_origins")
+    @classmethod
+    def _as_browsers_send_them(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        """What is written otherwise would never match: a path, a slash at the end, capitals, a star."""
+        for origin in value:
+            if not _ORIGIN.fullmatch(origin):
+                raise ValueError(f"{origin!r} is no origin. Write `https://app.example` or `http://localhost:3000`.")
         return value
 
     @field_validator("minio_endpoint", "minio_public_endpoint")
@@ -86,12 +114,19 @@ class Settings(BaseSettings):
         written = value if "://" in value else f"http://{value}"
         return StoreConfig(endpoint=written, access_key="", secret_key="").endpoint
 
-    @field_validator("database_url", "migration_database_url")
+    @field_validator("database_url", "migration_database_url", "listen_database_url")
     @classmethod
     def _understood(cls, value: SecretStr | None) -> SecretStr | None:
         """Refuse an address that is none at the start, not at the first query."""
         if value is not None:
             asyncpg_dsn(value.get_secret_value())
+        return value
+
+    @field_validator("webhook_trusted_hosts")
+    @classmethod
+    def _hosts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        """Refuse what is no host."""
+        TrustedHosts.parse(value)
         return value
 
     @field_validator("database_role_prefix")
@@ -109,6 +144,16 @@ class Settings(BaseSettings):
     def shelves(self) -> Shelves:
         """Where artifacts go."""
         return Shelves(self.storage_bucket_models, self.storage_bucket_artifacts, self.max_model_size_mb * 1024 * 1024)
+
+    @property
+    def vault(self) -> Vault:
+        """Where secrets are kept."""
+        return Vault.of(self.secret_key.get_secret_value() if self.secret_key else None)
+
+    @property
+    def trusted_hosts(self) -> TrustedHosts:
+        """Where webhooks may go although it is not in the public internet."""
+        return TrustedHosts.parse(self.webhook_trusted_hosts)
 
     @property
     def buckets(self) -> tuple[str, ...]:
@@ -134,6 +179,11 @@ class Settings(BaseSettings):
         if self.database_url is None:
             raise NotConfigured("DATABASE_URL is not set and no embedded PostgreSQL runs.")
         return self.database_url.get_secret_value()
+
+    @property
+    def listen_database(self) -> str:
+        """The address for the connection that listens. Raises: NotConfigured."""
+        return self.listen_database_url.get_secret_value() if self.listen_database_url else self.database
 
     @property
     def migration_database(self) -> str:

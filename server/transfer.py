@@ -2,7 +2,6 @@
 
 import gzip
 import sys
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -15,14 +14,16 @@ from rich.table import Table
 
 from db.codes import PrincipalKind, Role
 from db.session import Database
-from db.tables import Principal
+from db.tables import Principal, Project
 from registry import organisations
 from registry.access import Actor
 from registry.changes import find_by
-from registry.errors import InvalidValue, RegistryError
+from registry.errors import BadInput, InvalidValue, RegistryError
 from registry.inputs import name as clean_name
-from registry.transfer.exporting import export
+from registry.transfer.exporting import Exported, export
 from registry.transfer.importing import Importing, Report
+from registry.transfer.scoping import find_project
+from resolvers import ids
 
 STANDARD = "-"
 _OUTCOMES = ("created", "updated", "unchanged", "refused")
@@ -53,12 +54,26 @@ async def bring_in(importing: Importing, file: str, err: Console) -> Report:
         return await importing.run(stream)
 
 
-async def take_out(database: Database, org_id: UUID, file: str, err: Console) -> Counter[str]:
-    """Export an organisation into a file, telling how far it is. Raises: FileUnusable."""
+async def take_out(database: Database, org_id: UUID, file: str, project: str | None, err: Console) -> Exported:
+    """Export an organisation, or one project by its name or id, into a file, telling how far it is.
+
+    Raises: FileUnusable, InvalidValue.
+    """
+    project_id = None if project is None else await find_project(database, org_id, _local(project))
     with _opened(file, "wb") as stream, _progress(err) as progress:
         task = progress.add_task("lines", total=None)
         system = organisations.system(org_id)
-        return await export(database, system, stream, lambda counts: progress.update(task, completed=counts.total()))
+        return await export(
+            database, system, stream, lambda counts: progress.update(task, completed=counts.total()), project_id
+        )
+
+
+def _local(project: str) -> str:
+    """The id of a project by its id in the graph; any other text as it is."""
+    try:
+        return str(ids.decode_as(Project.__name__, project, "project"))
+    except BadInput:
+        return project
 
 
 def told(report: Report, out: Console) -> None:
