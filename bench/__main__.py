@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from uvicorn.loops.auto import auto_loop_factory
 
-from bench import importing, nested, points, questions, screens, uploads, versions
+from bench import following, importing, nested, points, promotions, questions, screens, uploads, versions
 from bench.ground import enlarged, ground, local_settings, server_process
 from bench.plan import FULL, QUICK, Plan
 from bench.report import Line, as_json, print_table
@@ -49,7 +49,9 @@ async def _measure(plan: Plan, settings: Settings, address: str) -> list[Line]:
         lines = [
             *await nested.measure(found, plan.rounds),
             *await versions.measure(found, plan),
+            *await promotions.measure(found, plan),
             *await uploads.measure(found, plan),
+            *await following.measure(found, plan),
         ]
         large = await enlarged(found, plan.large)
         return [

@@ -17,7 +17,8 @@ class Plan:
     """The extent of one run: `shape` is what the nested query reads, `large` the organisation behind the screens,
     `history` how many points the longest metric there has.
 
-    A batch is how many versions are created in one turn, by `clients` of them at once.
+    A batch is how many versions are created or promoted in one turn, by `clients` of them at once. Events are told
+    for `told_s` seconds in each of `told_rounds`, to one follower and to a `crowd`.
     """
 
     shape: Shape = field(default_factory=Shape)
@@ -27,9 +28,12 @@ class Plan:
     batch: int = 40
     clients: int = 8
     imported_runs: int = 100
+    told_rounds: int = 3
+    told_s: float = 3.0
+    crowd: int = 1_000
     small_bytes: int = 64 * 1024
     large_bytes: int = 64 * MIB_BYTES
 
 
 FULL = Plan()
-QUICK = Plan(large=SMALLER, history=100_000, rounds=7, batch=16, large_bytes=16 * MIB_BYTES)
+QUICK = Plan(large=SMALLER, history=100_000, rounds=7, batch=16, told_rounds=1, large_bytes=16 * MIB_BYTES)

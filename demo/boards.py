@@ -9,6 +9,7 @@ from rich.filesize import decimal
 from rich.table import Table
 from rich.text import Text
 
+from demo.lines import sentence
 from demo.story import Told
 from demo.tuning import SEARCHED
 
@@ -47,7 +48,19 @@ fragment History on MetricHistory { phase pointCount buckets { firstStep lastSte
 RUNS: Final = """query WhatRunsWhere($names: [String!]) {
  deployments(first: 10, where: { name: { in: $names } }, orderBy: { field: TRAFFIC_PERCENT, direction: DESC }) { nodes {
   name trafficPercent health healthMessage inSync
-  environment { name } model { name } version { label signatureChange { verdict } } metrics { name value }
+  environment { name } model { name } observedVersion { label signatureChange { verdict } } metrics { name value }
+ } }
+}"""
+
+HISTORY: Final = """query WhatWasInProductionAndWhoApprovedIt($model: ID!) {
+ node(id: $model) { ... on Model {
+  slotHistory(first: 6, where: { stage: PRODUCTION }) { nodes {
+   validFrom version { label }
+   transition {
+    kind reason createdBy { name }
+    request { reviews(first: 3) { nodes { decision createdBy { name } } } }
+   }
+  } }
  } }
 }"""
 
@@ -107,6 +120,12 @@ def questions(told: Told) -> list[Question]:
             {"names": told.deployments},
             lambda data: _runs(data["deployments"]["nodes"]),
         ),
+        Question(
+            f"What was in production of {wide.model}, since when, and who approved it?",
+            HISTORY,
+            {"model": wide.model_id},
+            lambda data: _history(data["node"]["slotHistory"]["nodes"]),
+        ),
         Question("What is there about tumours?", FOUND, {"text": "tumour"}, lambda data: _found(data["search"])),
         Question("How much is there?", COUNTED, {}, _counted),
     ]
@@ -136,7 +155,8 @@ def _changed(compared: dict[str, Any]) -> RenderableType:
         add_row(table, differing["name"], *("" if value is None else str(value) for value in differing["values"]))
     change = compared["signatures"][1]
     sentences = [one["sentence"] for one in change["changes"]]
-    lines = [Text.assemble("  signature  ", (change["verdict"], "bold red"), f"  {' '.join(sentences[:MOST_CHANGES])}")]
+    heading = Text.assemble("  signature  ", (change["verdict"], "bold red"), "  ")
+    lines: list[RenderableType] = [sentence(" ".join(sentences[:MOST_CHANGES]), before=heading)]
     if len(sentences) > MOST_CHANGES:
         lines.append(Text(f"  and {len(sentences) - MOST_CHANGES} more changes", style="dim"))
     return Group(table, *lines)
@@ -151,7 +171,7 @@ def _best(run: dict[str, Any]) -> RenderableType:
         add_row(table, one["run"]["name"], f"{one['value']:.4f}", settings, _money(one["run"]["cost"]))
     counts = _counts(run["experiment"]["runCounts"], "status")
     ranked = run["bestTrials"]["rankedCount"]
-    said = f"  {ranked} trials in {run['durationS']:.1f} s for {_money(run['cost'])}; the experiment so far: {counts}"
+    said = f"  {ranked} trials in {run['durationS']:.1f} s for {_money(run['cost'])}; all so far: {counts}"
     return Group(table, Text(said))
 
 
@@ -164,7 +184,7 @@ def _curve(history: dict[str, Any]) -> Text:
     values = [bucket["last"] for bucket in history["buckets"] if bucket["last"] is not None]
     low, high = min(values), max(values)
     bars = "".join(_BARS[round((value - low) / ((high - low) or 1) * (len(_BARS) - 1))] for value in values)
-    about = f"{history['pointCount']} points in {len(history['buckets'])} buckets"
+    about = f"{history['pointCount']} in {len(history['buckets'])} buckets"
     ends = f"{values[0]:.3f} → {values[-1]:.3f}"
     return Text.assemble((f"  log loss, {history['phase'].lower():<9}", "dim"), f"{bars}  {ends}  ", (about, "dim"))
 
@@ -173,13 +193,28 @@ def _runs(deployments: list[dict[str, Any]]) -> RenderableType:
     table = table_of("environment", "version", "traffic", "latency", "health")
     said = []
     for one in deployments:
-        version = f"{one['model']['name']} {one['version']['label']}"
+        version = f"{one['model']['name']} {one['observedVersion']['label']}"
         latency = next((f"{part['value']:.2f} ms" for part in one["metrics"] if part["name"] == "latency_ms"), "")
         share = f"{one['trafficPercent']:g}%"
         add_row(table, one["environment"]["name"], version, share, latency, one["health"].lower())
         if one["health"] != "HEALTHY":
-            change = one["version"]["signatureChange"]["verdict"]
-            said.append(Text(f"  {one['name']}: {one['healthMessage']} (Its signature change was {change}.)"))
+            change = one["observedVersion"]["signatureChange"]["verdict"]
+            said.append(sentence(f"{one['name']}: {one['healthMessage']} (Its signature change was {change}.)"))
+    return Group(table, *said)
+
+
+def _history(held: list[dict[str, Any]]) -> RenderableType:
+    table = table_of("since (UTC)", "version", "how", "by", "approved by")
+    said = []
+    for one in held:
+        transition, version = one["transition"], one["version"]
+        reviews = transition["request"]["reviews"]["nodes"] if transition["request"] else []
+        names = [review["createdBy"]["name"] for review in reviews if review["decision"] == "APPROVED"]
+        label = version["label"] if version else "nothing"
+        since = one["validFrom"][5:19].replace("T", " ")
+        add_row(table, since, label, transition["kind"].lower(), transition["createdBy"]["name"], ", ".join(names))
+        if transition["kind"] == "ROLLBACK":
+            said.append(sentence(f"Back to {label}: {transition['reason']}"))
     return Group(table, *said)
 
 

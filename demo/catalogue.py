@@ -214,6 +214,10 @@ class Catalogue:
         )["version"]
         return Version(made["id"], model, model_name, made["label"])
 
+    def measure(self, version: Version, points: Sequence[Point]) -> None:
+        """Add what was measured of a version after it was registered."""
+        self._client.change("logVersionMetrics", "version { id }", version=version.id, metrics=_metrics(points))
+
     def name_version(self, version: Version, alias: str) -> None:
         """Let an alias of the model, such as `champion`, point at the version."""
         self._client.change("setAlias", "alias { id }", version=version.id, name=alias)

@@ -1,7 +1,9 @@
 """A small client of the API: GraphQL over HTTP, refusals as exceptions, retries that change nothing twice."""
 
+import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 from urllib.parse import urlsplit
@@ -73,18 +75,48 @@ class Client:
             raise ChangeRefused(payload["errors"][0])
         return payload
 
+    @contextmanager
+    def follow(self, document: str, **variables: Any) -> Iterator[Iterator[dict[str, Any]]]:
+        """What a subscription delivers, message by message, for as long as the block lasts; by server-sent events.
+
+        Raises: RegistryProblem with the code of the first error, also while messages are read.
+        """
+        headers = {**self._headers, "accept": "text/event-stream"}
+        body = {"query": document, "variables": variables}
+        try:
+            with self.http.stream("POST", f"{self.url}/graphql", json=body, headers=headers) as response:
+                yield self._messages(response)
+        except httpx2.TransportError as error:
+            raise self._unreachable(error) from error
+
+    def _messages(self, response: httpx2.Response) -> Iterator[dict[str, Any]]:
+        if not response.headers.get("content-type", "").startswith("text/event-stream"):
+            response.read()
+            yield self._data(response.status_code, response.text)
+        for line in response.iter_lines():
+            name, _, value = line.partition(":")
+            if name == "data" and value.strip():
+                yield self._data(response.status_code, value)
+
     def _post(self, document: str, variables: dict[str, Any]) -> dict[str, Any]:
         try:
             response = self.http.post(
                 f"{self.url}/graphql", json={"query": document, "variables": variables}, headers=self._headers
             )
         except httpx2.TransportError as error:
-            raise RegistryProblem("UNREACHABLE", f"The registry at {self.url} does not answer: {error}.") from error
+            raise self._unreachable(error) from error
+        return self._data(response.status_code, response.text)
+
+    def _unreachable(self, error: Exception) -> RegistryProblem:
+        return RegistryProblem("UNREACHABLE", f"The registry at {self.url} does not answer: {error}.")
+
+    def _data(self, status: int, text: str) -> dict[str, Any]:
+        """The data of an answer or of a message. Raises: RegistryProblem."""
         try:
-            answer: dict[str, Any] = response.json()
+            answer: dict[str, Any] = json.loads(text)
             problems: list[dict[str, Any]] = answer.get("errors") or []
         except (ValueError, AttributeError):
-            message = f"What answers at {self.url} is no registry: it sent status {response.status_code} and no JSON."
+            message = f"What answers at {self.url} is no registry: it sent status {status} and no JSON."
             raise RegistryProblem("NO_REGISTRY", message) from None
         if problems:
             code = problems[0].get("extensions", {}).get("code", "UNKNOWN")

@@ -13,29 +13,32 @@ from rich.markup import escape
 
 from demo.catalogue import find_place
 from demo.client import Client, RegistryProblem, is_local
+from demo.lines import COLUMNS
 from demo.questions import Links, ask_all
-from demo.server import Access, access_to, answers, own_server
+from demo.server import Access, access_to, answers, own_server, reviewer_token
 from demo.story import Story, busy
 
-WIDTH = 120
-"""Columns where the output is no terminal and so has no width of its own."""
 LOG = "server.log"
 DEFAULT_URL = f"http://127.0.0.1:{os.environ.get('PORT') or 8000}"
 
 Url = Annotated[str, typer.Option(help="Where the registry answers. Where nothing does, the demo starts one itself.")]
 Token = Annotated[str | None, typer.Option(help="The API token. Default: REGISTRY_TOKEN, else the data folder's.")]
+ReviewerToken = Annotated[
+    str | None,
+    typer.Option(help="The token of somebody else, who approves. Default: REGISTRY_REVIEWER_TOKEN, else one is made."),
+]
 
 
 def run(folder: Path) -> None:
     """Run the command, with `folder` for its files. Exits: 0 done, 1 no registry or refused, 130 interrupted."""
     app = typer.Typer(pretty_exceptions_enable=False)
-    console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else WIDTH)
+    console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else COLUMNS)
 
     @app.command()
-    def demo(url: Url = DEFAULT_URL, token: Token = None) -> None:
+    def demo(url: Url = DEFAULT_URL, token: Token = None, reviewer_token: ReviewerToken = None) -> None:
         """Train models, register them, and ask the registry where they came from. Each run adds new versions."""
         try:
-            _tell(console, url.rstrip("/"), token, folder)
+            _tell(console, url.rstrip("/"), token, reviewer_token, folder)
         except RegistryProblem as problem:
             said = f"[red]{problem.code}[/] {escape(problem.message)}"
             Console(stderr=True, highlight=False, soft_wrap=True).print(said)
@@ -48,7 +51,7 @@ def run(folder: Path) -> None:
     app()
 
 
-def _tell(console: Console, url: str, token: str | None, folder: Path) -> None:
+def _tell(console: Console, url: str, token: str | None, reviewers: str | None, folder: Path) -> None:
     data_dir = Path(os.environ.get("DATA_DIR") or ".data")
     with ExitStack() as stack:
         reached = url
@@ -56,18 +59,24 @@ def _tell(console: Console, url: str, token: str | None, folder: Path) -> None:
             if not is_local(url):
                 raise RegistryProblem("UNREACHABLE", f"Nothing answers at {url}.")
             console.print(
-                f"Nothing answers at {url}, so a server is started over {data_dir} for as long as this lasts."
+                f"Nothing answers at {url}, so a server is started over {escape(str(data_dir))} for as long as this"
+                " lasts.",
+                soft_wrap=False,
             )
             with busy(console, "The server starts …"):
                 reached = stack.enter_context(own_server(data_dir, folder / LOG))
         access = access_to(reached, token, data_dir)
         client = stack.enter_context(Client(reached, access.token))
         place = find_place(client)
-        console.print(f"[bold]Model Registry {place.server_version}[/] · {escape(place.summary)}\n")
-        told = Story(client, place.project, console, folder).tell()
+        about = f"[bold]Model Registry {place.server_version}[/]\n{escape(place.summary)}\n"
+        console.print(about, soft_wrap=False)
+        approving = reviewer_token(access, reviewers, data_dir, place.organisation)
+        reviewer = None if approving is None else stack.enter_context(Client(reached, approving))
+        told = Story(client, reviewer, place.project, console, folder).tell()
         console.print(
-            "\nEvery model file was fetched back: same SHA-256, same predictions. (The demo opens only its own files:"
-            " reading a pickle runs code.)"
+            "\nThe registry verified every file, and every model file was fetched back: same SHA-256, same predictions."
+            " (The demo opens only its own files: reading a pickle runs code.)",
+            soft_wrap=False,
         )
         links = Links(url, access.token if access.is_kept and console.is_terminal else None)
         ask_all(client, told, console, links)

@@ -31,6 +31,26 @@ class Placement:
     requests: Sample
 
 
+@dataclass(frozen=True)
+class Seen:
+    """How some requests went, one row at a time: how many of how many failed, the first failure, the median time."""
+
+    request_count: int
+    failure_count: int
+    failure: str | None
+    latency_ms: float | None
+
+    @property
+    def is_healthy(self) -> bool:
+        """Whether every request was answered."""
+        return not self.failure_count
+
+    @property
+    def message(self) -> str:
+        """What there is to say about it: why it fails, if it does."""
+        return self.failure or f"{self.request_count} of {self.request_count} requests answered."
+
+
 def deploy(client: Client, placements: Sequence[Placement]) -> None:
     """Let each version run, found again where it is there, share the traffic out, and report how it does.
 
@@ -44,7 +64,7 @@ def deploy(client: Client, placements: Sequence[Placement]) -> None:
             for placement in alike:
                 deployment = _run(client, environment, known.get(placement.name), placement)
                 shares.append({"deployment": deployment, "trafficPercent": placement.traffic_percent})
-                client.change("reportDeployment", "deployment { id }", deployment=deployment, **_observe(placement))
+                client.change("reportDeployment", "deployment { id }", deployment=deployment, **_report(placement))
             values = {"environment": environment, "model": model, "shares": shares}
             client.change("shiftTraffic", "environment { id }", **values, reason="As the demo tells it.")
 
@@ -73,29 +93,36 @@ def _run(client: Client, environment: str, known: str | None, placement: Placeme
     return str(made["deployment"]["id"])
 
 
-def _observe(placement: Placement) -> dict[str, Any]:
-    """A report of real predictions: one row at a time, as requests come in."""
-    answers = list(_answers(placement))
+def observe(estimator: Any, requests: Sample) -> Seen:
+    """Let an estimator answer some requests, as they come in."""
+    answers = list(_answers(estimator, requests))
     failures = [answer for answer in answers if isinstance(answer, str)]
     times_ms = [answer for answer in answers if isinstance(answer, float)]
-    metrics = [{"name": "error_rate", "value": len(failures) / len(answers)}]
-    if times_ms:
-        metrics.append({"name": "latency_ms", "value": statistics.median(times_ms)})
+    median_ms = statistics.median(times_ms) if times_ms else None
+    return Seen(len(answers), len(failures), failures[0] if failures else None, median_ms)
+
+
+def _report(placement: Placement) -> dict[str, Any]:
+    """What an agent reports of real predictions."""
+    seen = observe(placement.estimator, placement.requests)
+    metrics = [{"name": "error_rate", "value": seen.failure_count / seen.request_count}]
+    if seen.latency_ms is not None:
+        metrics.append({"name": "latency_ms", "value": seen.latency_ms})
     return {
         "observedState": "RUNNING",
         "version": placement.version.id,
-        "health": "UNHEALTHY" if failures else "HEALTHY",
-        "healthMessage": failures[0] if failures else f"{len(answers)} of {len(answers)} requests answered.",
+        "health": "HEALTHY" if seen.is_healthy else "UNHEALTHY",
+        "healthMessage": seen.message,
         "metrics": metrics,
     }
 
 
-def _answers(placement: Placement) -> Iterator[float | str]:
+def _answers(estimator: Any, requests: Sample) -> Iterator[float | str]:
     """For each request how long it took, in milliseconds, or why it failed."""
-    for row in placement.requests.features[:REQUESTS]:
+    for row in requests.features[:REQUESTS]:
         begun = time.perf_counter()
         try:
-            placement.estimator.predict(row.reshape(1, -1))
+            estimator.predict(row.reshape(1, -1))
         except ValueError as error:
             yield str(error)
         else:

@@ -71,7 +71,7 @@ class Links:
 def ask_all(client: Client, told: Told, console: Console, links: Links) -> None:
     """Ask the questions and print each with its answer and a link to ask it again."""
     data, version = {"data": told.first_batch}, {"version": told.tuned.id}
-    console.print("\n[bold]Which versions learned from the first batch of digits, and where do they run now?[/]")
+    console.print("\n[bold]Which versions learned from the first batch of digits, and where do they run?[/]")
     console.print(_learned(client.ask(LEARNED, **data)["node"]))
     _print_link(console, links.to(LEARNED, data))
     console.print(f"\n[bold]Where did {told.tuned.title} come from?[/]")
@@ -107,11 +107,11 @@ def _learned(data: dict[str, Any]) -> Group:
 
 
 def _running(steps: list[dict[str, Any]], walked: list[dict[str, Any]]) -> dict[str, str]:
-    """Where each version runs, with its share of the traffic and how it does."""
+    """Where each version is seen to run, with its share of the traffic and how it does."""
     deployments = {step["node"]["id"]: step["node"] for step in steps if "environment" in step["node"]}
     found: dict[str, str] = {}
     for link in walked:
-        if link["kind"] == "DEPLOYED":
+        if link["kind"] == "OBSERVED":
             one = deployments[link["downstream"]]
             said = f"{one['environment']['name']}, {one['trafficPercent']:g}%, {one['health'].lower()}"
             found[link["upstream"]] = "; ".join(filter(None, (found.get(link["upstream"]), said)))
@@ -147,7 +147,7 @@ def _files(version: dict[str, Any]) -> Table:
     table = table_of("path", "state", "size", "sha256")
     for artifact in version["artifacts"]["nodes"]:
         size = decimal(int(artifact["sizeBytes"])) if artifact["sizeBytes"] else ""
-        digest = f"{artifact['sha256'][:12]}…" if artifact["sha256"] else "(its bytes stay elsewhere)"
+        digest = f"{artifact['sha256'][:12]}…" if artifact["sha256"] else "(stays elsewhere)"
         add_row(table, artifact["path"], artifact["state"], size, digest)
     return table
 

@@ -15,6 +15,8 @@ import httpx2
 
 from demo.client import RegistryProblem, http_client, is_local
 
+REVIEWER: Final = "demo-reviewer"
+REVIEWER_TOKEN_MINUTES: Final = 10
 START_S: Final = 120.0
 STOP_S: Final = 45.0
 
@@ -89,6 +91,32 @@ def access_to(url: str, given: str | None, data_dir: Path) -> Access:
         "No token is known. Give --token or set REGISTRY_TOKEN; `make token` or `registry token create` makes one."
     )
     raise RegistryProblem("UNAUTHENTICATED", message)
+
+
+def reviewer_token(access: Access, given: str | None, data_dir: Path, organisation: str) -> str | None:
+    """A token of somebody else, who reviews: the one given, that of REGISTRY_REVIEWER_TOKEN, or a new one, valid for a
+    few minutes; None where there is none and none can be made.
+
+    The API makes no principals. The command line does, which works on the data folder that this machine's server keeps.
+    Raises: RegistryProblem with code NO_REVIEWER when it refuses.
+    """
+    token = given or os.environ.get("REGISTRY_REVIEWER_TOKEN")
+    if token:
+        return token.strip()
+    if not access.is_kept:
+        return None
+    whose = ("--organisation", organisation, "--principal", REVIEWER, "--role", "MAINTAINER")
+    lasting = ("--expires-minutes", str(REVIEWER_TOKEN_MINUTES))
+    made = subprocess.run(
+        [sys.executable, "-m", "server", "token", "create", *whose, *lasting],
+        env={**os.environ, "DATA_DIR": str(data_dir)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if made.returncode:
+        raise RegistryProblem("NO_REVIEWER", f"No token of a reviewer can be made: {made.stderr.strip()}")
+    return made.stdout.strip()
 
 
 def _free_port() -> int:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from rich.console import Console
 from rich.filesize import decimal
@@ -15,8 +15,13 @@ from demo.catalogue import Catalogue, Version
 from demo.client import Client, RegistryProblem
 from demo.data import Sample, Table
 from demo.deploying import Placement
+from demo.lines import line, sentence
+from demo.promoting import Candidate, Promotions
 from demo.training import Point, Settings, Trained
 from demo.transfers import LocalFile, Transfers
+
+NARROW: Final = "mean "
+"""How the names of the features begin that the narrow version takes."""
 
 
 @dataclass(frozen=True)
@@ -55,17 +60,18 @@ class Told:
 
 
 class Story:
-    """One telling of the demo, in one project, with a folder for its files."""
+    """One telling of the demo, in one project, with a folder for its files; `reviewer` approves as somebody else."""
 
-    def __init__(self, client: Client, project: str, console: Console, folder: Path) -> None:
+    def __init__(self, client: Client, reviewer: Client | None, project: str, console: Console, folder: Path) -> None:
         self._client = client
         self._catalogue = Catalogue(client, project)
+        self._promotions = Promotions(client, reviewer, self._catalogue, console)
         self._transfers = Transfers(client)
         self._console = console
         self._folder = folder
 
     def tell(self) -> Told:
-        """Train, tune, register and deploy everything. Raises: RegistryProblem."""
+        """Train, tune, register and deploy everything, some by way of promotion. Raises: RegistryProblem."""
         self._catalogue.price_runs("0.40", "EUR")
         self._small_tables()
         digits, cancer = data.load("digits", batch_count=2), data.load("breast_cancer")
@@ -82,17 +88,22 @@ class Story:
         )
         champion, challenger = self._digits_reader(digits)
         search, wide, narrow = self._tumour_screen(cancer)
-        placements = [
-            Placement("production", "digits-champion", champion.version, 90, champion.fetched, digits.test),
-            Placement("production", "digits-challenger", challenger.version, 10, challenger.fetched, digits.test),
-            Placement("production", "tumour-screen", wide.version, 100, wide.fetched, cancer.test),
-            # Whoever sends requests there still sends every feature.
-            Placement("staging", "tumour-screen-next", narrow.version, 100, narrow.fetched, cancer.test),
-        ]
-        self._deploy(placements)
         for reliable, new in ((champion, challenger), (wide, narrow)):
             self._catalogue.name_version(reliable.version, "champion")
             self._catalogue.name_version(new.version, "challenger")
+        # Whoever sends requests sends every feature, also to a version that takes fewer.
+        screening, hasty = [
+            Placement("production", "tumour-screen", one.version, 100, one.fetched, cancer.test)
+            for one in (wide, narrow)
+        ]
+        self._promotions.tell(Candidate(screening, cancer.test), Candidate(hasty, tuning.narrowed(cancer, NARROW).test))
+        placements = [
+            Placement("production", "digits-champion", champion.version, 90, champion.fetched, digits.test),
+            Placement("production", "digits-challenger", challenger.version, 10, challenger.fetched, digits.test),
+            screening,
+            replace(hasty, environment="staging", name="tumour-screen-next"),
+        ]
+        self._deploy(placements)
         first_batch = self._catalogue.dataset_version(digits, "train", digits.batches[0])
         deployed = [one.name for one in placements]
         return Told(first_batch, champion.version, wide.version, narrow.version, search, deployed)
@@ -167,15 +178,16 @@ class Story:
             search = tuning.search(self._client, self._catalogue, cancer)
         settings = ", ".join(f"{name} {value:g}" for name, value in search.settings.items())
         counts = f"{search.finished_count} trials finished, {search.given_up_count} given up"
-        self._console.print(f"[green]✓[/] [bold]{'tumour-screen search':<22}[/] {counts:<34} best: {settings}")
+        self._console.print(line("✓", "tumour-screen search", counts))
+        self._console.print(sentence(f"best: {settings}", before="    "))
         wide = self._register(_boosted(lesson, cancer, search.settings, "1.1"))
-        narrow = self._register(_boosted(lesson, tuning.narrowed(cancer, "mean "), search.settings, "2.0"))
+        narrow = self._register(_boosted(lesson, tuning.narrowed(cancer, NARROW), search.settings, "2.0"))
         return search.run, wide, narrow
 
     def _deploy(self, placements: Sequence[Placement]) -> None:
         with busy(self._console, "Deployments answer their first requests …"):
             deploying.deploy(self._client, placements)
-        self._console.print(f"[green]✓[/] [bold]{len(placements)} deployments[/] run and reported how they do")
+        self._console.print(line("✓", f"{len(placements)} deployments", "run and reported how they do"))
 
     def _register(self, lesson: Lesson) -> Registered:
         """Train one version, register it with its run, bring its files up, and fetch the model back."""
@@ -246,14 +258,10 @@ class Story:
     def _report(self, lesson: Lesson, version: Version, points: Sequence[Point], written: Sequence[LocalFile]) -> None:
         accuracy = next(point.value for point in points if point.name == "accuracy")
         rows = sum(batch.row_count for batch in lesson.batches)
-        how = f"went on from {lesson.base.label} with" if lesson.base else "learned from"
-        unseen = lesson.table.test.row_count
+        how = f"from {lesson.base.label}, {rows} more rows" if lesson.base else f"learned from {rows} rows"
+        right = f"{accuracy:6.1%} of {lesson.table.test.row_count} right"
         size = decimal(sum(file.size_bytes for file in written))
-        self._console.print(
-            f"[green]✓[/] [bold]{version.title:<22}[/] {f'{how} {rows} rows':<34}"
-            f" {accuracy:6.1%} right on {unseen} unseen · {len(written)} files, {size}, verified",
-            soft_wrap=True,
-        )
+        self._console.print(line("✓", version.title, f"{how:<26} {right} · {size}"))
 
 
 def _boosted(lesson: Lesson, table: Table, settings: Mapping[str, float], series: str) -> Lesson:

@@ -10,7 +10,7 @@ from sklearn.ensemble import (  # type: ignore[import-untyped]  # scikit-learn h
     RandomForestClassifier,
 )
 from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyped]  # scikit-learn has no types
-from sklearn.metrics import accuracy_score, log_loss  # type: ignore[import-untyped]  # scikit-learn has no types
+from sklearn.metrics import accuracy_score, log_loss, recall_score  # type: ignore[import-untyped]  # scikit-learn has no types
 from sklearn.neural_network import MLPClassifier  # type: ignore[import-untyped]  # scikit-learn has no types
 from sklearn.pipeline import make_pipeline  # type: ignore[import-untyped]  # scikit-learn has no types
 from sklearn.preprocessing import StandardScaler  # type: ignore[import-untyped]  # scikit-learn has no types
@@ -67,6 +67,12 @@ def measure(estimator: Any, sample: Sample, phase: str, step: int = 0) -> list[P
         Point("accuracy", phase, float(accuracy_score(sample.labels, guesses)), step),
         Point("log_loss", phase, float(log_loss(sample.labels, probabilities, labels=estimator.classes_)), step),
     ]
+
+
+def recall(estimator: Any, sample: Sample, class_number: int, name: str) -> Point:
+    """Of the rows of one class, the share that is found."""
+    guesses = estimator.predict(sample.features)
+    return Point(name, "TEST", float(recall_score(sample.labels, guesses, labels=[class_number], average="macro")))
 
 
 def logistic() -> Any:
