@@ -77,6 +77,8 @@ class Dependencies:
                 "minio_endpoint": self.s3.endpoint,
                 "minio_access_key": self.s3.access_key,
                 "minio_secret_key": self.s3.secret_key,
+                "secret_key": "only for tests, and long enough to count",
+                "webhook_trusted_hosts": "127.0.0.1",
             }
         )
 
@@ -90,6 +92,8 @@ class Dependencies:
             "MINIO_ENDPOINT": settings.store.endpoint,
             "MINIO_ACCESS_KEY": settings.minio_access_key.get_secret_value(),
             "MINIO_SECRET_KEY": settings.minio_secret_key.get_secret_value(),
+            "SECRET_KEY": settings.secret_key.get_secret_value() if settings.secret_key else "",
+            "WEBHOOK_TRUSTED_HOSTS": ",".join(settings.webhook_trusted_hosts),
         }
 
     def close(self) -> None:

@@ -62,7 +62,7 @@ async def create_database(name: str, template: str | None = TEMPLATE) -> str:
     """A new database, as a copy of the template unless told otherwise; its address."""
     connection = await asyncpg.connect(asyncpg_dsn(server_url()))
     try:
-        await connection.execute(f"drop database if exists {name} with (force)")
+        await dropped(connection, name)
         await connection.execute(f"create database {name}" + (f" template {template}" if template else ""))
     finally:
         await connection.close()
@@ -73,9 +73,20 @@ async def drop_database(name: str) -> None:
     """Remove a database, whoever is still connected to it."""
     connection = await asyncpg.connect(asyncpg_dsn(server_url()))
     try:
-        await connection.execute(f"drop database if exists {name} with (force)")
+        await dropped(connection, name)
     finally:
         await connection.close()
+
+
+async def dropped(connection: asyncpg.Connection, name: str) -> None:
+    """The same over a connection. A login that is no superuser may not end an autovacuum there, and waits for it."""
+    async with asyncio.timeout(60):
+        while True:
+            try:
+                await connection.execute(f"drop database if exists {name} with (force)")
+                return
+            except asyncpg.InsufficientPrivilegeError:
+                await asyncio.sleep(0.5)
 
 
 async def _make_template(url: str) -> None:

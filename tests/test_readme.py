@@ -21,11 +21,15 @@ from tests.tenant import Tenant
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 QUERIES = re.findall(r"```graphql\n(.*?)```", README, re.DOTALL)
+SCRIPTS = re.findall(r"```bash\n(.*?)```", README, re.DOTALL)
 COMMANDS = [
     line.strip()
     for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
     for line in block.replace("\\\n", " ").splitlines()
 ]
+
+LEARNED = """{ datasets(first: 1) { nodes { versions(first: 1) { nodes { downstream(depth: 5) { steps { node {
+    __typename ... on Deployment { name health } } } } } } } } }"""
 
 
 @pytest.fixture
@@ -34,18 +38,22 @@ async def filled(tenant: Tenant) -> Tenant:
     data = await tenant.dataset_version()
     run = await tenant.run(datasets=[{"datasetVersion": data}], parameters=[{"name": "depth", "value": 3}])
     model = await tenant.model()
-    first = await tenant.version(model, run=run)
+    accurate = [{"name": "accuracy", "phase": "VALIDATION", "value": 0.95}]
+    runtime = {"packages": [{"name": "scikit-learn", "version": "1.6.1"}]}
+    first = await tenant.version(model, run=run, metrics=accurate, runtime=runtime)
     await tenant.version(model, run=run, baseVersion=first)
     return tenant
 
 
-def test_there_are_five_questions_and_two_about_finding() -> None:
-    assert len(QUERIES) == 7
+def test_there_are_six_questions_three_about_finding_and_two_about_promotion() -> None:
+    assert len(QUERIES) == 10
 
 
 @pytest.mark.parametrize("query", QUERIES, ids=lambda query: query.split("(")[0].split("{")[0].strip())
 async def test_a_query_runs_as_it_stands(query: str, filled: Tenant) -> None:
     variables = {"project": filled.project} if "$project" in query else {}
+    if "$version" in query:
+        variables["version"] = await filled.version()
 
     answer = await filled.client(query, **variables)
 
@@ -64,7 +72,7 @@ def test_the_request_for_curl_is_a_query(tenant: Tenant) -> None:
 async def test_the_upload_by_curl_brings_a_file_there_and_back(
     tenant: Tenant, database: Database, store: ObjectStore, live: str, tmp_path: Path
 ) -> None:
-    (script,) = re.findall(r"```bash\n(.*?)```", README, re.DOTALL)
+    (script,) = [script for script in SCRIPTS if "createUpload" in script]
     data = sending.content(sending.TWO_PARTS_BYTES)
     (tmp_path / "model.bin").write_bytes(data)
 
@@ -85,6 +93,41 @@ async def test_the_upload_by_curl_brings_a_file_there_and_back(
 
     assert uploading.returncode == 0
     assert (tmp_path / "copy.bin").read_bytes() == data
+
+
+@pytest.mark.skipif(not (shutil.which("curl") and shutil.which("jq")), reason="needs curl and jq")
+async def test_the_steps_by_curl_lead_from_the_data_to_where_the_version_runs(
+    tenant: Tenant, live: str, tmp_path: Path
+) -> None:
+    (script,) = [script for script in SCRIPTS if "createDeployment" in script]
+    stepping = await asyncio.create_subprocess_exec(
+        "bash", "-euo", "pipefail", "-c", script.replace("http://127.0.0.1:8000", live),
+        cwd=tmp_path, env={"PATH": os.environ["PATH"], "TOKEN": tenant.client.token},
+    )  # fmt: skip
+    async with asyncio.timeout(60):
+        assert await stepping.wait() == 0
+
+    (dataset,) = (await tenant.client(LEARNED))["datasets"]["nodes"]
+    steps = [step["node"] for step in dataset["versions"]["nodes"][0]["downstream"]["steps"]]
+    assert {"__typename": "Deployment", "name": "recommender", "health": "HEALTHY"} in steps
+
+
+@pytest.mark.skipif(not shutil.which("curl"), reason="needs curl")
+async def test_the_events_are_followed_by_curl(tenant: Tenant, live: str) -> None:
+    (script,) = [script for script in SCRIPTS if "subscription" in script]
+    following = await asyncio.create_subprocess_exec(
+        "bash", "-euc", script.replace("http://127.0.0.1:8000", live), stdout=asyncio.subprocess.PIPE,
+        env={"PATH": os.environ["PATH"], "TOKEN": tenant.client.token},
+    )  # fmt: skip
+    assert following.stdout is not None
+    async with asyncio.timeout(60):
+        assert b"event: next" in await following.stdout.readline()
+        assert b'"cursor"' in await following.stdout.readline()
+        await tenant.version()
+        while b'"kind":"version.created"' not in await following.stdout.readline():
+            assert following.returncode is None
+    following.kill()
+    await following.communicate()
 
 
 def test_every_make_target_exists() -> None:

@@ -18,7 +18,19 @@ def lines() -> list[Line]:
     shape = Shape(models=2, versions=2, artifacts=1)
     large = Shape(models=2, versions=2, artifacts=1, experiments=2, runs=4, metrics=2, steps=3)
     return run(
-        Plan(shape, large, history=2_000, rounds=1, batch=2, clients=2, imported_runs=2, large_bytes=9 * 1024**2)
+        Plan(
+            shape,
+            large,
+            history=2_000,
+            rounds=1,
+            batch=2,
+            clients=2,
+            imported_runs=2,
+            told_rounds=1,
+            told_s=0.2,
+            crowd=10,
+            large_bytes=9 * 1024**2,
+        )
     )
 
 
@@ -26,8 +38,10 @@ def test_every_comparison_has_its_line(lines: list[Line]) -> None:
     assert [line.thing.partition(",")[0] for line in lines if not line.thing.startswith("screen")] == [
         *["nested query"] * 4,
         *["create a version"] * 2,
+        *["promote a version"] * 3,
         "upload 64 KiB",
         "upload 9 MiB",
+        *["wake-up"] * 8,
         "log 1 metric points",
         "log 1000 metric points",
         "history",

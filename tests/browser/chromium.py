@@ -49,17 +49,29 @@ class Tab:
     """One browser tab and what it did.
 
     `addresses` are all it requested, workers and sockets included, but not data: addresses; `complaints` are console
-    errors, uncaught exceptions and violations of the page's policy, as JSON text.
+    errors, uncaught exceptions and violations of the page's policy, as JSON text, but for those that the test awaits.
     """
 
     def __init__(self, connection: ClientConnection) -> None:
         self.addresses: list[str] = []
-        self.complaints: list[str] = []
+        self._awaited: list[str] = []
+        self._complaints: list[str] = []
         self._connection = connection
         self._answers: dict[int, asyncio.Future[dict[str, Any]]] = {}
         self._sessions: list[str] = []
         self._calls = 0
         self._listening = asyncio.create_task(self._listen())
+
+    @property
+    def complaints(self) -> list[str]:
+        return [note for note in self._complaints if not any(text in note for text in self._awaited)]
+
+    async def complains(self, text: str) -> None:
+        """Waits for a complaint that holds `text`; all such ones, later ones too, are expected from here on."""
+        async with asyncio.timeout(PATIENCE_S):
+            while not any(text in note for note in self._complaints):
+                await asyncio.sleep(0.05)
+        self._awaited.append(text)
 
     async def close(self) -> None:
         """Stops listening; the browser itself is ended by its owner."""
@@ -128,11 +140,11 @@ class Tab:
             case "Network.webSocketCreated":
                 self.addresses.append(about["url"])
             case "Runtime.exceptionThrown":
-                self.complaints.append(json.dumps(about["exceptionDetails"]))
+                self._complaints.append(json.dumps(about["exceptionDetails"]))
             case "Runtime.consoleAPICalled" if about["type"] in {"error", "assert"}:
-                self.complaints.append(json.dumps(about["args"]))
+                self._complaints.append(json.dumps(about["args"]))
             case "Log.entryAdded" if about["entry"]["level"] == "error":
-                self.complaints.append(json.dumps(about["entry"]))
+                self._complaints.append(json.dumps(about["entry"]))
             case "Target.attachedToTarget" if about["sessionId"] not in self._sessions:
                 # The answers come through this very loop, so they are not awaited here.
                 for method in ("Network.enable", "Runtime.enable", "Log.enable", "Runtime.runIfWaitingForDebugger"):

@@ -14,6 +14,7 @@ export default {
           DateTime: "string",
           Decimal: { input: "string | number", output: "string" },
           ID: "string",
+          JSON: "Record<string, unknown>",
           ParameterValue: "string | number | boolean",
         },
         strictScalars: true,

@@ -4,6 +4,7 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
+from db.codes import Role
 from tests.tenant import Tenant
 
 SCREENS = {path.stem[3:]: path for path in sorted((Path(__file__).parents[2] / "schema/screens").glob("*.graphql"))}
@@ -77,10 +78,41 @@ async def deploy(tenant: Tenant, version: str, amount: int) -> None:
             await tenant.client.make("reportDeployment", "deployment", deployment=deployment, metrics=metrics, **seen)
 
 
+async def protect(tenant: Tenant, stage: str, *others: dict[str, Any]) -> None:
+    """Let a stage of all models ask for an accuracy, and for other things."""
+    gates = [{"metricThreshold": {"metric": "accuracy", "phase": "TEST", "minimum": 0.5}}, *others]
+    await tenant.client.make("setPromotionPolicy", "promotionPolicy", to=stage, gates=gates)
+
+
+async def promote(tenant: Tenant, version: str, *stages: str) -> None:
+    """Send a version without files on from stage to stage; what stood there makes way."""
+    for stage in stages:
+        plan = "query($version: ID!, $to: Stage!) { promotionPlan(version: $version, to: $to) { revision } }"
+        revision = (await tenant.client(plan, version=version, to=stage))["promotionPlan"]["revision"]
+        moved = {"version": version, "to": stage, "expectedRevision": revision, "reason": "It is better."}
+        await tenant.client.make("promoteVersion", "transition", **moved)
+
+
+async def ask(tenant: Tenant, version: str, amount: int) -> None:
+    """Have a version in STAGING reviewed for PRODUCTION and under other names, one of them refused, and checked."""
+    reviewer, make = await tenant.member(Role.MAINTAINER), tenant.client.make
+    named = [{"alias": f"candidate-{number}"} for number in range(amount)]
+    for target in ({"to": "PRODUCTION"}, *named, {"alias": "refused"}):
+        request = await make("requestPromotion", "promotionRequest", version=version, reason="It is better.", **target)
+        decision = "REJECTED" if target == {"alias": "refused"} else "APPROVED"
+        reviewed = {"request": request, "decision": decision, "comment": "As it should be."}
+        await reviewer.make("reviewPromotion", "promotionRequest", **reviewed)
+    found = await tenant.client("query($id: ID!) { node(id: $id) { ... on Version { digest } } }", id=version)
+    told = {"summary": "Nothing found.", "url": "https://checks.test/1", "digest": found["node"]["digest"]}
+    for number in range(amount):
+        await make("reportCheck", "versionCheck", version=version, name=f"check-{number}", passed=True, **told)
+
+
 async def grow(tenant: Tenant, amount: int) -> dict[str, str]:
     """Fill every list with `amount` rows; the ids that the screens take, by the placeholders of their variables.
 
-    The run that is shown is a trial with trials of its own, the version is derived from another and has derived ones.
+    The run that is shown is a trial with trials of its own; the version, in STAGING and asked for in PRODUCTION, is
+    derived from another and has derived ones.
     """
     make, project = tenant.client.make, tenant.project
     await make("setPrice", "price", resource="GPU_HOUR", amount="2.5", currency="EUR")
@@ -95,6 +127,9 @@ async def grow(tenant: Tenant, amount: int) -> dict[str, str]:
     told = {"description": "Reads digits.", "tags": TAGS}
     model = await tenant.model(task="CLASSIFICATION", owner=owner, **told)
     base = await tenant.version(signature=signature(-1))
+    await protect(tenant, "STAGING")
+    # What was in production once and is in no slot any more.
+    await promote(tenant, await tenant.version(model, metrics=POINTS), "STAGING", "PRODUCTION")
     for number in range(amount):
         digest = f"sha256:{hashlib.sha256(tenant.name().encode()).hexdigest()}"
         data = await make("createDatasetVersion", "datasetVersion", dataset=dataset, digest=digest, **data_of(number))
@@ -114,13 +149,18 @@ async def grow(tenant: Tenant, amount: int) -> dict[str, str]:
         await make("logResourceSamples", "run", run=run, samples=SAMPLES)
         given = {"run": run, "baseVersion": base, "parameters": SETTINGS, "metrics": POINTS, "runtime": RUNTIME, **told}
         version = await tenant.version(model, label=f"1.{number}", signature=signature(number), **given)
+        await promote(tenant, version, "STAGING", *(["PRODUCTION"] if number + 1 < amount else []))
         for _ in range(amount):
             await tenant.version(baseVersion=version)
         await make("setAlias", "alias", version=version, name=f"alias-{number}")
         await files(tenant, amount, run=run)
-        await files(tenant, amount, version=version)
+        if number + 1 == amount:
+            # The others are or were in production, and stay as they are.
+            await files(tenant, amount, version=version)
         await deploy(tenant, version, amount)
         await make("finishRun", "run", run=run)
+    await protect(tenant, "PRODUCTION", {"approvals": {"count": 2, "role": "MAINTAINER"}})
+    await ask(tenant, version, amount)
     # How long a run goes on, and what it costs, is another answer at each moment until it ends.
     await make("finishRun", "run", run=search)
     return {

@@ -13,13 +13,13 @@ type Step = documents.LineageGraphFragment["steps"][number]["node"];
 export function caption(step: Step): string {
   switch (step.__typename) {
     case "Run":
-      return `${step.name}: ${step.status}`;
+      return `${step.title}: ${step.status}`;
     case "Version":
-      return `${step.model.name} ${step.label}`;
+      return `${step.title}: ${step.stage}`;
     case "DatasetVersion":
-      return `${step.dataset.name} ${step.digest}`;
+      return step.title;
     case "Deployment":
-      return `${step.name} in ${step.environment.name}: ${step.health}`;
+      return `${step.title}: ${step.health}`;
     default:
       return never(step);
   }

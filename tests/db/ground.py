@@ -71,7 +71,7 @@ class Ground:
     async def clear(self) -> None:
         """Remove everything: what is owned before its owners, grants before who granted them."""
         for name in self.databases:
-            await self.admin.execute(f"drop database {name} with (force)")
+            await services.dropped(self.admin, name)
         for prefix in self.prefixes:
             for role in Roles(prefix).all:
                 await self.admin.execute(f"drop role if exists {role}")

@@ -30,6 +30,12 @@ select c.oid::regclass::text as name,
   from pg_class c, aclexplode(c.relacl) a
  where c.relnamespace in ('registry'::regnamespace, 'ev'::regnamespace) and a.grantee <> c.relowner group by 1, 2
 """
+COLUMNS = """
+select c.oid::regclass::text as name, t.attname::text as column, pg_get_userbyid(a.grantee)::text as role,
+       a.privilege_type as privilege
+  from pg_attribute t join pg_class c on c.oid = t.attrelid, aclexplode(t.attacl) a
+ where c.relnamespace in ('registry'::regnamespace, 'ev'::regnamespace)
+"""
 KEYS = """
 select i.indexrelid::regclass::text as name, i.indisunique as is_unique,
        (select attname::text from pg_attribute where attrelid = i.indrelid and attnum = i.indkey[0]) as first
@@ -157,13 +163,14 @@ async def test_a_table_that_is_protected_is_not_complained_about(owner: asyncpg.
 
 async def test_every_key_and_index_begins_with_the_organisation(owner: asyncpg.Connection) -> None:
     others = {row["name"] for row in await owner.fetch(KEYS) if row["first"] != "org_id"}
-    # The name and the token are looked up before the organisation is known; two are the worker's. The words of
+    # The name and the token are looked up before the organisation is known; three are the worker's. The words of
     # a search have a token of the organisation among them.
     assert others == {
         "registry.organisation_name_key",
         "registry.api_token_token_hash_key",
         "registry.job_run_after_ix",
         "registry.idempotency_created_at_ix",
+        "registry.webhook_delivery_created_at_ix",
         "registry.search_document_words_ix",
     }
 
@@ -179,7 +186,7 @@ async def test_the_feed_has_row_level_security_that_its_owner_passes(owner: asyn
         "select oid::regclass::text, relrowsecurity, relforcerowsecurity from pg_class"
         " where relnamespace = 'ev'::regnamespace and relkind = 'r' order by 1"
     )
-    assert [tuple(row) for row in states] == [("ev.event", True, False), ("ev.stream", True, False)]
+    assert [tuple(row) for row in states] == [(table, True, False) for table in ("ev.event", "ev.origin", "ev.stream")]
     policies = {
         (row["name"], tuple(row["roles"]), row["command"], row["visible"], row["writable"])
         for row in await owner.fetch(POLICIES)
@@ -189,7 +196,7 @@ async def test_the_feed_has_row_level_security_that_its_owner_passes(owner: asyn
         (table, (role,), b"r", visible, None)
         for table in ("ev.event", "ev.stream")
         for role, visible in ((ROLES.app, ORGANISATION), (ROLES.worker, "true"))
-    }
+    } | {("ev.origin", (ROLES.app,), b"r", "true", None)}
 
 
 async def test_the_worker_may_do_these_few_things(owner: asyncpg.Connection) -> None:
@@ -199,9 +206,21 @@ async def test_the_worker_may_do_these_few_things(owner: asyncpg.Connection) -> 
         "ev.stream": ["select"],
         "registry.alembic_version": ["select"],
         "registry.idempotency": ["delete", "select"],
-        "registry.job": ["select", "update"],
+        "registry.job": ["insert", "select", "update"],
         "registry.organisation": ["select"],
+        "registry.webhook_delivery": ["delete"],
     }
+    seen = {
+        (row["name"], row["column"])
+        for row in await owner.fetch(COLUMNS)
+        if row["role"] == ROLES.worker and row["privilege"] == "SELECT"
+    }
+    assert {column for name, column in seen if name == "registry.webhook_delivery"} == {
+        "org_id", "id", "created_at", "state",
+    }  # fmt: skip
+    assert {column for name, column in seen if name == "registry.webhook"} == {
+        "org_id", "id", "deleted_at", "state", "cursor_seq", "delivered_count", "failed_count", "failing_since",
+    }  # fmt: skip
 
 
 async def test_the_application_may_remove_rows_of_these_tables_only(owner: asyncpg.Connection) -> None:

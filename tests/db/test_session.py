@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Coroutine
 from typing import Any
 from uuid import uuid4
 
+import asyncpg
 import pytest
 from sqlalchemy import AsyncAdaptedQueuePool, Executable, select, text
 from sqlalchemy.exc import DBAPIError
@@ -235,6 +236,27 @@ async def test_a_session_that_is_killed_is_an_outage_and_then_forgotten(ours: Da
         await snapshot.rows(NAMES)
     await snapshot.close()
     await _is_usable(ours, tenant)
+
+
+@pytest.mark.parametrize("fault", ["killed", "busy"])
+async def test_a_snapshot_whose_session_breaks_off_after_its_last_statement_closes_like_any_other(
+    ours: Database, tenant: Tenant, fault: str
+) -> None:
+    for _ in range(3):
+        snapshot = ours.new_snapshot(tenant.org_id)
+        pid = (await snapshot.rows(PID))[0].pid
+        if fault == "killed":
+            await _kill(pid)
+        else:
+            assert snapshot._connection is not None
+            raw: Any = (await snapshot._connection.get_raw_connection()).driver_connection
+            under_way = asyncio.ensure_future(raw.execute("select pg_sleep(30)"))
+            await asyncio.sleep(0)
+        await snapshot.close()
+        assert pool_of(ours).checkedout() == 0
+        if fault == "busy":
+            with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError, OSError)):
+                await under_way
 
 
 async def test_a_change_whose_session_is_killed_is_an_outage_and_then_forgotten(ours: Database, tenant: Tenant) -> None:

@@ -179,7 +179,9 @@ async def test_the_worker_sees_jobs_feeds_and_organisations_of_all(
         assert {tenant.org_id, neighbour.org_id} <= set(rows.scalars())
 
 
-HIDDEN = sorted(set(TABLES) - {"registry.organisation", "registry.job", "registry.idempotency"})
+SEEN = {"registry.organisation", "registry.job", "registry.idempotency"}
+SEEN_IN_PART = {"registry.webhook", "registry.webhook_delivery"}
+HIDDEN = sorted(set(TABLES) - SEEN - SEEN_IN_PART)
 
 
 @pytest.mark.parametrize("table", HIDDEN)
@@ -187,6 +189,16 @@ async def test_the_worker_may_not_read_what_organisations_hold(database: Databas
     with pytest.raises(DBAPIError, match="permission denied for table"):
         async with database.as_worker() as connection:
             await count(connection, table)
+
+
+@pytest.mark.parametrize(
+    "column", ["webhook.url", "webhook.host", "webhook.secret", "webhook.earlier_secret", "webhook_delivery.failure"]
+)
+async def test_the_worker_does_not_see_where_webhooks_go(database: Database, column: str) -> None:
+    table, _, name = column.partition(".")
+    with pytest.raises(DBAPIError, match="permission denied for table"):
+        async with database.as_worker() as connection:
+            await connection.execute(text(f"select {name} from registry.{table}"))
 
 
 async def test_the_worker_sees_and_removes_keys_of_more_than_a_week_only(database: Database, tenant: Tenant) -> None:

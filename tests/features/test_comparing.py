@@ -145,19 +145,80 @@ async def test_twenty_versions_take_as_many_statements_as_two(
     tenant: Tenant, statements: list[str], count: int
 ) -> None:
     model = await tenant.model()
-    point = {"name": "loss", "phase": "TEST", "value": 1.0}
+    point, run = {"name": "loss", "phase": "TEST", "value": 1.0}, await tenant.run()
     versions = [
         await tenant.version(
             model, runtime={"image": f"i{number}"}, signature={"inputs": [{"name": f"f{number}", "type": "INT8"}]},
-            metrics=[point],
+            metrics=[point], run=run,
         )
         for number in range(count)
     ]  # fmt: skip
     await tenant.client("{ serverVersion }")
     statements.clear()
     await tenant.client(VERSIONS, versions=versions)
-    # The view opened, the versions, metrics, runtimes; what the signatures are compared with, and the signatures.
-    assert len(statements) == 6
+    # The view opened, the versions, their metrics and those of their runs, runtimes; what the signatures are compared
+    # with, and the signatures.
+    assert len(statements) == 7
+
+
+RANKED = """query($ids: [ID!]!, $by: RankBy) {
+    of: %s(%s: $ids, rankBy: $by) { places { place value difference reason %s { id } } } }"""
+BY_LOSS = {"metric": "loss", "phase": "TEST", "direction": "MINIMISE"}
+
+
+async def test_runs_are_ranked_by_a_metric_with_the_reason_for_each_place(tenant: Tenant) -> None:
+    values: list[dict[str, Any]] = [{"value": 0.5}, {"value": 0.25}, {"special": "NAN"}, {"value": 0.5}]
+    runs = [await measured(tenant, one, name=f"r{place}") for place, one in enumerate(values)]
+    runs.append(await tenant.run())
+    query = RANKED % ("compareRuns", "runs", "run")
+    found = (await tenant.client(query, ids=runs, by=BY_LOSS))["of"]["places"]
+    worse = "loss (test) is 0.5, 0.25 worse than the best, r1."
+    assert found == [
+        {"place": 1, "value": 0.25, "difference": 0, "run": {"id": runs[1]},
+         "reason": "loss (test) is 0.25; it is the best."},
+        {"place": 2, "value": 0.5, "difference": 0.25, "run": {"id": runs[0]}, "reason": worse},
+        {"place": 2, "value": 0.5, "difference": 0.25, "run": {"id": runs[3]}, "reason": worse},
+        {"place": None, "value": None, "difference": None, "run": {"id": runs[2]},
+         "reason": "The latest loss (test) is nan and no number."},
+        {"place": None, "value": None, "difference": None, "run": {"id": runs[4]},
+         "reason": "No loss was measured in test."},
+    ]  # fmt: skip
+    found = (await tenant.client(query, ids=runs, by=BY_LOSS | {"direction": "MAXIMISE"}))["of"]["places"]
+    assert [one["place"] for one in found] == [1, 1, 3, None, None]
+    assert found[1]["reason"] == "loss (test) is 0.5, equal to the best, r0."
+    assert (await tenant.client(query, ids=runs))["of"] == {"places": None}
+    assert await code_of(tenant, query, ids=runs, by={"metric": " "}) == "BAD_USER_INPUT"
+
+
+async def test_versions_of_several_models_are_ranked_also_by_what_their_runs_measured(tenant: Tenant) -> None:
+    run = await measured(tenant, {"value": 0.5})
+    point = {"name": "loss", "phase": "TEST", "value": 0.75}
+    versions = [await tenant.version(label="own", run=run, metrics=[point]), await tenant.version(label="run", run=run)]
+    found = (await tenant.client(RANKED % ("compareVersions", "versions", "version"), ids=versions, by=BY_LOSS))["of"]
+    assert [(one["version"]["id"], one["place"]) for one in found["places"]] == [(versions[1], 1), (versions[0], 2)]
+    assert found["places"][1]["reason"] == "loss (test) is 0.75, 0.25 worse than the best, run."
+
+
+async def test_what_things_cost_stands_side_by_side(tenant: Tenant) -> None:
+    await tenant.client.make("setPrice", "price", resource="CPU_CORE_HOUR", amount="1", currency="EUR")
+    runs = [await tenant.run(runtime={"hardware": {"cpuCount": count}}) for count in (0, 0, 1)]
+    for run in runs:
+        await tenant.client.make("finishRun", "run", run=run)
+    versions = [await tenant.version(run=run) for run in runs] + [await tenant.version()]
+    costs = "costs { differs values { currency complete parts { resource } } }"
+    query = f"""query($runs: [ID!]!, $versions: [ID!]!, $different: Boolean! = false) {{
+        compareRuns(runs: $runs, onlyDifferent: $different) {{ {costs} }}
+        compareVersions(versions: $versions) {{ {costs} }} }}"""
+    found = await tenant.client(query, runs=runs, versions=versions)
+    of_runs, of_versions = found["compareRuns"]["costs"], found["compareVersions"]["costs"]
+    assert of_runs["differs"]
+    assert [cost["currency"] for cost in of_runs["values"]] == [None, None, "EUR"]
+    assert of_versions == {"differs": True, "values": [*of_runs["values"], None]}
+    same = await tenant.client(query, runs=runs[:2], versions=versions[:2])
+    assert not same["compareRuns"]["costs"]["differs"]
+    assert (await tenant.client(query, runs=runs[:2], versions=versions[:2], different=True))["compareRuns"] == {
+        "costs": None
+    }
 
 
 async def test_ids_that_cannot_be_compared_are_refused(tenant: Tenant) -> None:

@@ -10,7 +10,7 @@ from tests.registry.told import events_about
 from tests.schema.deletion_cases import ended_run, put_in_service
 from tests.tenant import Tenant, uuid_of
 
-IN_USE = "errors { ... on InUseError { dependentCount dependents { id kind name } } }"
+IN_USE = "errors { ... on InUseError { dependentCount dependents { id kind name node { id } } } }"
 
 
 async def delete(tenant: Tenant, kind: str, id: str) -> None:
@@ -63,9 +63,12 @@ async def test_what_depends_on_a_thing_is_listed(tenant: Tenant) -> None:
     assert (payload["version"], error["code"], error["path"]) == (None, "IN_USE", ["version"])
     assert error["dependentCount"] == 3
     assert error["dependents"] == [
-        {"id": alias, "kind": "Alias", "name": "champion"},
-        {"id": derived[0], "kind": "Version", "name": "v0"},
-        {"id": derived[1], "kind": "Version", "name": "v1"},
+        {"id": gid, "kind": kind, "name": name, "node": {"id": gid}}
+        for gid, kind, name in (
+            (alias, "Alias", "champion"),
+            (derived[0], "Version", "v0"),
+            (derived[1], "Version", "v1"),
+        )
     ]
 
 
@@ -103,6 +106,8 @@ async def test_numbers_and_labels_are_never_given_again(tenant: Tenant) -> None:
     for label in ("a", "b"):
         last = await tenant.version(model, label=label)
     await delete(tenant, "Version", last)
+    shown = "query($id: ID!) { node(id: $id) { ... on Model { versionCount } } }"
+    assert (await tenant.client(shown, id=model))["node"] == {"versionCount": 1}
     refused = await tenant.client.refusal("createVersion", "version", model=model, label="b")
     assert (refused["code"], refused["path"]) == ("NAME_TAKEN", ["label"])
     await tenant.version(model, label="c")

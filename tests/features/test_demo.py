@@ -2,6 +2,7 @@
 
 import ast
 import asyncio
+import io
 import os
 import platform
 import shutil
@@ -19,18 +20,26 @@ from typing import Any
 import httpx2
 import numpy as np
 import pytest
+from rich.console import Console
 
+from db.codes import Role
 from db.session import Database
+from demo.catalogue import Catalogue
 from demo.client import ChangeRefused, Client, RegistryProblem
 from demo.data import Sample, load
-from demo.server import access_to, answers, own_server
+from demo.deploying import Placement
+from demo.promoting import Candidate, Promotions
+from demo.server import Access, access_to, answers, own_server, reviewer_token
+from demo.training import fit_at_once, logistic, measure
 from demo.transfers import LocalFile, Transfers
+from demo.tuning import narrowed
+from resolvers.ids import encode
 from server.worker import work_once
 from storage.store import ObjectStore
 from tests.tenant import Tenant
 
 # Eighteen versions are trained, which a busy machine takes its time for.
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 
 ROOT = Path(__file__).parents[2]
 SERVER_SIDE = {"server", "schema", "resolvers", "registry", "db", "storage"}
@@ -57,6 +66,13 @@ OPERATED = """{
   } } } }
   prices(first: 5) { totalCount }
 }"""
+
+PROMOTED = """{ models(first: 1, where: { stage: PRODUCTION }) { nodes { name
+  slotHistory(first: 10, where: { stage: PRODUCTION }) { nodes { version { label } transition {
+    kind reason request { state reviews(first: 5) { nodes { decision createdBy { id } } } }
+  } } }
+  promotionPolicies(first: 5) { nodes { stage isAutomatic revision gates { kind } } }
+} } }"""
 
 
 @dataclass(frozen=True)
@@ -104,8 +120,10 @@ async def demo(url: str, **settings: str) -> Shown:
 async def test_two_demos_leave_what_they_tell_of(
     live: str, tenant: Tenant, database: Database, store: ObjectStore
 ) -> None:
+    reviewer = await tenant.member(Role.MAINTAINER)
+    tokens = {"REGISTRY_TOKEN": tenant.client.token, "REGISTRY_REVIEWER_TOKEN": reviewer.token}
     async with working(database, store):
-        first, second = [await demo(live, REGISTRY_TOKEN=tenant.client.token) for _ in range(2)]
+        first, second = [await demo(live, **tokens) for _ in range(2)]
     models = (await tenant.client(MODELS))["models"]["nodes"]
     found = {model["name"]: {version["label"]: version for version in model["versions"]["nodes"]} for model in models}
 
@@ -129,6 +147,8 @@ async def test_two_demos_leave_what_they_tell_of(
     the_search_has_trials_and_a_price(operated)
     what_is_deployed_is_the_newest(operated["deployments"]["nodes"])
     the_data_is_described(operated["datasets"]["nodes"])
+    (promoted,) = (await tenant.client(PROMOTED))["models"]["nodes"]
+    what_is_in_production_was_approved(promoted, encode("Principal", reviewer.actor.principal_id))
 
     for answer in (
         "digits-reader 1.0.0    its run read the data ",
@@ -137,10 +157,18 @@ async def test_two_demos_leave_what_they_tell_of(
         "production, 90%, healthy",
         "signature  BREAKING",
         "log loss, test     █",
+        "tumour-screen 1.1.0  may not go to PRODUCTION yet:",
+        "✗ No recall_malignant was measured in test;",
+        f"{reviewer.actor.name} approves: it is in PRODUCTION",
+        "told live: 1.1.0 promoted, STAGING → PRODUCTION, by owner",
+        "tumour-screen 1.1.0  is back in PRODUCTION",
+        "told live: 1.1.0 rolled back, ARCHIVED → PRODUCTION, by owner",
     ):
         assert answer in first.out
-    assert first.out.count(f"{live}/graphiql#query=query+") == 9
-    assert tenant.client.token not in first.out + second.out
+    assert first.out.count(f"{live}/graphiql#query=query+") == 10
+    assert not [token for token in tokens.values() if token in first.out + second.out]
+    lines = (first.out + second.out).splitlines()
+    assert [line for line in lines if len(line) > 80 and not line.startswith(live)] == []
 
 
 def files_can_be_relied_on(version: dict[str, Any]) -> None:
@@ -214,6 +242,24 @@ def the_data_is_described(datasets: list[dict[str, Any]]) -> None:
     assert [column["type"] for column in iris["schema"]["columns"]] == ["FLOAT64"] * 4 + ["INT64"]
     assert {column["count"] for column in iris["profile"]["columns"]} == {iris["rowCount"]}
     assert sorted(len(one["schema"]["columns"]) for one in found["breast-cancer-train"]) == [11, 31]
+
+
+def what_is_in_production_was_approved(model: dict[str, Any], reviewer: str) -> None:
+    assert model["name"] == "tumour-screen"
+    held = model["slotHistory"]["nodes"]
+    assert [(one["version"]["label"], one["transition"]["kind"]) for one in held] == [
+        *(("1.1.1", "ROLLBACK"), ("2.0.1", "PROMOTION"), ("1.1.1", "PROMOTION")),
+        *(("1.1.0", "ROLLBACK"), ("2.0.0", "PROMOTION"), ("1.1.0", "PROMOTION")),
+    ]
+    for transition in (one["transition"] for one in held):
+        if transition["kind"] == "ROLLBACK":
+            assert "30 features" in transition["reason"]
+        else:
+            reviews = [{"decision": "APPROVED", "createdBy": {"id": reviewer}}]
+            assert transition["request"] == {"state": "COMPLETED", "reviews": {"nodes": reviews}}
+    policies = {one["stage"]: one for one in model["promotionPolicies"]["nodes"]}
+    assert [one["revision"] for one in policies.values()] == [1, 1]
+    assert {"kind": "Approvals"} in policies["PRODUCTION"]["gates"]
 
 
 def data_read_by(version: dict[str, Any]) -> set[str]:
@@ -317,6 +363,52 @@ async def test_a_refused_change_raises_its_code_and_its_sentence(client: Client)
     assert refused.value.details["path"] == ["name"]
 
 
+async def test_where_nobody_else_has_a_token_no_approval_is_asked_for(client: Client, tenant: Tenant) -> None:
+    out = io.StringIO()
+    catalogue = Catalogue(client, tenant.project)
+    promotions = Promotions(client, None, catalogue, Console(file=out, width=80))
+    await in_a_thread(lambda: promotions.tell(*two_candidates(catalogue)))
+    (model,) = (await tenant.client(PROMOTED))["models"]["nodes"]
+    kinds = {gate["kind"] for one in model["promotionPolicies"]["nodes"] for gate in one["gates"]}
+    assert "Approvals" not in kinds
+    assert "REGISTRY_REVIEWER_TOKEN" in out.getvalue()
+    assert [one["transition"]["kind"] for one in model["slotHistory"]["nodes"]] == ["ROLLBACK", *["PROMOTION"] * 2]
+    told = [line.partition("told live: ")[2] for line in out.getvalue().splitlines() if "told live" in line]
+    assert told == [
+        "1.0.0 promoted, STAGING → PRODUCTION, by owner",
+        "2.0.0 promoted, STAGING → PRODUCTION, by owner",
+        "1.0.0 rolled back, ARCHIVED → PRODUCTION, by owner",
+    ]
+
+
+def two_candidates(catalogue: Catalogue) -> list[Candidate]:
+    """A version that takes what is sent to it, and one that takes less, both to run in the same place."""
+    iris = load("iris")
+    model = catalogue.model("irises", "Tells irises.")
+    candidates = []
+    for table, series in ((iris, "1.0"), (narrowed(iris, "petal "), "2.0")):
+        estimator = logistic()
+        fit_at_once(estimator, table)
+        run = catalogue.start_run("training", {}, [(catalogue.dataset_version(table, "train", table.test), "TEST")])
+        points = measure(estimator, table.test, "TEST")
+        version = catalogue.version(
+            "irises", model, series, run=run, base=None, table=table, parameters={}, points=points
+        )
+        placement = Placement("production", "irises", version, 100, estimator, iris.test)
+        candidates.append(Candidate(placement, table.test))
+    return candidates
+
+
+async def test_a_subscription_that_is_refused_raises_its_code(client: Client) -> None:
+    def first() -> Any:
+        with client.follow('subscription { promotionEvents(after: "mistyped") { cursor } }') as messages:
+            return next(messages)
+
+    with pytest.raises(RegistryProblem) as refused:
+        await in_a_thread(first)
+    assert refused.value.code == "BAD_USER_INPUT"
+
+
 def test_the_same_rows_have_the_same_digest_however_they_lie_in_memory() -> None:
     sample = load("iris").test
     other = Sample(np.asfortranarray(sample.features).astype(">f8"), sample.labels.astype(">i8"))
@@ -364,6 +456,24 @@ def test_the_kept_token_goes_to_this_machine_alone(tmp_path: Path, monkeypatch: 
         access_to("https://registry.example.org", None, tmp_path)
 
 
+def test_nobody_is_made_who_approves_on_a_server_whose_token_was_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("REGISTRY_REVIEWER_TOKEN", raising=False)
+    access = access_to("https://registry.example.org", "given", tmp_path)
+    assert reviewer_token(access, None, tmp_path, "acme") is None
+    assert reviewer_token(access, "another", tmp_path, "acme") == "another"
+
+
+def test_a_reviewer_who_cannot_be_made_is_told_with_the_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("REGISTRY_REVIEWER_TOKEN", raising=False)
+    monkeypatch.setenv("LOG_LEVEL", "LOUD")
+    with pytest.raises(RegistryProblem) as refused:
+        reviewer_token(Access("kept", is_kept=True, kept_in=tmp_path / "token"), None, tmp_path, "acme")
+    assert refused.value.code == "NO_REVIEWER"
+    assert "LOG_LEVEL" in refused.value.message
+
+
 @pytest.fixture
 def data_dir() -> Iterator[Path]:
     """A data folder to be made; as root the database runs as another user, who has to pass through its parent."""
@@ -378,6 +488,11 @@ def test_a_server_of_its_own_lasts_as_long_as_the_demo(data_dir: Path, tmp_path:
         access = access_to(url, None, data_dir)
         with Client(url, access.token) as client:
             assert client.ask("{ organisation { name } }") == {"organisation": {"name": "default"}}
+        reviewing = reviewer_token(access, None, data_dir, "default")
+        assert reviewing is not None
+        with Client(url, reviewing) as reviewer:
+            viewer = reviewer.ask("{ viewer { name kind roles { role } } }")["viewer"]
+        assert viewer == {"name": "demo-reviewer", "kind": "USER", "roles": [{"role": "MAINTAINER"}]}
     assert not answers(url)
     assert access.token not in (tmp_path / "log").read_text()
 

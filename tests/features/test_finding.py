@@ -174,6 +174,20 @@ async def test_what_is_deleted_or_over_does_not_count_for_others(tenant: Tenant)
     assert await names(tenant, {"versions": {}}) == []
 
 
+async def test_what_is_deleted_is_found_by_what_it_is_a_part_of_even_if_that_is_deleted_too(tenant: Tenant) -> None:
+    model = await tenant.model(framework="sklearn")
+    version = await tenant.version(model)
+    for mutation, given in (("deleteVersion", {"version": version}), ("deleteModel", {"model": model})):
+        assert (await tenant.client.change(mutation, "replayed", **given))["errors"] == []
+    query = "query($where: VersionWhere) { versions(deleted: ONLY, where: $where) { totalCount } }"
+    for where, count in (
+        ({"framework": {"equals": "sklearn"}}, 1),
+        ({"not": {"framework": {"equals": "sklearn"}}}, 0),
+        ({"project": [tenant.project]}, 1),
+    ):
+        assert (await tenant.client(query, where=where))["versions"]["totalCount"] == count
+
+
 async def test_a_neighbour_is_not_found_by_any_filter(tenant: Tenant, neighbour: Tenant) -> None:
     theirs = await neighbour.model(name="theirs")
     await neighbour.version(theirs)

@@ -18,6 +18,10 @@ EVERYTHING = """{
     experiments { totalCount nodes { id name description } }
     runs { totalCount nodes { id name parameters { name value } tags { key } } }
     environments { totalCount nodes { id name description } }
+    webhooks { totalCount nodes { id name host url eventsBehind deliveries { totalCount nodes { id kind } } } }
+    automationRules { totalCount nodes { id name revision removedAt } }
+    promotionPolicies { totalCount nodes { id revision removedAt } }
+    promotionRequests { totalCount nodes { id reason state } }
     deployments { totalCount nodes { id name endpoint revision trafficPercent changes { nodes { reason } } } }
     datasets { totalCount nodes { id name versions { totalCount nodes { id digest source } } } } }"""
 
@@ -46,7 +50,15 @@ async def full_neighbour(neighbour: Tenant) -> list[str]:
     serving = await neighbour.deployment(environment=place, version=version, **named)
     price = {"resource": "RUN_HOUR", "hardware": SECRET, "amount": "0.5", "currency": "EUR"}
     await neighbour.client.make("setPrice", "price", **price)
-    return [data, run, model, version, team, project, experiment, alias, place, serving]
+    hook = await neighbour.client.make("createWebhook", "webhook", name=SECRET, url=f"https://{SECRET}.example/hook")
+    ping = await neighbour.client.make("testWebhook", "webhookDelivery", webhook=hook)
+    trigger = {"gatesOpen": {"to": "STAGING"}}
+    rule = await neighbour.client.make("setAutomationRule", "automationRule", model=model, name=SECRET, trigger=trigger)
+    policy = await neighbour.client.make("setPromotionPolicy", "promotionPolicy", model=model, to="STAGING", gates=[])
+    asked = {"version": version, "to": "STAGING", "reason": SECRET}
+    request = await neighbour.client.make("requestPromotion", "promotionRequest", **asked)
+    return [data, run, model, version, team, project, experiment, alias, place, serving, hook, ping,
+            rule, policy, request]  # fmt: skip
 
 
 def untouched(answer: Any, *, foreign: list[str]) -> bool:
@@ -73,6 +85,8 @@ async def test_a_neighbours_id_in_a_mutation_is_answered_like_an_id_of_nothing(
     if name == "run" and "path" in own:
         del own["version"]
         theirs["run"] = await neighbour.run()
+    # What is for a project or for a model is set for a model here.
+    theirs.setdefault("project", neighbour.project)
     document = f"""mutation($input: {title(mutation)}Input!) {{ {mutation}(input: $input) {{
         {row_of(mutation)} {{ id }} replayed errors {{ __typename ... on UserError {{ code path message }} }} }} }}"""
     foreign, nothing = [
@@ -101,6 +115,11 @@ async def test_no_mutation_of_a_stranger_changes_a_neighbour(tenant: Tenant, nei
                 "Environment": before["environments"]["nodes"][0]["id"],
                 "Deployment": before["deployments"]["nodes"][0]["id"],
                 "Principal": before["viewer"]["id"],
+                "Webhook": before["webhooks"]["nodes"][0]["id"],
+                "WebhookDelivery": before["webhooks"]["nodes"][0]["deliveries"]["nodes"][0]["id"],
+                "AutomationRule": before["automationRules"]["nodes"][0]["id"],
+                "PromotionPolicy": before["promotionPolicies"]["nodes"][0]["id"],
+                "PromotionRequest": before["promotionRequests"]["nodes"][0]["id"],
                 "DatasetVersion": before["datasets"]["nodes"][0]["versions"]["nodes"][0]["id"],
                 "Version": before["models"]["nodes"][0]["versions"]["nodes"][0]["id"],
             }[kind]

@@ -43,6 +43,29 @@ async def test_data_leads_to_what_came_of_it_and_back(tenant: Tenant) -> None:
     assert not up["truncated"]
 
 
+async def test_a_thing_is_called_by_what_it_is_within_and_shows_that_it_is_deleted(tenant: Tenant) -> None:
+    dataset = await tenant.client.make("createDataset", "dataset", project=tenant.project, name="clicks")
+    digest = "sha256:" + "0123456789ab" * 5 + "cdef"
+    data = await tenant.client.make("createDatasetVersion", "datasetVersion", dataset=dataset, digest=digest)
+    run = await tenant.run(name="trained", datasets=[{"datasetVersion": data}])
+    version = await tenant.version(await tenant.model(name="churn"), label="1.4.0", run=run)
+    place = await tenant.environment(name="production-eu")
+    deployment = await tenant.deployment(version=version, name="churn-api", environment=place)
+    query = "query($id: ID!) { lineageNode(id: $id) { title downstream { steps { node { title deletedAt } } } } }"
+    found = (await tenant.client(query, id=data))["lineageNode"]
+    assert found["title"] == "clicks sha256:0123456789ab"
+    nodes = [step["node"] for step in found["downstream"]["steps"]]
+    assert [node["title"] for node in nodes] == ["trained", "churn 1.4.0", "churn-api @ production-eu"]
+    assert [node["deletedAt"] for node in nodes] == [None] * 3
+    await tenant.client.make(
+        "updateDeployment", "deployment", deployment=deployment, desiredState="STOPPED", expectedRevision=1
+    )
+    for kind, gid in (("Deployment", deployment), ("Version", version)):
+        await tenant.client.make(f"delete{kind}", kind.lower(), **{kind.lower(): gid})
+    (_, kept) = (await tenant.client(query, id=data))["lineageNode"]["downstream"]["steps"]
+    assert (kept["node"]["title"], kept["node"]["deletedAt"] is None) == ("churn 1.4.0", False)
+
+
 async def test_a_walk_goes_all_the_way_unless_told_otherwise(tenant: Tenant) -> None:
     chain = [await tenant.version()]
     for _ in range(6):

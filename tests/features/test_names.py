@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, Phase, example, given, settings, strategies as st
 
-from tests.tenant import Tenant
+from tests.tenant import GraphQLFailed, Tenant
 
 # Each example is several requests: a failing one is told as it was found.
 PHASES = (Phase.explicit, Phase.reuse, Phase.generate)
@@ -135,3 +135,21 @@ async def test_a_label_may_be_anything_visible(tenant: Tenant, label: str) -> No
 async def test_a_label_that_is_empty_too_long_or_misleading_is_refused(tenant: Tenant, label: str) -> None:
     error = await tenant.client.refusal("createVersion", "version", model=await tenant.model(), label=label)
     assert (error["code"], error["path"]) == ("INVALID_VALUE", ["label"])
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "{ model(by: {name: {project: $project, name: $text}}) { id } }",
+        "{ models(where: {name: {contains: $text}}) { nodes { id } } }",
+        '{ runs(where: {parameters: {name: "a", equals: $text}}) { nodes { id } } }',
+        "{ runs(orderBy: {parameter: $text}) { nodes { id } } }",
+        "{ search(text: $text) { nodes { __typename } } }",
+    ],
+)
+async def test_nobody_is_asked_for_what_no_text_can_be_like(tenant: Tenant, asked: str) -> None:
+    asked = asked.replace("$project", f'"{tenant.project}"').replace("$text", f'"a{chr(0x301) * 31}"')
+    with pytest.raises(GraphQLFailed) as refused:
+        await tenant.client(asked)
+    assert refused.value.code == "BAD_USER_INPUT"
+    assert "combining characters" in refused.value.errors[0]["message"]

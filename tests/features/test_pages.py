@@ -1,6 +1,6 @@
 """Pages: any way of cutting a list shows each row once, in one order, and tells truly whether there is more."""
 
-from base64 import urlsafe_b64encode
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterable
 from typing import Any
 
@@ -204,6 +204,29 @@ async def test_a_cursor_of_a_list_with_another_order_is_a_request_error(full: Te
                 assert refused.value.code == "BAD_USER_INPUT"
 
 
+async def test_a_cursor_of_another_list_in_the_same_order_is_a_request_error(full: Tenant) -> None:
+    asked = "query($after: String) { %s(first: 1, after: $after, orderBy: {field: NAME}) { pageInfo { endCursor } } }"
+    cursor = (await full.client(asked % "models"))["models"]["pageInfo"]["endCursor"]
+    await full.client(asked % "models", after=cursor)
+    for other in ("datasets", "teams"):
+        with pytest.raises(GraphQLFailed) as refused:
+            await full.client(asked % other, after=cursor)
+        assert refused.value.code == "BAD_USER_INPUT"
+        assert "another list" in refused.value.errors[0]["message"]
+
+
+async def test_a_cursor_is_a_place_below_every_parent(tenant: Tenant) -> None:
+    models = [await tenant.model() for _ in range(2)]
+    for model in models:
+        for _ in range(3):
+            await tenant.version(model)
+    asked = "query($ids: [ID!]!, $after: String) { nodes(ids: $ids) { ... on Model {"
+    asked += " versions(first: 9, after: $after) { nodes { number } edges { cursor } } } } }"
+    (one,) = (await tenant.client(asked, ids=models[:1]))["nodes"]
+    both = (await tenant.client(asked, ids=models, after=one["versions"]["edges"][1]["cursor"]))["nodes"]
+    assert [model["versions"]["nodes"] for model in both] == [[{"number": 1}], [{"number": 1}]]
+
+
 async def test_rows_of_the_same_moment_keep_one_order(tenant: Tenant, database: Database) -> None:
     for _ in range(9):
         await tenant.model()
@@ -239,3 +262,29 @@ async def test_a_project_is_paged_within_its_team(tenant: Tenant) -> None:
             "nodes": [{"name": "a", "team": {"id": team}}, {"name": "b", "team": {"id": team}}],
             "pageInfo": {"hasNextPage": True},
         }
+
+
+async def test_a_list_goes_on_behind_the_longest_path(tenant: Tenant) -> None:
+    version = await tenant.version()
+    for last in "ab":
+        path = "/".join(['"' * 255] * 3 + ['"' * 250 + last])
+        await tenant.client.make(
+            "createExternalArtifact", "artifact", version=version, path=path, kind="OTHER", uri="s3://a/b"
+        )
+    query = """query($after: String) { artifacts(first: 1, after: $after, orderBy: {field: PATH}) {
+        nodes { path } pageInfo { endCursor } } }"""
+    first = (await tenant.client(query))["artifacts"]
+    second = (await tenant.client(query, after=first["pageInfo"]["endCursor"]))["artifacts"]
+    assert [found["nodes"][0]["path"][-1] for found in (first, second)] == ["a", "b"]
+
+
+async def test_a_cursor_of_a_moment_that_no_calendar_has_is_a_request_error(tenant: Tenant) -> None:
+    await tenant.model()
+    query = """query($after: String) { models(first: 1, after: $after, orderBy: {field: CREATED_AT}) {
+        pageInfo { endCursor } } }"""
+    cursor = (await tenant.client(query))["models"]["pageInfo"]["endCursor"]
+    mark, _, row_id = orjson.loads(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+    for moment in ("0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"):
+        with pytest.raises(GraphQLFailed) as refused:
+            await tenant.client(query, after=made_up([mark, moment, row_id]))
+        assert refused.value.code == "BAD_USER_INPUT"

@@ -1,16 +1,29 @@
 """Aliases: set, moved, raced and removed."""
 
 import asyncio
+from typing import Any
 
+import pytest
+
+from db.codes import Role
 from db.session import Database
 from tests.registry.told import events_about
-from tests.tenant import Tenant, uuid_of
+from tests.stages import spoil
+from tests.tenant import Client, GraphQLFailed, Tenant, uuid_of
 
 ALIASES = "query($id: ID!) { node(id: $id) { ... on Model { aliases { nodes { name revision version { id } } } } } }"
+
+PLAN = """query($version: ID!) { promotionPlan(version: $version, alias: "@champion") {
+    isPossible obstacle isPermitted revision verdicts { message } } }"""
 
 
 async def point(tenant: Tenant, version: str, name: str = "champion", **given: object) -> str:
     return await tenant.client.make("setAlias", "alias", version=version, name=name, **given)
+
+
+async def plan_of(tenant: Tenant, version: str, client: Client | None = None) -> dict[str, Any]:
+    found: dict[str, Any] = (await (client or tenant.client)(PLAN, version=version))["promotionPlan"]
+    return found
 
 
 async def aliases_of(tenant: Tenant, model: str) -> dict[str, tuple[int, str]]:
@@ -38,8 +51,94 @@ async def test_an_alias_that_was_moved_meanwhile_is_not_moved_unseen(tenant: Ten
 
     refused = await tenant.client.refusal("setAlias", "alias", version=second, name="champion", expectedRevision=0)
 
-    assert (refused["code"], refused["path"]) == ("CONFLICT", ["expectedRevision"])
+    assert (refused["code"], refused["path"]) == ("STALE_REVISION", ["expectedRevision"])
     assert await aliases_of(tenant, model) == {"champion": (1, first)}
+
+
+async def test_whoever_knows_an_older_alias_is_told_its_revision_and_its_version(tenant: Tenant) -> None:
+    model = await tenant.model()
+    first, second = await tenant.version(model), await tenant.version(model)
+    await point(tenant, first)
+    request = await tenant.client.make("requestPromotion", "promotionRequest", version=second, alias="champion")
+    known = {"expectedRevision": 7}
+    for mutation, given in (
+        ("setAlias", {"version": second, "name": "champion"}),
+        ("removeAlias", {"model": model, "name": "champion"}),
+        ("rollBackAlias", {"model": model, "name": "champion", "reason": "It forgets."}),
+        ("requestPromotion", {"version": second, "alias": "champion"}),
+        ("completePromotion", {"request": request}),
+    ):
+        title = mutation[0].upper() + mutation[1:]
+        document = f"""mutation($input: {title}Input!) {{ {mutation}(input: $input) {{
+            errors {{ ... on StaleRevisionError {{ code revision version {{ id }} }} }} }} }}"""
+        (error,) = (await tenant.client(document, input=given | known))[mutation]["errors"]
+        assert error == {"code": "STALE_REVISION", "revision": 1, "version": {"id": first}}, mutation
+
+
+async def test_an_archived_version_gets_no_alias_and_one_that_has_it_keeps_it(tenant: Tenant) -> None:
+    model = await tenant.model()
+    first, second = await tenant.version(model), await tenant.version(model)
+    alias = await point(tenant, first)
+    asked = await tenant.client.make("requestPromotion", "promotionRequest", version=second, alias="champion")
+    for version in (first, second):
+        await tenant.client.make("archiveVersion", "transition", version=version)
+
+    assert await point(tenant, first) == alias
+    for mutation, row, given in (
+        ("setAlias", "alias", {"name": "champion"}), ("requestPromotion", "promotionRequest", {"alias": "champion"}),
+    ):  # fmt: skip
+        refused = await tenant.client.refusal(mutation, row, version=second, **given)
+        assert (refused["code"], refused["path"]) == ("CONFLICT", ["version"])
+        assert refused["message"].startswith("This version is archived. Reactivate it first")
+    state = "query($id: ID!) { node(id: $id) { ... on PromotionRequest { state } } }"
+    assert (await tenant.client(state, id=asked))["node"] == {"state": "STALE"}
+    assert await aliases_of(tenant, model) == {"champion": (1, first)}
+
+
+async def test_nobody_asks_for_what_an_alias_points_at_already(tenant: Tenant) -> None:
+    version = await tenant.version()
+    await point(tenant, version)
+    refused = await tenant.client.refusal("requestPromotion", "promotionRequest", version=version, alias="champion")
+    assert (refused["code"], refused["path"]) == ("CONFLICT", ["version"])
+    assert refused["message"] == "@champion points at this version already: there is nothing left to do."
+    plan = await plan_of(tenant, version)
+    assert (plan["isPossible"], plan["obstacle"]) == (False, refused["message"])
+
+
+async def test_the_plan_of_an_alias_that_no_policy_protects_is_what_happens(tenant: Tenant) -> None:
+    model, writer = await tenant.model(), await tenant.member(Role.WRITER)
+    version, other = await tenant.version(model), await tenant.version(model)
+    for one in (version, other):
+        await spoil(tenant, one)
+
+    plan = await plan_of(tenant, version, writer)
+    request = await writer.make("requestPromotion", "promotionRequest", version=version, alias="champion")
+    done = await writer.change("completePromotion", "promotionRequest { state }", request=request)
+    await writer.make("setAlias", "alias", version=other, name="champion", expectedRevision=1)
+
+    assert plan == {"isPossible": True, "obstacle": None, "isPermitted": True, "verdicts": [], "revision": 0}
+    assert done["promotionRequest"] == {"state": "COMPLETED"}
+    assert await aliases_of(tenant, model) == {"champion": (2, other)}
+    await tenant.client.make("archiveVersion", "transition", version=version)
+    assert (await plan_of(tenant, version, writer))["obstacle"].startswith("This version is archived.")
+
+
+async def test_to_complete_a_request_for_a_protected_alias_takes_more_than_to_write(tenant: Tenant) -> None:
+    version, writer = await tenant.version(), await tenant.member(Role.WRITER)
+    await tenant.client.make("setPromotionPolicy", "promotionPolicy", alias="champion", gates=[])
+    request = await writer.make("requestPromotion", "promotionRequest", version=version, alias="champion")
+    with pytest.raises(GraphQLFailed) as refused:
+        await writer.change("completePromotion", "promotionRequest { id }", request=request)
+    assert refused.value.code == "FORBIDDEN"
+    assert (await plan_of(tenant, version, writer))["isPermitted"] is False
+
+
+async def test_a_name_that_is_set_by_hand_completes_the_request_for_it(tenant: Tenant) -> None:
+    version = await tenant.version()
+    request = await tenant.client.make("requestPromotion", "promotionRequest", version=version, alias="champion")
+    await point(tenant, version)
+    asked = "query($id: ID!) { node(id: $id) { ... on PromotionRequest { state aliasRevision { revision } } } }"
+    assert (await tenant.client(asked, id=request))["node"] == {"state": "COMPLETED", "aliasRevision": {"revision": 1}}
 
 
 async def test_of_many_who_expect_the_same_revision_one_wins(tenant: Tenant) -> None:
@@ -64,9 +163,12 @@ async def test_a_removed_alias_can_be_set_again(tenant: Tenant, database: Databa
     await tenant.client.make("removeAlias", "model", model=model, name="@champion")
     gone = await aliases_of(tenant, model)
     again = await tenant.client.refusal("removeAlias", "model", model=model, name="champion")
-    await point(tenant, version, expectedRevision=0)
+    unseen = await tenant.client.refusal("setAlias", "alias", version=version, name="champion", expectedRevision=0)
+    await point(tenant, version, expectedRevision=2)
 
     assert gone == {}
+    assert unseen["code"] == "STALE_REVISION"
+    assert await aliases_of(tenant, model) == {"champion": (3, version)}
     assert (again["code"], again["path"]) == ("NOT_FOUND", ["name"])
     removed = (await events_about(database, tenant.org_id, uuid_of(alias)))[-1]
     assert (removed.kind, removed.body["before"]["name"], removed.body["after"]) == ("alias.removed", "champion", None)

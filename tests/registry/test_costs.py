@@ -100,3 +100,10 @@ def test_a_sum_is_the_sum_of_its_parts(duration_s: float, priced: list[tuple[Any
     cost = cost_of(duration_s, MACHINE, [Price(resource, amount) for resource, amount in priced])
     assert sum(part.amount for part in cost.parts) == (cost.amount or 0)
     assert len({part.resource for part in cost.parts}) == len(cost.parts)
+
+
+def test_the_greatest_machine_at_the_greatest_price_has_a_cost() -> None:
+    greatest = {"memory_bytes": 2**63 - 1, "cpu_count": 2**31 - 1}
+    cost = cost_of(366 * 86_400, greatest, [price(MEMORY, "999999999.999999999"), price(CPU, "999999999.999999999")])
+    assert cost.amount is not None
+    assert cost.amount > 10**20

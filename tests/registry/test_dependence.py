@@ -5,7 +5,7 @@ from registry.deletion import DELETIONS
 from registry.dependence import DEPENDENCES
 
 # Points, samples, uploads, profiles and reports are data of their owner. Aliases and deployments are held by their
-# version, which is of the same model. What an agent saw is no reason to keep anything.
+# version, which is of the same model. What an agent saw is no reason to keep anything, nor is who follows a thing.
 OF_THEIR_OWNER = {
     ("run_metric", "run_id"),
     ("version_metric", "version_id"),
@@ -20,6 +20,28 @@ OF_THEIR_OWNER = {
     ("deployment_report", "deployment_id"),
     ("deployment_report", "observed_version_id"),
     ("deployment_metric", "deployment_id"),
+    # The history of a version and the settings of a model. What is in a slot is kept there by its stage.
+    *(
+        (table, column)
+        for table in (
+            "slot",
+            "slot_revision",
+            "alias_revision",
+            "transition",
+            "promotion_request",
+            "version_check",
+            "automation_firing",
+        )
+        for column in ("model_id", "version_id")
+    ),
+    ("promotion_policy", "project_id"),
+    ("promotion_policy", "model_id"),
+    ("automation_rule", "model_id"),
+    ("automation_rule", "environment_id"),
+    ("automation_firing", "deployment_id"),
+    ("webhook", "only_project_id"),
+    ("webhook", "only_model_id"),
+    ("webhook_delivery", "webhook_id"),
 }
 
 

@@ -67,10 +67,12 @@ async def test_what_is_said_of_an_environment_changes_and_what_is_not_given_stay
     assert told[1].body["before"] == {"name": "eu"}
 
 
-async def test_a_writer_changes_an_environment_and_does_not_make_one(tenant: Tenant) -> None:
+async def test_a_writer_neither_makes_nor_changes_an_environment(tenant: Tenant) -> None:
     made = await tenant.environment()
     writer = await tenant.member(Role.WRITER)
-    await writer.make("updateEnvironment", "environment", environment=made, name="renamed")
-    with pytest.raises(GraphQLFailed) as refused:
-        await writer.make("createEnvironment", "environment", name="mine")
-    assert refused.value.code == "FORBIDDEN"
+    for mutation, given in (("updateEnvironment", {"environment": made}), ("createEnvironment", {})):
+        with pytest.raises(GraphQLFailed) as refused:
+            await writer.make(mutation, "environment", name="mine", **given)
+        assert refused.value.code == "FORBIDDEN"
+    maintainer = await tenant.member(Role.MAINTAINER)
+    await maintainer.make("updateEnvironment", "environment", environment=made, name="ours")

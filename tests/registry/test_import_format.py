@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from registry.transfer.kinds import KINDS, Field, Kind
+from registry.transfer.declaring import Field, Kind
+from registry.transfer.kinds import KINDS
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "import.md"
 

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
@@ -29,6 +30,9 @@ SMALL = [
     line("Team", "t", name="research"),
     line("Project", "p", team="t", name="churn", description="Who leaves?"),
     line("Environment", "e", name="production-eu", tags={"region": "eu"}),
+    line("Price", "pr", resource="CPU_CORE_HOUR", hardware="EPYC", amount="0.123456789", currency="EUR",
+         validFrom="2026-01-01T00:00:00Z", validTo=NOW),
+    line("Price", "pr2", resource="CPU_CORE_HOUR", hardware="EPYC", amount=1, currency="EUR", validFrom=NOW),
     line("Runtime", "rt", pythonVersion="3.12.4", packages={"scikit-learn": "1.5.0"}, hardware={"cpuCount": 8}),
     line("Signature", "s", inputs=[{"name": "age", "type": "INT64"}], outputs=[{"name": "p", "type": "FLOAT64"}]),
     line("DatasetSchema", "ds", columns=[{"name": "age", "type": "INT64", "nullable": False}]),
@@ -135,6 +139,8 @@ MODEL = line("Model", "m", project="p", name="m", framework="sklearn")
 RUN = line("Run", "r", project="p", name="r")
 POINT = line("RunMetric", run="r", phase="TEST", name="a", value=1, measuredAt=NOW)
 
+PRICE = line("Price", "pr", resource="RUN_HOUR", amount="0.5", currency="EUR", validFrom=NOW)
+
 
 def changed(given: dict[str, Any], **values: Any) -> dict[str, Any]:
     return given | values
@@ -169,6 +175,21 @@ def changed(given: dict[str, Any], **values: Any) -> dict[str, Any]:
         (line("Artifact", path="../x", artifactKind="MODEL", uri="s3://x/y", run="r"), "line 3, Artifact, path",
          "INVALID_VALUE"),
         (line("Artifact", path="x", artifactKind="MODEL", uri="s3://x/y"), "line 3, Artifact, run", "INVALID_VALUE"),
+        (changed(PRICE, amount="-1"), "line 3, Price, amount", "INVALID_VALUE"),
+        (changed(PRICE, amount=0.5), "line 3, Price, amount", "INVALID_VALUE"),
+        (changed(PRICE, amount="NaN"), "line 3, Price, amount", "INVALID_VALUE"),
+        (changed(PRICE, amount="1e5"), "line 3, Price, amount", "INVALID_VALUE"),
+        (changed(PRICE, amount=True), "line 3, Price, amount", "INVALID_VALUE"),
+        (changed(PRICE, amount="0.0000000001"), "line 3, Price, amount", "INVALID_VALUE"),
+        (changed(PRICE, amount=10**9 + 1), "line 3, Price, amount", "INVALID_VALUE"),
+        (changed(PRICE, currency="eur"), "line 3, Price, currency", "INVALID_VALUE"),
+        (changed(PRICE, currency=978), "line 3, Price, currency", "INVALID_VALUE"),
+        (changed(PRICE, resource="COFFEE_HOUR"), "line 3, Price, resource", "INVALID_VALUE"),
+        (changed(PRICE, hardware=" "), "line 3, Price, hardware", "INVALID_VALUE"),
+        (changed(PRICE, validFrom=None), "line 3, Price, validFrom", "INVALID_VALUE"),
+        (changed(PRICE, validFrom="2026-03-03"), "line 3, Price, validFrom", "INVALID_VALUE"),
+        (changed(PRICE, validTo="9999-12-31T23:59:59Z"), "line 3, Price, validTo", "INVALID_VALUE"),
+        (changed(PRICE, validTo=PRICE["validFrom"]), "line 3, Price, validTo", "INVALID_VALUE"),
     ],
 )  # fmt: skip
 async def test_a_bad_line_is_refused_by_number_kind_and_field_and_nothing_of_its_chunk_stays(
@@ -255,6 +276,46 @@ async def test_lines_that_are_refused_can_be_put_aside(tenant: Tenant) -> None:
     report = await bring(tenant, encoded(*BASE, changed(MODEL, name=""), MODEL | {"key": "n"}), keep_going=True)
     assert [one.line for one in report.refused] == [3]
     assert await count(tenant, Model) == 1
+
+
+class BreaksOff(io.BytesIO):
+    """A file whose reader is killed behind so many lines."""
+
+    def __init__(self, content: bytes, lines: int) -> None:
+        super().__init__(content)
+        self._left = lines
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        self._left -= 1
+        if self._left < 0:
+            raise OSError("killed")
+        return super().readline(size)
+
+
+async def test_what_was_put_aside_before_an_import_broke_off_is_told_when_it_goes_on(tenant: Tenant) -> None:
+    bad = changed(MODEL, name="")
+    content = encoded(*BASE, bad, changed(MODEL, key="n", name="n"), RUN)
+    importing = Importing(tenant.database, tenant.actor, FRAMEWORKS, chunk=1, keep_going=True)
+    with pytest.raises(OSError, match="killed"):
+        await importing.run(BreaksOff(content, 4))
+    assert [one.line for one in (await bring(tenant, content, chunk=1, keep_going=True)).refused] == [3]
+    assert await count(tenant, Model) == 1
+
+
+async def test_a_point_of_a_clock_that_is_hours_ahead_is_taken_as_the_api_takes_it(tenant: Tenant) -> None:
+    ahead = (datetime.now(UTC) + timedelta(hours=14)).isoformat()
+    sample = line("ResourceSample", run="r", sampledAt=ahead, cpuPercent=50)
+    report = await bring(tenant, encoded(*BASE, RUN, changed(POINT, measuredAt=ahead), sample))
+    assert (report.counts["RunMetric"]["created"], report.counts["ResourceSample"]["created"]) == (1, 1)
+
+
+async def test_a_later_export_brings_that_the_last_tag_is_gone(tenant: Tenant, neighbour: Tenant) -> None:
+    model = await tenant.model(name="m", tags=[{"key": "retired", "value": "yes"}])
+    await bring(neighbour, await exported(tenant))
+    await tenant.client.make("updateModel", "model", model=model, tags=[])
+    await bring(neighbour, await exported(tenant))
+    query = "{ models { nodes { name tags { key } } } }"
+    assert (await neighbour.client(query))["models"]["nodes"] == [{"name": "m", "tags": []}]
 
 
 async def test_who_may_only_write_imports_nothing(tenant: Tenant) -> None:

@@ -1,4 +1,4 @@
-"""Importing while others write: a name that is taken or a parent that is being deleted refuses a line."""
+"""Importing while others write: a line waits for whoever changes what it is about, and is then taken or refused."""
 
 import asyncio
 from collections.abc import Callable
@@ -9,10 +9,14 @@ from sqlalchemy import select, text
 from sqlmodel import col
 
 from db.base import utc_now
-from db.tables import Model, Project
+from db.codes import Stage
+from db.tables import Alias, Artifact, Model, Project, RunMetric, Version
+from registry import aliases, runs
+from registry.changes import find
 from registry.transfer import planning
-from tests.registry.test_importing import BASE, MODEL, bring, changed, count, encoded, refusal
-from tests.tenant import Tenant
+from resolvers import ids
+from tests.registry.test_importing import BASE, MODEL, POINT, bring, changed, count, encoded, line, refusal
+from tests.tenant import Tenant, uuid_of
 
 OTHER = changed(MODEL, key="n", name="n")
 
@@ -68,6 +72,44 @@ async def test_nothing_is_written_below_a_parent_that_is_being_deleted(
     refused = await importing
     assert (refused.code, refused.path) == ("NOT_FOUND", ("project",))
     assert await count(tenant, Model) == 0
+
+
+async def test_no_point_slips_in_while_a_run_is_being_ended(tenant: Tenant) -> None:
+    run = uuid_of(await tenant.run())
+    async with tenant.database.change(tenant.org_id) as change:
+        await runs.finish(change, tenant.actor, run_id=run)
+        importing = asyncio.create_task(refusal(tenant, encoded(changed(POINT, run=str(run)))))
+        await _waits(change, importing)
+    refused = await importing
+    assert (refused.code, refused.path) == ("CONFLICT", ("run",))
+    assert await count(tenant, RunMetric) == 0
+
+
+async def test_no_file_slips_in_while_a_version_goes_into_service(tenant: Tenant) -> None:
+    key = uuid_of(await tenant.version())
+    file = line("Artifact", version=str(key), path="m", artifactKind="MODEL", uri="s3://elsewhere/m")
+    async with tenant.database.change(tenant.org_id) as change:
+        version = await find(change, Version, key, "version", lock=True)
+        version.stage = Stage.PRODUCTION
+        await change.flush()
+        importing = asyncio.create_task(refusal(tenant, encoded(file)))
+        await _waits(change, importing)
+    assert (await importing).code == "CONFLICT"
+    assert await count(tenant, Artifact) == 0
+
+
+async def test_an_alias_is_moved_by_a_file_after_whoever_moves_it_now(tenant: Tenant) -> None:
+    model = await tenant.model()
+    first, second, third = [uuid_of(await tenant.version(model)) for _ in range(3)]
+    alias = await tenant.client.make("setAlias", "alias", version=ids.encode("Version", first), name="champion")
+    async with tenant.database.change(tenant.org_id) as change:
+        await aliases.point(change, tenant.actor, version_id=second, name="champion")
+        importing = asyncio.create_task(bring(tenant, encoded(line("Alias", version=str(third), name="champion"))))
+        await _waits(change, importing)
+    assert +(await importing).counts["Alias"] == {"updated": 1}
+    async with tenant.database.change(tenant.org_id) as change:
+        moved = await find(change, Alias, uuid_of(alias), "alias")
+    assert (moved.version_id, moved.revision) == (third, 3)
 
 
 async def _waits(change: Any, importing: "asyncio.Task[Any]") -> None:

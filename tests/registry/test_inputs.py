@@ -6,6 +6,7 @@ import pytest
 from hypothesis import example, given, strategies as st
 
 from registry import inputs
+from registry.artifacts import clean_path
 from registry.errors import InvalidValue
 from registry.inputs import MAX_NAME, MAX_PARAMETER_TEXT, MAX_TAGS, MAX_TEXT, Parameter, ParameterValue, Tag
 
@@ -44,6 +45,18 @@ def test_a_name_is_stored_in_one_form_or_refused(value: str) -> None:
     assert visible(stored)
     assert stored.encode()
     assert not any(unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") for c in stored)
+
+
+@pytest.mark.parametrize("marks", ["\u0301" * 31, "\u0301\u0323" * 16, "\u0f73" * 31])
+def test_marks_that_follow_one_another_are_few(marks: str) -> None:
+    few, many = f"a{marks[:30]}b{marks[:30]}c", f"a{marks}b"
+    assert inputs.name(few) == unicodedata.normalize("NFC", few)
+    for refuse in (inputs.name, inputs.address, inputs.text):
+        with pytest.raises(InvalidValue, match="More than 30 combining characters") as refused:
+            refuse(many, ("here",))
+        assert refused.value.path == ("here",)
+    with pytest.raises(InvalidValue, match="More than 30 combining characters"):
+        clean_path(f"models/{many}")
 
 
 @pytest.mark.parametrize(

@@ -143,6 +143,26 @@ async def test_a_walk_that_meets_its_bound_says_so(tenant: Tenant, database: Dat
     assert (nothing.steps, nothing.truncated) == ([], True)
 
 
+async def test_a_walk_whose_edges_were_left_out_for_those_of_another_says_so(
+    tenant: Tenant, database: Database
+) -> None:
+    crowded, late, last = nodes(3)
+    await draw(database, tenant.org_id, [(crowded, end) for end in nodes(10)])
+    await draw(database, tenant.org_id, [(late, last)])
+    found = await walk(tenant, crowded, late, max_edges=5)
+    assert (found[crowded].truncated, found[late].truncated) == (True, True)
+
+
+async def test_one_look_beyond_the_depth_tells_of_no_walk_that_it_was_whole_unless_it_saw_all(
+    tenant: Tenant, database: Database
+) -> None:
+    starts, ends = nodes(2), nodes(2)
+    await draw(database, tenant.org_id, [*zip(starts, ends, strict=True), *[(ends[0], end) for end in nodes(9)]])
+    await draw(database, tenant.org_id, [(ends[1], nodes(1)[0])])
+    found = await walk(tenant, *starts, depth=1, max_edges=4)
+    assert [found[start].truncated for start in starts] == [True, True]
+
+
 async def test_only_walks_that_had_somewhere_to_go_are_cut(tenant: Tenant, database: Database) -> None:
     a, b, alone = nodes(3)
     ends = nodes(5)

@@ -140,6 +140,57 @@ async def test_a_thousand_points_are_taken_at_once_and_not_one_more(tenant: Tena
     assert (await refusal(tenant, *points)).path == ("metrics",)
 
 
+METRICS = """query($id: ID!, $names: [String!], $phases: [Phase!]) { node(id: $id) { ... on Version {
+    metricCount metrics(names: $names, phases: $phases) { name phase value } } } }"""
+
+
+async def test_metrics_beyond_the_first_hundred_are_counted_and_found_by_name_and_phase(tenant: Tenant) -> None:
+    points = [
+        {"name": f"m{place:03}", "phase": phase, "value": float(step), "step": step}
+        for place in range(60) for phase in ("TRAINING", "TEST") for step in range(2)
+    ]  # fmt: skip
+    version = await tenant.version(metrics=points)
+
+    async def ask(**given: list[str]) -> list[tuple[str, str, float]]:
+        found = (await tenant.client(METRICS, id=version, **given))["node"]
+        assert found["metricCount"] == 120
+        return [(one["phase"], one["name"], one["value"]) for one in found["metrics"]]
+
+    every = [(phase, f"m{place:03}", 1.0) for phase in ("TEST", "TRAINING") for place in range(60)]
+    assert await ask() == every[:100]
+    assert await ask(phases=["TRAINING"]) == every[60:]
+    assert await ask(phases=["TRAINING", "TEST", "VALIDATION"]) == every[:100]
+    assert await ask(names=[" m059", "m001", "m001", "else"]) == [every[1], every[59], every[61], every[119]]
+    assert await ask(names=["m059"], phases=["TRAINING"]) == [every[119]]
+    assert await ask(names=[]) == await ask(phases=[]) == []
+    answer = await tenant.client.post(METRICS, {"id": version, "names": [f"m{place}" for place in range(101)]})
+    assert answer["errors"][0]["extensions"]["code"] == "BAD_USER_INPUT"
+
+
+async def test_metrics_of_a_deployment_are_counted_and_found_by_name(tenant: Tenant) -> None:
+    metrics_ = [{"name": name, "value": 1.0} for name in ("load", "drift", "load")]
+    made = await tenant.deployment()
+    await tenant.client.make(
+        "reportDeployment", "deployment", deployment=made, observedState="RUNNING", metrics=metrics_
+    )
+    query = """query($id: ID!) { node(id: $id) { ... on Deployment { metricCount
+        all: metrics { name } one: metrics(names: ["load", "else"]) { name } } } }"""
+    assert (await tenant.client(query, id=made))["node"] == {
+        "metricCount": 2,
+        "all": [{"name": "drift"}, {"name": "load"}],
+        "one": [{"name": "load"}],
+    }
+
+
+async def test_counting_metrics_counts_in_the_cost_of_an_operation(tenant: Tenant) -> None:
+    query = "query($id: ID!) { node(id: $id) { ... on Run { %s } } }"
+    costs = []
+    for asked in ("id", "metricCount"):
+        answer = await tenant.client.post(query % asked, {"id": await tenant.run()})
+        costs.append(answer["extensions"]["cost"]["requested"])
+    assert costs == [1, 11]
+
+
 async def test_a_thousand_points_fit_into_one_request(tenant: Tenant) -> None:
     points = [
         {"name": "loss", "phase": "TRAINING", "value": 0.1 + step, "step": str(step),
@@ -210,11 +261,14 @@ async def test_clients_that_log_the_same_points_at_once_do_not_lock_each_other(
 
 async def test_versions_take_points_without_a_lock_and_still_in_one_order(tenant: Tenant) -> None:
     version = await tenant.version()
+    # All write the same rows in turn: with more at once the last would meet the time-out of locks on a slow machine.
+    at_once = asyncio.Semaphore(10)
 
     async def client(number: int) -> list[Any]:
         names = [f"m{place}" for place in range(60)]
         points = [{"name": name, "phase": "TEST", "value": 1.0} for name in (names if number % 2 else names[::-1])]
-        payload = await tenant.client.change("logVersionMetrics", "version { id }", version=version, metrics=points)
+        async with at_once:
+            payload = await tenant.client.change("logVersionMetrics", "version { id }", version=version, metrics=points)
         errors: list[Any] = payload["errors"]
         return errors
 

@@ -5,11 +5,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import select
+from sqlmodel import col
 
 from db.base import utc_now
-from db.codes import ObservedState, Role
+from db.codes import LineageKind, ObservedState, Role
 from db.session import Database
-from db.tables import Deployment
+from db.tables import Deployment, LineageEdge
 from registry import reports
 from registry.errors import InvalidValue
 from registry.inputs import Measurement
@@ -109,6 +111,41 @@ async def test_a_late_report_is_kept_and_does_not_turn_back_what_is_shown(tenant
     found = await seen(tenant, made)
     assert (found["observedState"], found["health"]) == ("RUNNING", "HEALTHY")
     assert [one["observedState"] for one in found["reports"]["nodes"]] == ["FAILED", "RUNNING"]
+
+
+async def test_what_is_seen_to_run_shows_in_the_lineage_from_the_moment_of_the_report(
+    tenant: Tenant, database: Database
+) -> None:
+    model = await tenant.model()
+    old, new = await tenant.version(model), await tenant.version(model)
+    made = await tenant.deployment(version=new)
+    moments = [ago(minutes=minutes) for minutes in (5, 4, 3, 2)]
+    for state, version, moment in zip(
+        ("PENDING", "RUNNING", "RUNNING", "FAILED"), (old, old, new, new), moments, strict=True
+    ):
+        await report(tenant, made, state, version=version, observedAt=moment)
+    await report(tenant, made, version=old, observedAt=ago(minutes=6))
+    async with database.change(tenant.org_id) as change:
+        edge = select(LineageEdge).where(
+            col(LineageEdge.downstream_id) == uuid_of(made), col(LineageEdge.kind) == LineageKind.OBSERVED
+        )
+        edges = (await change.execute(edge.order_by(col(LineageEdge.id)))).scalars().all()
+    seen_ = [
+        (one.upstream_id, one.valid_from.isoformat(), str(one.valid_to and one.valid_to.isoformat())) for one in edges
+    ]
+    assert seen_ == [(uuid_of(old), moments[1], moments[2]), (uuid_of(new), moments[2], moments[3])]
+
+
+async def test_a_report_that_changes_nothing_asks_nothing_of_the_lineage(tenant: Tenant, statements: list[str]) -> None:
+    version = await tenant.version()
+    made = await tenant.deployment(version=version)
+    counts = []
+    for health in ("HEALTHY", "HEALTHY", "DEGRADED"):
+        statements.clear()
+        await report(tenant, made, version=version, health=health)
+        counts.append(sum("lineage_edge" in statement for statement in statements))
+    assert counts[0] > 0
+    assert counts[1:] == [0, 0]
 
 
 async def test_the_same_report_sent_again_is_heard_once(tenant: Tenant) -> None:

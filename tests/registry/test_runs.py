@@ -5,16 +5,22 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from sqlalchemy import select
+from sqlmodel import col
 
 from db.base import utc_now
 from db.codes import DatasetRole, Phase, RunStatus
 from db.session import Database
-from db.tables import Run
+from db.tables import DatasetVersion, LineageEdge, Run
 from registry import runs
 from registry.errors import Conflict, InvalidValue, NotFound
 from registry.inputs import MAX_PARAMETERS, DatasetUse, Metric, Parameter, ParameterValue
+from server.worker import work_once
+from storage.store import ObjectStore
 from tests.registry.told import events_about
 from tests.tenant import Tenant, uuid_of
+
+USED = """query($id: ID!) { node(id: $id) { ... on Run { datasets(first: 20) { edges { role node { id } } } } } }"""
 
 
 def parameter(name: str, value: object) -> Parameter:
@@ -99,6 +105,14 @@ async def test_parameters_whose_text_is_large_are_kept(tenant: Tenant) -> None:
     assert len((await log(tenant, run.id, parameter("q3", "x"))).parameters) == 904
 
 
+async def test_the_parameters_of_a_run_fit_into_a_line_of_an_export(tenant: Tenant) -> None:
+    run = await create(tenant)
+    for place in range(2):
+        await log(tenant, run.id, *[parameter(f"p{place}.{number}", "x" * 6000) for number in range(40)])
+    with pytest.raises(InvalidValue, match="bytes"):
+        await log(tenant, run.id, *[parameter(f"q{number}", "x" * 6000) for number in range(10)])
+
+
 @pytest.mark.parametrize("status", [RunStatus.FINISHED, RunStatus.FAILED, RunStatus.CANCELLED])
 async def test_an_ended_run_takes_nothing_more(tenant: Tenant, status: RunStatus) -> None:
     run = await create(tenant)
@@ -110,6 +124,8 @@ async def test_an_ended_run_takes_nothing_more(tenant: Tenant, status: RunStatus
     async with tenant.database.change(tenant.org_id) as change:
         with pytest.raises(Conflict, match=status):
             await runs.log_metrics(change, tenant.actor, run_id=run.id, metrics=[Metric("loss", Phase.TEST, value=1.0)])
+        with pytest.raises(Conflict, match=status):
+            await runs.log_datasets(change, tenant.actor, run_id=run.id, datasets=[])
 
 
 async def test_ending_a_run_again_in_the_same_way_changes_nothing(tenant: Tenant, database: Database) -> None:
@@ -163,6 +179,65 @@ async def test_a_dataset_version_stands_once_in_each_role_and_at_most_a_hundred_
         with pytest.raises(InvalidValue) as refused:
             await create(tenant, datasets=datasets)
         assert refused.value.path == ("datasets",)
+
+
+async def test_data_that_turn_up_on_the_way_are_upstream_of_the_run_too(tenant: Tenant, database: Database) -> None:
+    first, second = await tenant.dataset_version(), await tenant.dataset_version()
+    run = await tenant.run(datasets=[{"datasetVersion": first}])
+    more = [{"datasetVersion": one, "role": role} for one in (first, second) for role in ("TRAINING", "TEST", "TEST")]
+    for _ in range(2):
+        await tenant.client.make("logRunDatasets", "run", run=run, datasets=more)
+    used = (await tenant.client(USED, id=run))["node"]["datasets"]["edges"]
+    assert [(use["node"]["id"], use["role"]) for use in used] == [
+        (first, "TRAINING"), (first, "TEST"), (second, "TRAINING"), (second, "TEST")
+    ]  # fmt: skip
+    async with database.change(tenant.org_id) as change:
+        edges = select(col(LineageEdge.id)).where(col(LineageEdge.downstream_id) == uuid_of(run))
+        ids = (await change.execute(edges)).scalars().all()
+    told = [[event.kind for event in await events_about(database, tenant.org_id, edge)] for edge in ids]
+    assert told == [["lineage_edge.created"]] * 4
+
+
+async def test_a_run_uses_at_most_a_hundred_data_in_all(tenant: Tenant) -> None:
+    dataset = await tenant.client.make("createDataset", "dataset", project=tenant.project, name="many")
+    async with tenant.database.change(tenant.org_id) as change:
+        rows = [
+            DatasetVersion(
+                org_id=tenant.org_id,
+                dataset_id=uuid_of(dataset),
+                digest=f"sha256:{place}",
+                created_by=tenant.actor.principal_id,
+            )
+            for place in range(101)
+        ]
+        change.add_all(rows)
+    run = await create(tenant, datasets=[DatasetUse(row.id) for row in rows[:60]])
+    for chosen, free in ((rows[60:], False), (rows[50:100], True), (rows[100:], False), (rows[:100], True)):
+        async with tenant.database.change(tenant.org_id) as change:
+            given = [DatasetUse(row.id) for row in chosen]
+            if free:
+                await runs.log_datasets(change, tenant.actor, run_id=run.id, datasets=given)
+                continue
+            with pytest.raises(InvalidValue, match="at most 100"):
+                await runs.log_datasets(change, tenant.actor, run_id=run.id, datasets=given)
+
+
+async def test_a_request_that_waits_for_data_is_looked_at_when_its_run_tells_of_some(
+    tenant: Tenant, database: Database, store: ObjectStore
+) -> None:
+    gate = {"requiredFacts": {"datasets": True}}
+    await tenant.client.make("setPromotionPolicy", "promotionPolicy", to="STAGING", gates=[gate], isAutomatic=True)
+    run = await tenant.run()
+    version = await tenant.version(run=run)
+    request = await tenant.client.make("requestPromotion", "promotionRequest", version=version, to="STAGING")
+    while await work_once(database, store):
+        pass
+    data = {"datasetVersion": await tenant.dataset_version()}
+    await tenant.client.make("logRunDatasets", "run", run=run, datasets=[data])
+    while await work_once(database, store):
+        pass
+    found = await tenant.client("query($id: ID!) { node(id: $id) { ... on PromotionRequest { state } } }", id=request)
+    assert found["node"]["state"] == "COMPLETED"
 
 
 async def test_data_of_another_organisation_cannot_be_read(tenant: Tenant, neighbour: Tenant) -> None:

@@ -39,7 +39,10 @@ BREAKING = [
     ("inputs", [FIELD], [TENSOR]),
     ("inputs", [FIELD | {"required": False}], [FIELD]),
     ("inputs", [FIELD, TENSOR | {"name": "b"}], [TENSOR | {"name": "b"}, FIELD]),
+    ("inputs", [FIELD], [FIELD | {"name": "b", "required": False}, FIELD]),
     ("outputs", [FIELD], []),
+    ("outputs", [FIELD], [FIELD | {"name": "b"}, FIELD]),
+    ("columns", [COLUMN], [COLUMN | {"name": "d"}, COLUMN]),
     ("outputs", [FIELD], [FIELD | {"type": "INT64"}]),
     ("outputs", [TENSOR | {"shape": [1, 4]}], [TENSOR]),
     ("outputs", [FIELD], [FIELD | {"required": False}]),
@@ -64,7 +67,9 @@ COMPATIBLE = [
     ("outputs", [FIELD], [FIELD, FIELD | {"name": "b"}]),
     ("outputs", [TENSOR], [TENSOR | {"shape": [1, 4]}]),
     ("outputs", [FIELD | {"required": False}], [FIELD]),
+    ("outputs", [], [FIELD, FIELD | {"name": "b"}]),
     ("parameters", [], [PARAMETER]),
+    ("parameters", [PARAMETER], [PARAMETER | {"name": "a"}, PARAMETER]),
     ("parameters", [PARAMETER], [PARAMETER | {"default": 3}]),
     ("parameters", [PARAMETER | {"default": 1}], [PARAMETER | {"default": True}]),
     ("features", [FEATURE], [FEATURE | {"source": "elsewhere", "description": "Mean."}]),
@@ -101,7 +106,12 @@ def test_breaking_changes_come_first_each_with_its_place_and_a_sentence() -> Non
     assert (new.path, new.kind, new.after) == (("parameters", "p"), ChangeKind.ADDED, "INT32, optional")
 
 
-def test_a_new_field_between_others_is_no_other_order() -> None:
-    one = signature(1, inputs=[FIELD, FIELD | {"name": "c"}])
-    two = signature(2, inputs=[FIELD, FIELD | {"name": "b", "required": False}, FIELD | {"name": "c"}])
-    assert [change.path for change in changes(one, two)] == [("inputs", "b")]
+def test_a_new_field_between_others_is_no_other_order_and_breaks_what_goes_by_position() -> None:
+    one = signature(1, outputs=[FIELD, FIELD | {"name": "c"}])
+    two = signature(2, outputs=[FIELD, FIELD | {"name": "b"}, FIELD | {"name": "c"}, FIELD | {"name": "d"}])
+    between, last = changes(one, two)
+    assert (between.path, between.breaking) == (("outputs", "b"), True)
+    assert between.sentence == (
+        "The output 'b' is new. It stands before 'c': values sent or read by position mean something else."
+    )
+    assert (last.path, last.breaking, last.sentence) == (("outputs", "d"), False, "The output 'd' is new.")

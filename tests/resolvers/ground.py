@@ -46,14 +46,15 @@ async def lay(tenant: Tenant, count: int) -> Ground:
     ground = Ground(tenant, uuid_of(gid))
     async with tenant.database.change(tenant.org_id) as change:
         for _ in range(count):
+            status = dice.choice(list(RunStatus))
             run = Run(
                 org_id=tenant.org_id,
                 project_id=uuid_of(tenant.project),
                 experiment_id=ground.experiment,
                 name=dice.choice(NAMES),
-                status=dice.choice(list(RunStatus)),
+                status=status,
                 started_at=BEGAN + timedelta(hours=dice.randrange(3)),
-                ended_at=dice.choice([None, BEGAN + timedelta(days=dice.randrange(3))]),
+                ended_at=None if status == RunStatus.RUNNING else BEGAN + timedelta(days=dice.randrange(3)),
                 tags={key: dice.choice(TAGS) for key in ("team", "Café") if dice.random() < 0.6},
                 parameters={key: dice.choice(VALUES) for key in ("depth", "optimiser") if dice.random() < 0.8},
                 created_by=tenant.actor.principal_id,

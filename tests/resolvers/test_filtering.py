@@ -15,7 +15,8 @@ from hypothesis import HealthCheck, Phase as Step, given, settings, strategies a
 from db.base import utc_now
 from db.codes import Phase, RunStatus
 from db.session import Database
-from db.tables import Run, RunMetric
+from db.tables import Run
+from resolvers.children import Children
 from resolvers.conditions import All, Condition, Deleted, Either, Not, Single, Where
 from resolvers.criteria import MetricFilter, ParameterFilter, TagFilter, TextFilter, TimeFilter
 from resolvers.filtering import Code, Metrics, Parameters, Present, Tags, Text, Time
@@ -25,7 +26,7 @@ from resolvers.paging import Order, Page, PageArgs
 from tests.resolvers.ground import BEGAN, NAMES, Facts, Ground, lay
 from tests.tenant import found_tenant, uuid_of
 
-COUNT = 60
+COUNT, RUNS = 60, Children(Run, "experiment_id")
 Oracle = Callable[[Facts], bool]
 over_rows = settings(
     max_examples=40, deadline=None, phases=(Step.explicit, Step.reuse, Step.generate),
@@ -43,7 +44,7 @@ async def page(ground: Ground, order: Order, args: PageArgs, where: Where = Wher
     snapshot = ground.tenant.database.new_snapshot(ground.tenant.org_id)
     try:
         loaders = Loaders(snapshot, ground.tenant.org_id)
-        found = await loaders.page(Run, "experiment_id", order, args, where).load(ground.experiment)
+        found = await loaders.page(RUNS, order, args, where).load(ground.experiment)
         assert await found.count() >= len(found.nodes)
         return found
     finally:
@@ -60,7 +61,7 @@ async def counted(ground: Ground, condition: Condition) -> int:
     snapshot = ground.tenant.database.new_snapshot(ground.tenant.org_id)
     try:
         loaders = Loaders(snapshot, ground.tenant.org_id)
-        return int(await loaders.count(Run, "experiment_id", Where(condition)).load(ground.experiment))
+        return int(await loaders.count(RUNS, Where(condition)).load(ground.experiment))
     finally:
         await snapshot.close()
 
@@ -78,7 +79,7 @@ def set_to(**asked: Any) -> Single:
 
 
 def measured(**asked: Any) -> Single:
-    return Single(Metrics(RunMetric, "run_id"), [MetricFilter(**{"name": "loss", "phase": Phase.TEST, **asked})])
+    return Single(Metrics(Run), [MetricFilter(**{"name": "loss", "phase": Phase.TEST, **asked})])
 
 
 def ended(**asked: Any) -> Single:
@@ -204,7 +205,7 @@ async def test_questions_that_differ_by_type_alone_have_answers_of_their_own(gro
     snapshot = ground.tenant.database.new_snapshot(ground.tenant.org_id)
     loaders = Loaders(snapshot, ground.tenant.org_id)
     wheres = [Where(set_to(name="depth", equals=value)) for value in (True, 1)]
-    pages = [loaders.page(Run, "experiment_id", Order(), PageArgs(100), where) for where in wheres]
+    pages = [loaders.page(RUNS, Order(), PageArgs(100), where) for where in wheres]
     yes, one = await asyncio.gather(*[loader.load(ground.experiment) for loader in pages])
     await snapshot.close()
     assert {row.parameters["depth"] for row in yes.nodes} == {True}
@@ -220,8 +221,8 @@ ORDERS: list[tuple[Any, Callable[[Facts], Any]]] = [
     ("name", lambda run: run.name),
     ("status", lambda run: run.status.value),
     ("ended_at", lambda run: run.ended_at),
-    (MetricKey(RunMetric, "run_id", Phase.TEST, "loss"), lambda run: run.loss),
-    (MetricKey(RunMetric, "run_id", Phase.PRODUCTION, "loss"), lambda run: None),
+    (MetricKey(Run, Phase.TEST, "loss"), lambda run: run.loss),
+    (MetricKey(Run, Phase.PRODUCTION, "loss"), lambda run: None),
     (ParameterKey("depth"), lambda run: by_parameter(run.parameters["depth"]) if "depth" in run.parameters else None),
 ]
 
@@ -259,7 +260,7 @@ async def test_pages_of_any_order_show_each_row_once_in_both_directions(
         assert (found.has_next if backward else found.has_previous) == (cursor is not None)
         if not (found.has_previous if backward else found.has_next):
             break
-        cursor = found.cursor(found.nodes[0 if backward else -1])
+        cursor = found.cursor(0 if backward else -1)
     assert seen == wanted
 
 
@@ -274,7 +275,7 @@ async def test_texts_that_begin_alike_and_long_ones_are_paged_by_their_beginning
     for _ in made:
         found = await page(own, Order(ParameterKey("prompt")), PageArgs(1, cursor))
         seen.append(found.nodes[0].id)
-        cursor = found.cursor(found.nodes[0])
+        cursor = found.cursor(0)
         assert len(cursor) < 1_000
     assert sorted(seen) == sorted(uuid_of(one) for one in made)
 

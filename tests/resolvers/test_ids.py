@@ -45,6 +45,11 @@ def test_any_other_text_is_refused_with_advice(text: str) -> None:
         ids.decode(text)
 
 
+def test_what_is_no_id_is_refused_with_the_argument() -> None:
+    with pytest.raises(BadInput, match="`run`: This is no id of this server"):
+        ids.decode_as("Run", "", "run")
+
+
 def test_the_id_of_another_kind_is_refused_with_both_kinds_and_the_argument() -> None:
     with pytest.raises(BadInput, match="`run` takes the id of a Run, and this is the id of a Model"):
         ids.decode_as("Run", ids.encode("Model", uuid7()), "run")

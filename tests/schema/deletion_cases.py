@@ -129,6 +129,7 @@ async def name_taken_since(tenant: Tenant, mutation: str) -> Given:
         "Team": {"name": tenant.name()},
         "Project": {"team": (await new_project(tenant))["Team"], "name": tenant.name()},
         "Environment": {"name": tenant.name()},
+        "Webhook": {"name": tenant.name(), "url": "https://example.com/hook"},
         "Deployment": deployment,
         "Model": named | {"framework": "sklearn"},
         "Artifact": {"run": await ended_run(tenant), "path": "a.txt", "kind": "LOG", "uri": "s3://elsewhere/log"},

@@ -42,15 +42,23 @@ def test_there_are_lists() -> None:
 
 @pytest.mark.parametrize("name", CONNECTIONS)
 def test_a_page_tells_rows_cursors_where_it_stands_and_how_many_there_are(name: str) -> None:
-    row = name.removesuffix("Connection")
+    listed = name.removesuffix("Connection")
+    row = listed.removesuffix("Use")
     told = {field: str(definition.type) for field, definition in CONNECTIONS[name].fields.items()}
     promised = {
         "nodes": f"[{row}!]!",
-        "edges": f"[{row}Edge!]!",
+        "edges": f"[{listed}Edge!]!",
         "pageInfo": "PageInfo!",
         "totalCount": "Int!",
     }
     assert promised.items() <= told.items()
+
+
+def test_what_is_in_a_list_has_an_identity() -> None:
+    nodes = {name: get_named_type(kind.fields["node"].type) for name, kind in TYPES.items() if name.endswith("Edge")}
+    rows = {name: one for name, one in nodes.items() if isinstance(one, GraphQLObjectType)}
+    without = {name for name, one in rows.items() if "Node" not in {shown.name for shown in one.interfaces}}
+    assert without == {"EventEdge"}, "a place in the feed is what an event is known by"
 
 
 def test_every_list_of_rows_is_paged_in_both_directions() -> None:
@@ -88,12 +96,15 @@ def test_whoever_asks_can_ask_who_they_are() -> None:
     assert str(QUERY.fields["viewer"].type) == "Principal"
 
 
-def test_who_acts_may_be_unknown_and_where_a_thing_is_never_is() -> None:
+def test_who_made_a_thing_and_where_it_is_are_always_known() -> None:
     kinds = {
-        path: str(field.type)
-        for path, field in fields()
-        if path.split(".")[0].removesuffix("Payload") == path.split(".")[0]
+        path: str(field.type) for path, field in fields() if not path.split(".")[0].endswith(("Payload", "Result"))
     }
-    assert {kind for path, kind in kinds.items() if path.endswith(".createdBy")} == {"Principal"}
-    assert {kind for path, kind in kinds.items() if path.endswith(".project")} == {"Project!"}
+    by = (".createdBy", ".setBy")
+    assert {kind for path, kind in kinds.items() if path.endswith(by)} == {"Principal!"}
+    # A policy or a role is for a project, or for less or more than one; an event may be about none.
+    projects = {path: kind for path, kind in kinds.items() if path.endswith(".project")}
+    some = ("PromotionPolicy", "Event", "Grant", "Query")
+    assert {projects.pop(f"{kind}.project") for kind in some} == {"Project"}
+    assert set(projects.values()) == {"Project!"}
     assert {kind for path, kind in kinds.items() if path.endswith(".createdAt")} == {"DateTime!"}

@@ -13,11 +13,14 @@ from db.base import code
 from db.session import Database
 from db.tables import Run
 from registry.batches import BatchMode
+from registry.completeness import VersionStatus
 from registry.lineage import Direction
+from registry.promotion_events import PromotionEventKind
 from registry.signature_changes import ChangeKind, Verdict
+from registry.webhooks import Resume
 from resolvers.conditions import Deleted
 from resolvers.paging import OrderDirection
-from resolvers.rankings import RankingDirection
+from resolvers.weighing import TieBreak
 from schema import enums
 from schema.build import build_schema
 from tests.tenant import GraphQLFailed, Tenant, uuid_of
@@ -35,7 +38,18 @@ CODES: dict[str, type[StrEnum]] = {
         vars(codes)
         | {
             one.__name__: one
-            for one in (BatchMode, Direction, RankingDirection, Verdict, ChangeKind, OrderDirection, Deleted)
+            for one in (
+                BatchMode,
+                ChangeKind,
+                Deleted,
+                Direction,
+                OrderDirection,
+                PromotionEventKind,
+                Resume,
+                TieBreak,
+                Verdict,
+                VersionStatus,
+            )
         }
     ).items()
     if isinstance(found, type) and issubclass(found, StrEnum) and found is not StrEnum

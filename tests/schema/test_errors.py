@@ -9,7 +9,11 @@ import pytest
 from graphql import GraphQLObjectType, GraphQLUnionType
 
 from db.base import utc_now
+from db.tables import Webhook, WebhookDelivery
 from registry import errors
+from registry.changes import find
+from registry.sealing import Vault
+from registry.webhooks import MAX_WAITING
 from schema.errors import ERROR_TYPES, as_data
 from tests.schema.deletion_cases import in_use, name_taken_since, not_at_rest, parent_deleted
 from tests.schema.valid_inputs import (
@@ -23,7 +27,8 @@ from tests.schema.valid_inputs import (
     unknown,
     valid_input,
 )
-from tests.tenant import Tenant
+from tests.stages import spoil
+from tests.tenant import Tenant, uuid_of
 
 Given = dict[str, Any]
 LONG = "x" * 201
@@ -90,10 +95,41 @@ async def _ended_run(tenant: Tenant, mutation: str) -> Given:
     return given
 
 
+async def _with_too_many_datasets(tenant: Tenant, mutation: str) -> Given:
+    given = await valid_input(tenant, mutation)
+    return given | {"datasets": given["datasets"] * 101}
+
+
 async def _earlier_price(tenant: Tenant, mutation: str) -> Given:
     given = await valid_input(tenant, mutation)
     await tenant.client.change(mutation, "replayed", **given)
     return given | {"validFrom": "2026-03-03T12:00:00Z"}
+
+
+async def _unreadable(tenant: Tenant, mutation: str) -> Given:
+    """A webhook whose secret was sealed under another key."""
+    given = await valid_input(tenant, mutation)
+    other = Vault.of("another key that is long enough for a vault")
+    async with tenant.database.change(tenant.org_id) as change:
+        webhook = await find(change, Webhook, uuid_of(given["webhook"]), "webhook", lock=True)
+        webhook.secret = other.seal(b"x" * 32, webhook.id)
+    return given
+
+
+async def _ping(tenant: Tenant, _: str) -> Given:
+    given = await valid_input(tenant, "testWebhook")
+    return {"delivery": await tenant.client.make("testWebhook", "webhookDelivery", **given)}
+
+
+async def _too_many_wait(tenant: Tenant, mutation: str) -> Given:
+    """A webhook for which as many pings wait as may."""
+    given = await valid_input(tenant, mutation)
+    async with tenant.database.change(tenant.org_id) as change:
+        change.add_all(
+            WebhookDelivery(org_id=tenant.org_id, webhook_id=uuid_of(given["webhook"]), kind="webhook.ping")
+            for _ in range(MAX_WAITING)
+        )
+    return given
 
 
 async def _external(tenant: Tenant, _: str) -> Given:
@@ -119,6 +155,60 @@ async def _unknown_reference(tenant: Tenant, mutation: str) -> Given:
     return given | {name: unknown(kind)}
 
 
+async def _archived(tenant: Tenant, mutation: str) -> Given:
+    given = await valid_input(tenant, mutation)
+    revision = given.get("expectedRevision")
+    await tenant.client.make("archiveVersion", "transition", version=given["version"], expectedRevision=revision)
+    return given
+
+
+async def _put_away(tenant: Tenant, mutation: str) -> Given:
+    given = await valid_input(tenant, mutation)
+    await tenant.client.make("archiveVersion", "transition", version=given["version"])
+    return given
+
+
+async def _not_archived(tenant: Tenant, _: str) -> Given:
+    return {"version": await tenant.version()}
+
+
+async def _never_there(tenant: Tenant, mutation: str) -> Given:
+    given = await valid_input(tenant, mutation)
+    return given | {"to": await tenant.version(given["model"])}
+
+
+async def _staged_elsewhere(tenant: Tenant, _: str) -> Given:
+    return await valid_input(tenant, "demoteVersion") | {"expectedRevision": 7}
+
+
+async def _protected(tenant: Tenant, mutation: str) -> Given:
+    """What is asked for is closed by a gate."""
+    given = await valid_input(tenant, mutation)
+    version = given.get("version") or given.get("to")
+    if "request" in given:
+        request = await tenant.client(
+            "query($id: ID!) { node(id: $id) { ... on PromotionRequest { version { id } } } }", id=given["request"]
+        )
+        version = request["node"]["version"]["id"]
+    target = {"alias": given["name"]} if mutation.endswith("Alias") else {"to": given.get("stage", "STAGING")}
+    gate = {"requiredFacts": {"runtime": True}}
+    if mutation.startswith("rollBack"):
+        gate = {"integrity": {}}
+        await spoil(tenant, str(version))
+    await tenant.client.make("setPromotionPolicy", "promotionPolicy", **target, gates=[gate])
+    return given
+
+
+async def _asked_twice(tenant: Tenant, mutation: str) -> Given:
+    given = await valid_input(tenant, mutation)
+    await tenant.client.change(mutation, "replayed", **given)
+    return given
+
+
+async def _set_at_revision(tenant: Tenant, mutation: str) -> Given:
+    return await valid_input(tenant, mutation) | {"expectedRevision": 7}
+
+
 async def _reused_key(tenant: Tenant, mutation: str) -> Given:
     key = {"idempotencyKey": "once"}
     await tenant.client.change("createTeam", "replayed", name=tenant.name(), **key)
@@ -135,12 +225,12 @@ CASES: dict[tuple[str, str], Callable[[Tenant, str], Awaitable[Given]]] = {
         (name, "NameTakenError"): _taken
         for name in (
             "createTeam", "createProject", "createModel", "createDataset", "createExperiment", "createVersion",
-            "createUpload", "createExternalArtifact", "createEnvironment", "createDeployment",
+            "createUpload", "createExternalArtifact", "createEnvironment", "createDeployment", "createWebhook",
         )
     },
     **{
         (f"update{kind}", "NameTakenError"): _other_has_the_name
-        for kind in ("Team", "Project", "Model", "Dataset", "Experiment", "Environment")
+        for kind in ("Team", "Project", "Model", "Dataset", "Experiment", "Environment", "Webhook")
     },
     **{(name, "InvalidValueError"): _with(idempotencyKey=" ") for name in DELETIONS_OF},
     **{
@@ -152,11 +242,14 @@ CASES: dict[tuple[str, str], Callable[[Tenant, str], Awaitable[Given]]] = {
     **{(f"delete{kind}", "ConflictError"): not_at_rest for kind in ("Run", "Version", "Artifact", "Deployment")},
     **{
         (name, "ConflictError"): parent_deleted
-        for name in DELETIONS_OF if name.startswith("restore") and name not in ("restoreTeam", "restoreEnvironment")
+        for name in DELETIONS_OF
+        if name.startswith("restore") and name not in ("restoreTeam", "restoreEnvironment", "restoreWebhook")
     },
     **{
         (f"restore{kind}", "NameTakenError"): name_taken_since
-        for kind in ("Team", "Project", "Model", "Experiment", "Dataset", "Artifact", "Environment", "Deployment")
+        for kind in (
+            "Team", "Project", "Model", "Experiment", "Dataset", "Artifact", "Environment", "Deployment", "Webhook",
+        )
     },
     **{
         (name, "InvalidValueError"): _with(name=LONG)
@@ -168,6 +261,15 @@ CASES: dict[tuple[str, str], Callable[[Tenant, str], Awaitable[Given]]] = {
             "removeAlias",
         )
     },
+    ("createWebhook", "InvalidValueError"): _with(url="http://example.com/hook"),
+    ("updateWebhook", "InvalidValueError"): _with(kinds=["everything"]),
+    **{
+        (name, "InvalidValueError"): _with(idempotencyKey=" ")
+        for name in ("rotateWebhookSecret", "enableWebhook", "disableWebhook", "testWebhook", "redeliver")
+    },
+    ("enableWebhook", "ConflictError"): _unreadable,
+    ("redeliver", "ConflictError"): _ping,
+    ("testWebhook", "ConflictError"): _too_many_wait,
     ("createDatasetVersion", "InvalidValueError"): _with(digest="unknown"),
     ("updateDatasetVersion", "InvalidValueError"): _with(tags=[{"key": ""}]),
     ("setDatasetProfile", "InvalidValueError"): _with(profile={"rowCount": "-1"}),
@@ -178,6 +280,8 @@ CASES: dict[tuple[str, str], Callable[[Tenant, str], Awaitable[Given]]] = {
     ("createVersion", "InvalidValueError"): _with(label=" "),
     ("logParameters", "InvalidValueError"): _with(parameters=[{"name": "a", "value": 1}, {"name": "a", "value": 1}]),
     ("logMetrics", "InvalidValueError"): _with(metrics=BAD_METRIC),
+    ("logRunDatasets", "InvalidValueError"): _with_too_many_datasets,
+    ("logRunDatasets", "ConflictError"): _ended_run,
     ("logVersionMetrics", "InvalidValueError"): _with(metrics=BAD_METRIC),
     ("logResourceSamples", "InvalidValueError"): _with(samples=[{"sampledAt": "1066-10-14T00:00:00Z"}]),
     ("logResourceSamples", "ConflictError"): _ended_run,
@@ -187,6 +291,7 @@ CASES: dict[tuple[str, str], Callable[[Tenant, str], Awaitable[Given]]] = {
     ("finishRun", "InvalidValueError"): _with(status="RUNNING"),
     ("createUpload", "InvalidValueError"): _with(sha256="abc"),
     ("createExternalArtifact", "InvalidValueError"): _with(path="../model"),
+    ("createExternalArtifact", "ConflictError"): _put_away,
     ("completeUpload", "InvalidValueError"): _external_with_bad_key,
     ("heartbeatRun", "InvalidValueError"): _with(idempotencyKey=" "),
     ("abortUpload", "InvalidValueError"): _with(idempotencyKey=" "),
@@ -197,7 +302,13 @@ CASES: dict[tuple[str, str], Callable[[Tenant, str], Awaitable[Given]]] = {
     ("heartbeatRun", "ConflictError"): _ended_run,
     ("completeUpload", "ConflictError"): _external,
     ("abortUpload", "ConflictError"): _external,
-    ("setAlias", "ConflictError"): _with(expectedRevision=7),
+    ("setAlias", "ConflictError"): _put_away,
+    ("setAlias", "StaleRevisionError"): _with(expectedRevision=7),
+    ("removeAlias", "StaleRevisionError"): _with(expectedRevision=7),
+    ("rollBackAlias", "InvalidValueError"): _with(reason=" "),
+    ("rollBackAlias", "ConflictError"): _never_there,
+    ("rollBackAlias", "StaleRevisionError"): _with(expectedRevision=7),
+    ("rollBackAlias", "GateFailedError"): _protected,
     ("updateDeployment", "InvalidValueError"): _with(trafficPercent=101.0),
     ("shiftTraffic", "InvalidValueError"): _with(shares=[]),
     ("reportDeployment", "InvalidValueError"): _with(observedAt="1970-01-01T00:00:00Z"),
@@ -205,6 +316,45 @@ CASES: dict[tuple[str, str], Callable[[Tenant, str], Awaitable[Given]]] = {
     ("updateDeployment", "ConflictError"): _with(expectedRevision=7),
     ("shiftTraffic", "ConflictError"): _too_many_shares,
     ("reportDeployment", "ConflictError"): _told_otherwise,
+    ("promoteVersion", "InvalidValueError"): _with(to="ARCHIVED"),
+    ("promoteVersion", "ConflictError"): _with(to="PRODUCTION"),
+    ("promoteVersion", "StaleRevisionError"): _with(expectedRevision=7),
+    ("demoteVersion", "InvalidValueError"): _with(reason="x" * 2001),
+    ("demoteVersion", "ConflictError"): _archived,
+    ("demoteVersion", "StaleRevisionError"): _with(expectedRevision=7),
+    ("archiveVersion", "InvalidValueError"): _with(reason="x" * 2001),
+    ("archiveVersion", "ConflictError"): _archived,
+    ("archiveVersion", "StaleRevisionError"): _staged_elsewhere,
+    ("reactivateVersion", "InvalidValueError"): _with(reason="x" * 2001),
+    ("reactivateVersion", "ConflictError"): _not_archived,
+    ("rollBackModel", "InvalidValueError"): _with(reason=" "),
+    ("rollBackModel", "ConflictError"): _never_there,
+    ("rollBackModel", "StaleRevisionError"): _with(expectedRevision=7),
+    ("promoteVersion", "GateFailedError"): _protected,
+    ("rollBackModel", "GateFailedError"): _protected,
+    ("setAlias", "GateFailedError"): _protected,
+    ("completePromotion", "GateFailedError"): _protected,
+    ("setPromotionPolicy", "NotFoundError"): _unknown_reference,
+    ("setPromotionPolicy", "InvalidValueError"): _with(gates=[{"approvals": {"count": 0}}]),
+    ("setPromotionPolicy", "StaleRevisionError"): _set_at_revision,
+    ("removePromotionPolicy", "InvalidValueError"): _with(idempotencyKey=" "),
+    ("removePromotionPolicy", "StaleRevisionError"): _with(expectedRevision=7),
+    ("setAutomationRule", "InvalidValueError"): _with(trigger={"unhealthy": {"reports": 0}}),
+    ("setAutomationRule", "StaleRevisionError"): _set_at_revision,
+    ("removeAutomationRule", "InvalidValueError"): _with(idempotencyKey=" "),
+    ("removeAutomationRule", "StaleRevisionError"): _with(expectedRevision=7),
+    ("requestPromotion", "InvalidValueError"): _with(alias="champion"),
+    ("requestPromotion", "ConflictError"): _asked_twice,
+    ("requestPromotion", "StaleRevisionError"): _with(expectedRevision=7),
+    ("reviewPromotion", "InvalidValueError"): _with(comment="x" * 2001),
+    ("reviewPromotion", "ConflictError"): _asked_twice,
+    ("completePromotion", "InvalidValueError"): _with(idempotencyKey=" "),
+    ("completePromotion", "ConflictError"): _asked_twice,
+    ("completePromotion", "StaleRevisionError"): _with(expectedRevision=7),
+    ("withdrawPromotion", "InvalidValueError"): _with(reason="x" * 2001),
+    ("withdrawPromotion", "ConflictError"): _asked_twice,
+    ("reportCheck", "InvalidValueError"): _with(summary="x" * 2001),
+    ("reportCheck", "ConflictError"): _with(digest="another"),
     ("createUpload", "TooLargeError"): _with(sizeBytes=str(2**40)),
     ("completeUpload", "UploadIncompleteError"): _with(),
 }  # fmt: skip
@@ -249,6 +399,8 @@ def test_every_failure_of_the_rules_has_a_type_in_the_graph() -> None:
             errors.InUse("model", [errors.Dependent("Version", UUID(int=1), "1.0.0")], 2, ("model",)),
             {"dependents": [errors.Dependent("Version", UUID(int=1), "1.0.0")], "dependent_count": 2},
         ),
+        (errors.StaleRevision("It moved.", 3, UUID(int=1)), {"revision": 3, "version_id": UUID(int=1)}),
+        (errors.GateFailed([], [1]), {"verdicts": [1]}),
         (errors.TooLarge(2, 1), {"limit_bytes": 1}),
         (errors.UploadIncomplete("These are missing.", (1, 3)), {"part_numbers": [1, 3]}),
         (errors.IdempotencyKeyReused(), {}),

@@ -10,17 +10,25 @@ import pytest
 from graphql import DocumentNode, OperationDefinitionNode, parse
 from starlette.applications import Starlette
 
+from db.base import utc_now
+from db.codes import Role
 from db.session import Database
 from resolvers.context import Operation
 from schema.build import build_schema
 from server.worker import work_once
 from storage.store import ObjectStore
-from tests.tenant import Tenant
+from tests.tenant import Client, Tenant
 
 FOLDER = Path(__file__).parents[2] / "schema/examples"
 SCREENS = sorted((FOLDER.parent / "screens").glob("*.graphql"))
 EXAMPLES = sorted(FOLDER.glob("*.graphql"))
 PASTE = "PASTE_A_{}_ID"
+PASTED = {
+    **{kind: PASTE.format(kind.upper()) for kind in ("model", "run", "version")},
+    "artifact": "PASTE_AN_ARTIFACT_ID",
+    "webhook": "PASTE_A_WEBHOOK_ID",
+    "promotionRequest": PASTE.format("REQUEST"),
+}
 every_tab = pytest.mark.parametrize("tab", EXAMPLES + SCREENS, ids=lambda tab: str(tab.stem))
 ASKING = [example for example in EXAMPLES if "subscription" not in example.read_text()]
 
@@ -53,10 +61,9 @@ def ids_in(answer: dict[str, Any]) -> dict[str, str]:
     """What a mutation made, by the placeholder that asks for it."""
     made: dict[str, str] = {}
     for payload in answer.values():
-        for kind in ("model", "run", "version", "artifact"):
+        for kind, placeholder in PASTED.items():
             if isinstance(payload, dict) and payload.get(kind) and "id" in payload[kind]:
-                article = "AN" if kind == "artifact" else "A"
-                made[f"PASTE_{article}_{kind.upper()}_ID"] = payload[kind]["id"]
+                made[placeholder] = payload[kind]["id"]
     return made
 
 
@@ -70,7 +77,9 @@ async def read_through(tenant: Tenant, example: Path, pasted: dict[str, str]) ->
     return answers
 
 
-async def run(tenant: Tenant, example: Path, operation: str, pasted: dict[str, str]) -> dict[str, Any]:
+async def run(
+    tenant: Tenant, example: Path, operation: str, pasted: dict[str, str], client: Client | None = None
+) -> dict[str, Any]:
     response = await tenant.http.post(
         "/graphql",
         json={
@@ -78,7 +87,7 @@ async def run(tenant: Tenant, example: Path, operation: str, pasted: dict[str, s
             "variables": variables_of(example, pasted),
             "operationName": operation,
         },
-        headers={"authorization": f"Bearer {tenant.client.token}"},
+        headers={"authorization": f"Bearer {(client or tenant.client).token}"},
     )
     answer: dict[str, Any] = response.json()
     assert "errors" not in answer, answer["errors"]
@@ -96,7 +105,9 @@ async def filled(tenant: Tenant) -> dict[str, str]:
     version = await tenant.version(model, label="1.0.0", run=training, metrics=metrics)
     return {
         PASTE.format("PROJECT"): tenant.project,
+        PASTE.format("MODEL"): model,
         PASTE.format("VERSION"): version,
+        PASTE.format("DATASET_VERSION"): data,
         "PASTE_ANOTHER_VERSION_ID": earlier,
     }
 
@@ -154,7 +165,7 @@ async def test_the_lineage_goes_from_data_to_the_versions_that_learned_from_it(t
     answers = await read_through(tenant, FOLDER / "40_who_learned_from_it.graphql", await filled(tenant))
     (dataset,) = answers["WhoLearnedFromIt"]["datasets"]["nodes"]
     steps = dataset["versions"]["nodes"][0]["downstream"]["steps"]
-    assert [step["node"].get("label") for step in steps] == [None, "1.0.0"]
+    assert [step["node"]["title"].split()[-1] for step in steps][1:] == ["1.0.0"]
 
 
 async def test_the_board_shows_what_runs_where_and_the_lineage_leads_there_from_the_data(tenant: Tenant) -> None:
@@ -182,6 +193,26 @@ async def test_two_versions_are_compared(tenant: Tenant) -> None:
     assert metric["values"] == [None, {"value": 0.9, "special": None, "step": "0"}]
 
 
+async def test_a_champion_is_chosen_with_the_reason(tenant: Tenant) -> None:
+    answers = await read_through(tenant, FOLDER / "49_choose_a_champion.graphql", await filled(tenant))
+    chosen = answers["ChooseChampion"]["selectChampion"]
+    assert (chosen["selected"], chosen["champion"]) == ({"label": "1.0.0"}, None)
+    assert [(place["version"]["label"], place["reasons"][0]) for place in chosen["places"]] == [
+        ("1.0.0", "accuracy (test) is 0.9."), ("0.9.0", "No accuracy was measured in test."),
+    ]  # fmt: skip
+
+
+async def test_rules_are_set_and_tell_what_they_did(tenant: Tenant, database: Database, store: ObjectStore) -> None:
+    example, pasted = FOLDER / "56_automate.graphql", await filled(tenant)
+    await read_through(tenant, example, pasted)
+    while await work_once(database, store):
+        pass
+    rules = (await run(tenant, example, "WhatTheRulesDid", {}))["automationRules"]["nodes"]
+    assert [(rule["name"], [one["version"]["label"] for one in rule["firings"]["nodes"]]) for rule in rules] == [
+        ("accuracy guard", []), ("to staging", ["1.0.0"]),
+    ]  # fmt: skip
+
+
 async def test_the_history_of_a_metric_and_the_best_run_are_shown(tenant: Tenant) -> None:
     given = {"project": tenant.project, "name": tenant.name()}
     experiment = await tenant.client.make("createExperiment", "experiment", **given)
@@ -189,6 +220,7 @@ async def test_the_history_of_a_metric_and_the_best_run_are_shown(tenant: Tenant
         run = await tenant.run(experiment=experiment, name=f"reached {value}")
         point = {"name": "accuracy", "phase": "TEST", "value": value}
         await tenant.client.make("logMetrics", "run", run=run, metrics=[point])
+        await tenant.client.make("finishRun", "run", run=run)
     answers = await read_through(tenant, FOLDER / "48_how_did_it_learn.graphql", {})
     runs = answers["HowDidItLearn"]["runs"]["nodes"]
     assert [bucket["last"] for run in runs for bucket in run["metricHistory"]["buckets"]] == [0.9, 0.7]
@@ -207,6 +239,70 @@ async def test_what_is_deleted_comes_back_under_another_name(tenant: Tenant) -> 
     assert [model["name"] for model in answers["DeletedModels"]["models"]["nodes"]] == ["passing-thought"]
     restored = answers["RestoreModel"]["restoreModel"]["model"]
     assert (restored["name"], restored["deletedAt"]) == ("second-thought", None)
+
+
+async def test_a_policy_is_set_and_a_plan_says_what_it_waits_for(tenant: Tenant) -> None:
+    pasted = await filled(tenant)
+    answers = await read_through(tenant, FOLDER / "55_set_a_policy.graphql", pasted)
+    assert answers["SetPolicy"]["setPromotionPolicy"]["errors"] == []
+    (policy,) = answers["WhichPolicies"]["promotionPolicies"]["nodes"]
+    assert [gate["kind"] for gate in policy["gates"]] == [
+        *("MetricThreshold", "NotWorseThanChampion", "RequiredFacts", "Approvals")
+    ]
+    example, pasted["STAGING"] = FOLDER / "56_plan_a_promotion.graphql", "PRODUCTION"
+    plan = (await run(tenant, example, "PlanPromotion", pasted))["promotionPlan"]
+    assert [one["outcome"] for one in plan["verdicts"]] == ["PASSED", "PASSED", "PASSED", "FAILED", "WAITING"]
+    assert "a promotion leads from DEVELOPMENT to STAGING" in plan["obstacle"]
+
+
+async def test_a_version_is_promoted_replaced_and_rolled_back(tenant: Tenant) -> None:
+    answers = await read_through(tenant, FOLDER / "57_promote_and_roll_back.graphql", await filled(tenant))
+    payloads = [payload for answer in answers.values() for payload in answer.values() if "errors" in payload]
+    assert [payload["errors"] for payload in payloads] == [[]] * 5
+    slots = {slot["stage"]: slot for slot in answers["WhatIsWhere"]["model"]["slots"]}
+    assert slots["PRODUCTION"]["version"] == {"label": "1.0.0"}
+    back = answers["RollBack"]["rollBackModel"]["transition"]
+    assert (back["version"], back["undone"]["version"]) == ({"label": "0.9.0"}, {"label": "1.0.0"})
+
+
+async def test_a_promotion_is_asked_for_reviewed_by_somebody_else_and_completed(tenant: Tenant) -> None:
+    example, pasted = FOLDER / "58_request_and_review.graphql", await filled(tenant)
+    pasted |= ids_in(await run(tenant, example, "RequestPromotion", pasted))
+    waiting = await run(tenant, example, "WhatWaitsForAReview", pasted)
+    assert [node["id"] for node in waiting["promotionRequests"]["nodes"]] == [pasted[PASTE.format("REQUEST")]]
+    (refused,) = (await run(tenant, example, "ReviewPromotion", pasted))["reviewPromotion"]["errors"]
+    assert refused["code"] == "CONFLICT"
+    somebody_else = await tenant.member(Role.MAINTAINER)
+    reviewed = await run(tenant, example, "ReviewPromotion", pasted, somebody_else)
+    assert reviewed["reviewPromotion"]["errors"] == []
+    completed = (await run(tenant, example, "CompletePromotion", pasted))["completePromotion"]["promotionRequest"]
+    assert (completed["state"], completed["transition"]["toStage"]) == ("COMPLETED", "STAGING")
+
+
+async def test_what_was_in_production_at_a_time_is_told_with_who_put_it_there(tenant: Tenant) -> None:
+    pasted = await filled(tenant)
+    promoting = FOLDER / "57_promote_and_roll_back.graphql"
+    await run(tenant, promoting, "PromoteFirst", pasted)
+    example, pasted["2026-03-03T12:00:00Z"] = FOLDER / "59_what_was_in_production.graphql", utc_now().isoformat()
+    await run(tenant, promoting, "PromoteNext", pasted)
+    (held,) = (await run(tenant, example, "InProductionAt", pasted))["slotHistory"]["nodes"]
+    assert (held["version"], held["transition"]["createdBy"]) == ({"label": "0.9.0"}, {"name": "owner"})
+    assert held["validTo"] is not None
+    went = (await run(tenant, example, "HowVersionsWent", pasted))["transitions"]["nodes"]
+    assert [one["kind"] for one in went].count("PROMOTION") == 4
+
+
+async def test_what_an_alias_was_at_a_time_is_told_with_who_set_it(tenant: Tenant) -> None:
+    example, pasted = FOLDER / "59_where_an_alias_pointed.graphql", await filled(tenant)
+    await run(tenant, example, "SetAndMove", pasted)
+    pasted["2026-03-03T12:00:00Z"] = utc_now().isoformat()
+    back = (await run(tenant, example, "RollBackAlias", pasted))["rollBackAlias"]
+    assert back == {"alias": {"revision": 3, "version": {"label": "0.9.0"}}, "errors": []}
+    (was,) = (await run(tenant, example, "AliasAt", pasted))["aliasHistory"]["nodes"]
+    assert (was["version"], was["createdBy"]) == ({"label": "1.0.0"}, {"name": "owner"})
+    assert (was["reason"], was["validTo"] is not None) == ("More accurate.", True)
+    went = (await run(tenant, example, "HowAliasesWent", pasted))["model"]["aliasHistory"]["nodes"]
+    assert [one["kind"] for one in went] == ["ROLLBACK", "MOVE", "MOVE"]
 
 
 async def test_the_steps_of_registering_end_with_a_version(tenant: Tenant) -> None:
@@ -235,6 +331,13 @@ async def test_the_steps_of_uploading_end_with_a_download(
     assert hashlib.sha256(got.content).hexdigest() == variables_of(example, {})["sha256"]
 
 
+async def test_a_webhook_is_created_and_sent_a_ping(tenant: Tenant) -> None:
+    answers = await read_through(tenant, FOLDER / "65_webhooks.graphql", await filled(tenant))
+    assert answers["CreateWebhook"]["createWebhook"]["secret"].startswith("whsec_")
+    assert answers["TestWebhook"]["testWebhook"]["webhookDelivery"]["kind"] == "webhook.ping"
+    assert answers["EnableWebhook"]["enableWebhook"]["errors"] == []
+
+
 async def test_the_live_stream_begins_with_a_beat(app: Starlette, tenant: Tenant) -> None:
     context = Operation(app.state.services, tenant.actor)
     stream: Any = await build_schema().subscribe(text_of("70_heartbeat"), context_value=context)
@@ -242,3 +345,15 @@ async def test_the_live_stream_begins_with_a_beat(app: Starlette, tenant: Tenant
     await stream.aclose()
     assert first.errors is None
     assert first.data["heartbeat"]["serverVersion"]
+
+
+async def test_what_happens_is_followed_from_a_bookmark_on(app: Starlette, tenant: Tenant) -> None:
+    context = Operation(app.state.services, tenant.actor)
+    stream: Any = await build_schema().subscribe(text_of("69_follow_events"), context_value=context)
+    bookmark = await anext(stream)
+    await tenant.model(name="followed")
+    event = await anext(stream)
+    await stream.aclose()
+    await context.close()
+    assert bookmark.data["events"].keys() == {"__typename", "cursor", "at"}
+    assert event.data["events"]["subject"] == {"__typename": "Model", "name": "followed"}

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 from graphql import GraphQLEnumType, GraphQLInputObjectType, GraphQLObjectType
 
-from db.base import columns
+from db import tables
+from db.base import Deletable, Row, Time, columns
 from resolvers.finding import FINDABLE
 from schema.build import build_schema
 from schema.filters import MAX_CHARACTERS, MAX_CONDITIONS, MAX_NESTING, MAX_VALUES
@@ -19,8 +20,8 @@ LISTS = {
     for name, shown in GRAPH.type_map.items()
     if isinstance(shown, GraphQLObjectType)
     for field, definition in shown.fields.items()
-    # A search has its own order and its own words.
-    if str(definition.type).endswith("Connection!") and field != "search"
+    # A search has its own order and its own words, and the feed has one order and is asked as it is followed.
+    if str(definition.type).endswith("Connection!") and field not in ("search", "events")
 }
 RUNS = "query($where: RunWhere, $orderBy: RunOrder, $after: String) "
 RUNS += "{ runs(where: $where, orderBy: $orderBy, after: $after) { nodes { id } edges { cursor } } }"
@@ -32,7 +33,7 @@ def test_there_are_lists() -> None:
 
 @pytest.mark.parametrize("path", LISTS)
 def test_a_list_can_be_filtered_and_ordered(path: str) -> None:
-    kind = str(LISTS[path].type).removesuffix("Connection!")
+    kind = str(LISTS[path].type).removesuffix("Connection!").removesuffix("Use")
     assert kind in TABLES, f"Declare in resolvers/finding.py what rows of {kind} can be found by."
     taken = {name: str(argument.type) for name, argument in LISTS[path].args.items()}
     assert taken.items() >= {"where": f"{kind}Where", "orderBy": f"{kind}Order"}.items()
@@ -40,12 +41,13 @@ def test_a_list_can_be_filtered_and_ordered(path: str) -> None:
 
 
 @pytest.mark.parametrize("kind", TABLES)
-def test_what_is_ordered_by_are_columns_each_with_its_sentence(kind: str) -> None:
+def test_what_is_ordered_by_are_columns_or_computed_each_with_its_sentence(kind: str) -> None:
     shown = GRAPH.type_map[f"{kind}OrderField"]
     assert isinstance(shown, GraphQLEnumType)
     names = {column.name for column in columns(TABLES[kind])}
-    assert {value.value for value in shown.values.values()} <= names
-    assert {name.lower() for name in shown.values} == set(FINDABLE[TABLES[kind]].orders)
+    findable = FINDABLE[TABLES[kind]]
+    assert {value.value for value in shown.values.values()} <= names | findable.computed.keys()
+    assert {name.lower() for name in shown.values} == findable.orders.keys() | findable.computed.keys()
 
 
 @pytest.mark.parametrize("kind", TABLES)
@@ -68,6 +70,47 @@ def test_ids_are_of_kinds_that_there_are() -> None:
     assert {"Project", "Principal"} <= named <= kinds
 
 
+# What a list is not asked for, and why.
+UNASKED: dict[str, dict[type[Row], set[str]]] = {
+    "the argument `deleted` asks it": {table: {"deleted_at"} for table in FINDABLE if issubclass(table, Deletable)},
+    "all lists of these rows are below it": {
+        tables.Alias: {"model_id"},
+        tables.DeploymentChange: {"deployment_id"},
+        tables.DeploymentReport: {"deployment_id"},
+        tables.DeploymentMetric: {"deployment_id"},
+        tables.PromotionPolicyRevision: {"policy_id"},
+        tables.PromotionReview: {"request_id"},
+        tables.VersionCheck: {"version_id", "model_id"},
+    },
+    "it is followed as an edge, from one thing to one": {
+        tables.Transition: {"undone_id", "cause_id"},
+        tables.SlotRevision: {"transition_id"},
+        tables.AutomationFiring: {"transition_id"},
+    },
+    "another moment tells when it was": {
+        tables.DeploymentMetric: {"created_at"},
+        tables.SlotRevision: {"created_at"},
+        tables.AliasRevision: {"created_at"},
+    },
+    "the graph does not show it": {tables.DeploymentMetric: {"report_id"}},
+}
+
+
+def asked_of(filter_: Any) -> set[str]:
+    """The columns of a row that a filter looks at."""
+    return {getattr(filter_, name) for name in ("column", "own_key", "start", "end") if hasattr(filter_, name)}
+
+
+@pytest.mark.parametrize("kind", TABLES)
+def test_tags_moments_and_references_can_be_asked_for(kind: str) -> None:
+    table: Any = TABLES[kind]
+    refers = {key.parent.name for key in columns(table)[0].table.foreign_keys} - {"org_id"}
+    wanted = refers | {one.name for one in columns(table) if one.name == "tags" or isinstance(one.type, Time)}
+    asked = {name for said in FINDABLE[table].filters.values() for name in asked_of(said.filter)}
+    unasked = {name for tables_ in UNASKED.values() for name in tables_.get(table, set())}
+    assert wanted - asked == unasked
+
+
 def nested(levels: int) -> dict[str, Any]:
     where: dict[str, Any] = {"name": {"equals": "a"}}
     for level in range(levels - 1):
@@ -83,8 +126,10 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"not": nested(MAX_NESTING)}, f"nests more than {MAX_NESTING} levels"),
     ({"and": [{"name": {"equals": "a"}}] * (MAX_CONDITIONS + 1)}, f"the {MAX_CONDITIONS} conditions"),
     ({"tags": [{"key": "a"}] * (MAX_CONDITIONS + 1)}, f"the {MAX_CONDITIONS} conditions"),
+    ({"and": [{}] * (MAX_CONDITIONS + 1)}, f"`where.and.50` is one more than the {MAX_CONDITIONS} conditions"),
+    ({"or": [{"not": {"and": []}}] * (MAX_CONDITIONS + 1)}, f"the {MAX_CONDITIONS} conditions"),
     ({"status": ["LOST"] * (MAX_VALUES + 1)}, "`where.status` has 101 values"),
-    ({"project": ["nonsense"]}, "no id of this server"),
+    ({"project": ["nonsense"]}, "`where.project.0`: This is no id of this server"),
     ({"and": [{"project": ["$team"]}]}, "`where.and.0.project.0` takes the id of a Project"),
     ({"not": {"createdBy": ["$team"]}}, "`where.not.createdBy.0` takes the id of a Principal"),
     ({"createdAt": {"gt": "yesterday"}}, "DateTime takes"),

@@ -1,6 +1,7 @@
 """Metric histories: down-sampled in the database as a plain loop would, in one statement for all who ask."""
 
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Any
 
@@ -13,7 +14,8 @@ from db.codes import Phase
 from db.session import Database
 from db.tables import RunMetric
 from registry.inputs import MAX_STEP
-from resolvers.histories import Histories, question
+from resolvers.histories import CROWDED, Histories, question
+from resolvers.latest import Points
 from resolvers.loading import Loaders
 from tests.tenant import GraphQLFailed, Tenant, uuid_of
 
@@ -46,9 +48,13 @@ def down_sampled(points: Sequence[POINT], most: int) -> list[tuple[Any, ...]]:
         return []
     first, last = points[0][0], points[-1][0]
     width = 1 if len(points) <= most else -(-(last - first) // (most - 1))
+    by_range = [-1 if step == first else (step - first - 1) // width for step, _, _ in points]
+    largest = max(by_range.count(range_) for range_ in set(by_range))
+    if len(points) > most and largest * most > CROWDED * len(points):
+        by_range = [-1, *((rank - 1) * (most - 1) // (len(points) - 1) for rank in range(1, len(points)))]
     buckets = []
-    for _, group in groupby(points, lambda point: -1 if point[0] == first else (point[0] - first - 1) // width):
-        held = list(group)
+    for _, group in groupby(zip(by_range, points, strict=True), lambda pair: pair[0]):
+        held = [point for _, point in group]
         finite = [value for _, value, _ in held if value is not None]
         buckets.append(
             (
@@ -78,7 +84,7 @@ async def test_the_database_samples_as_a_plain_loop_does(
     snapshot = database.new_snapshot(tenant.org_id)
     try:
         asked = question(uuid_of(run), Phase.TRAINING, "loss", lowest, highest)
-        history = await Loaders(snapshot, tenant.org_id).of(Histories(RunMetric, "run_id", most)).load(asked)
+        history = await Loaders(snapshot, tenant.org_id).of(Histories(Points(RunMetric, "run_id"), most)).load(asked)
     finally:
         await snapshot.close()
     wanted = [point for point in points if lowest <= point[0] <= highest]
@@ -109,6 +115,54 @@ async def test_an_outlier_in_steps_leaves_first_and_last_point(tenant: Tenant, d
     assert [(one["firstStep"], one["pointCount"], one["last"]) for one in buckets] == [
         ("0", 1, 0.0), ("1", 4, 4.0), (str(MAX_STEP), 1, 9.0),
     ]  # fmt: skip
+
+
+async def test_points_far_off_do_not_press_all_others_into_one_bucket(tenant: Tenant, database: Database) -> None:
+    run = await tenant.run()
+    await store(database, tenant, run, [(step, float(step), None) for step in range(1_000)] + [(10**12, 9.0, None)])
+    buckets = (await history_of(tenant, run, 11))["buckets"]
+    assert [one["pointCount"] for one in buckets] == [1, *[100] * 10]
+    assert [one["lastStep"] for one in buckets] == ["0", *[str(100 * place) for place in range(1, 10)], str(10**12)]
+    assert [one["maximum"] for one in buckets] == [0.0, *[100.0 * place for place in range(1, 10)], 999.0]
+
+
+async def test_a_deployment_has_histories_along_time(tenant: Tenant) -> None:
+    made = await tenant.deployment()
+    begun = utc_now() - timedelta(hours=1)
+
+    def minute(number: float) -> str:
+        return (begun + timedelta(minutes=number)).isoformat()
+
+    values = [None if place == 5 else float(place % 4) for place in range(13)]
+    points = [
+        {"name": "load", "measuredAt": minute(place), **({"special": "NAN"} if value is None else {"value": value})}
+        for place, value in enumerate(values)
+    ]
+    other = {"name": "loads", "value": 9.0, "measuredAt": minute(3)}
+    report = {"deployment": made, "observedState": "RUNNING", "metrics": [*points, other]}
+    await tenant.client.make("reportDeployment", "deployment", **report)
+    query = """query($id: ID!, $points: Int!, $from: DateTime, $to: DateTime) { node(id: $id) { ... on Deployment {
+        metricHistory(name: "load", points: $points, from: $from, to: $to) { name pointCount specialCount
+            buckets { firstMeasuredAt lastMeasuredAt pointCount minimum maximum last lastSpecial } } } } }"""
+
+    async def ask(points: int, **stretch: str) -> dict[str, Any]:
+        found: dict[str, Any] = (await tenant.client(query, id=made, points=points, **stretch))["node"]["metricHistory"]
+        return found
+
+    history = await ask(4)
+    assert (history["name"], history["pointCount"], history["specialCount"]) == ("load", "13", "1")
+    ends = [(one["firstMeasuredAt"], one["lastMeasuredAt"]) for one in history["buckets"]]
+    assert [[datetime.fromisoformat(end) for end in pair] for pair in ends] == [
+        [begun + timedelta(minutes=place) for place in pair] for pair in ((0, 0), (1, 4), (5, 8), (9, 12))
+    ]
+    assert [(one["pointCount"], one["minimum"], one["maximum"], one["last"]) for one in history["buckets"]] == [
+        (1, 0.0, 0.0, 0.0), (4, 0.0, 3.0, 0.0), (4, 0.0, 3.0, 0.0), (4, 0.0, 3.0, 0.0)
+    ]  # fmt: skip
+    few = await ask(20, **{"from": minute(4), "to": minute(5)})
+    assert [(one["last"], one["lastSpecial"]) for one in few["buckets"]] == [(0.0, None), (None, "NAN")]
+    with pytest.raises(GraphQLFailed) as refused:
+        await ask(4, **{"from": minute(5), "to": minute(4)})
+    assert refused.value.code == "BAD_USER_INPUT"
 
 
 async def test_a_metric_unknown_has_an_empty_history(tenant: Tenant) -> None:

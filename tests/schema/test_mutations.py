@@ -7,6 +7,7 @@ from db.codes import Role
 from tests.schema.valid_inputs import MUTATIONS, SCHEMA, refusal_of, row_of, title, valid_input
 from tests.tenant import GraphQLFailed, Tenant
 
+SHOWING_ONCE = ("createWebhook", "rotateWebhookSecret")
 every_mutation = pytest.mark.parametrize("mutation", MUTATIONS)
 # The one that needs bytes in the store; its happy path is told with the artifacts.
 every_simple_mutation = pytest.mark.parametrize("mutation", [name for name in MUTATIONS if name != "completeUpload"])
@@ -28,8 +29,10 @@ def test_a_payload_holds_the_row_the_errors_and_whether_it_was_replayed(mutation
     payload = SCHEMA.type_map[f"{title(mutation)}Payload"]
     assert isinstance(payload, GraphQLObjectType)
     row = row_of(mutation)
+    shown_once = {"secret": "String"} if mutation in SHOWING_ONCE else {}
     assert {name: str(field.type) for name, field in payload.fields.items()} == {
         row: row[0].upper() + row[1:],
+        **shown_once,
         "errors": f"[{title(mutation)}Error!]!",
         "replayed": "Boolean!",
     }
@@ -71,6 +74,29 @@ async def test_a_writer_may_not_organise_but_a_maintainer_may(tenant: Tenant, mu
         await writer.change(mutation, "replayed", **given)
     assert refused.value.code == "FORBIDDEN"
     assert await maintainer.make(mutation, row_of(mutation), **given)
+
+
+ADMINISTERING = [name for name in MUTATIONS if "Webhook" in name or name == "redeliver"]
+
+
+@pytest.mark.parametrize("mutation", ADMINISTERING)
+async def test_a_promoter_may_not_administer_but_an_admin_may(tenant: Tenant, mutation: str) -> None:
+    given = await valid_input(tenant, mutation)
+    promoter, admin = await tenant.member(Role.PROMOTER), await tenant.member(Role.ADMIN)
+    with pytest.raises(GraphQLFailed) as refused:
+        await promoter.change(mutation, "replayed", **given)
+    assert refused.value.code == "FORBIDDEN"
+    assert await admin.make(mutation, row_of(mutation), **given)
+
+
+@pytest.mark.parametrize("mutation", SHOWING_ONCE)
+async def test_what_is_shown_once_is_not_shown_to_a_replay(tenant: Tenant, mutation: str) -> None:
+    given = await valid_input(tenant, mutation) | {"idempotencyKey": "once"}
+    first, again = [await tenant.client.change(mutation, "secret replayed", **given) for _ in range(2)]
+    assert first["secret"]
+    assert not first["replayed"]
+    assert again["secret"] is None
+    assert again["replayed"]
 
 
 @every_simple_mutation

@@ -4,9 +4,13 @@ from typing import Any
 
 import pytest
 
+from db.tables import AutomationRule
+from registry.firing import act, newest_passing
 from resolvers import ids
 from schema.root import NODE_TABLES
+from tests.automation import set_rule
 from tests.schema.valid_inputs import unknown, valid_input
+from tests.stages import Line
 from tests.tenant import GraphQLFailed, Tenant, uuid_of
 
 NODE = "query($id: ID!) { node(id: $id) { __typename id } }"
@@ -40,6 +44,28 @@ async def one_of_each(tenant: Tenant) -> dict[str, str]:
         "reportDeployment", f"deployment {{ {edges} }}", deployment=deployment, **seen
     )
     deployed = reported["deployment"]
+    promoted = await tenant.client.change(
+        "promoteVersion", "transition { id version { slot { id } slotHistory { nodes { id } } } }",
+        version=version, to="STAGING",
+    )  # fmt: skip
+    transition = promoted["transition"]
+    policy = await tenant.client.change(
+        "setPromotionPolicy", "promotionPolicy { id revisions { nodes { id } } }",
+        **await valid_input(tenant, "setPromotionPolicy"),
+    )  # fmt: skip
+    line = await Line.of(tenant, 1)
+    rule = await set_rule(tenant, line.model, {"gatesOpen": {"to": "STAGING"}})
+    async with tenant.database.change(tenant.org_id) as change:
+        row = await change.get_one(AutomationRule, (tenant.org_id, uuid_of(rule)))
+        await act(change, row, await newest_passing(change, row))
+    acted = (await tenant.client("{ automationFirings { nodes { id } } }"))["automationFirings"]["nodes"]
+    reviewed = await tenant.client.change(
+        "reviewPromotion", "promotionRequest { id reviews { nodes { id } } }",
+        **await valid_input(tenant, "reviewPromotion"),
+    )  # fmt: skip
+    named = await tenant.client.change(
+        "setAlias", "alias { id revisions { nodes { id } } }", version=version, name="champion"
+    )
     return {
         "Version": version,
         "Model": model["id"],
@@ -49,7 +75,10 @@ async def one_of_each(tenant: Tenant) -> dict[str, str]:
         "DatasetSchema": known["schema"]["id"],
         "DatasetProfile": known["profile"]["id"],
         "Team": model["project"]["team"]["id"],
-        "Alias": await tenant.client.make("setAlias", "alias", version=version, name="champion"),
+        "AutomationRule": rule,
+        "AutomationFiring": acted[0]["id"],
+        "Alias": named["alias"]["id"],
+        "AliasRevision": named["alias"]["revisions"]["nodes"][0]["id"],
         "Experiment": await tenant.client.make("createExperiment", "experiment", project=tenant.project, name="one"),
         "Run": await tenant.run(),
         "Price": await tenant.client.make("setPrice", "price", **await valid_input(tenant, "setPrice")),
@@ -62,6 +91,18 @@ async def one_of_each(tenant: Tenant) -> dict[str, str]:
         "DeploymentChange": deployed["changes"]["nodes"][0]["id"],
         "DeploymentReport": deployed["reports"]["nodes"][0]["id"],
         "DeploymentMetric": deployed["metrics"][0]["id"],
+        "Transition": transition["id"],
+        "Slot": transition["version"]["slot"]["id"],
+        "SlotRevision": transition["version"]["slotHistory"]["nodes"][0]["id"],
+        "PromotionPolicy": policy["promotionPolicy"]["id"],
+        "PromotionPolicyRevision": policy["promotionPolicy"]["revisions"]["nodes"][0]["id"],
+        "PromotionRequest": reviewed["promotionRequest"]["id"],
+        "PromotionReview": reviewed["promotionRequest"]["reviews"]["nodes"][0]["id"],
+        "VersionCheck": await tenant.client.make(
+            "reportCheck", "versionCheck", **await valid_input(tenant, "reportCheck")
+        ),
+        "Webhook": await tenant.client.make("createWebhook", "webhook", **await valid_input(tenant, "createWebhook")),
+        "WebhookDelivery": (await valid_input(tenant, "redeliver"))["delivery"],
         "Principal": answer["viewer"]["id"],
         "Organisation": answer["organisation"]["id"],
     }

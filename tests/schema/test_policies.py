@@ -101,10 +101,19 @@ ARGUMENTS = {
     "nodes": '(ids: ["{team}"])',
     "lineageNode": '(id: "{team}")',
     "model": '(by: {{id: "{model}"}})',
+    "version": '(by: {{id: "{version}"}})',
+    "team": '(by: {{id: "{team}"}})',
+    "project": '(by: {{id: "{project}"}})',
+    "run": '(id: "{run}")',
+    "artifact": '(id: "{artifact}")',
+    "deployment": '(by: {{id: "{deployment}"}})',
     "experiment": '(by: {{name: {{project: "{project}", name: "any"}}}})',
     "environment": '(by: {{name: "none"}})',
+    "webhook": '(by: {{name: "none"}})',
     "compareRuns": '(runs: ["{run}"])',
     "compareVersions": '(versions: ["{version}"])',
+    "selectChampion": '(model: "{model}", metric: "loss")',
+    "promotionPlan": '(version: "{version}", to: STAGING)',
     "runtimeDifference": '(from: "{version}", to: "{version}")',
     "dataset": '(by: {{name: {{project: "{project}", name: "data"}}}})',
 }
@@ -132,19 +141,34 @@ async def test_a_principal_without_any_role_reads_nothing(tenant: Tenant, strang
     team = await tenant.client.make("createTeam", "team", name="one")
     await tenant.client.make("createDataset", "dataset", project=tenant.project, name="data")
     model, version = await tenant.model(), await tenant.version(runtime={"image": "slim"})
-    query = read_of(field, team=team, model=model, project=tenant.project, version=version, run=await tenant.run())
+    made = {"run": await tenant.run(), "deployment": await tenant.deployment(version=version)}
+    made["artifact"] = await tenant.client.make(
+        "createExternalArtifact", "artifact", version=version, path="a", kind="OTHER", uri="s3://a/b"
+    )
+    query = read_of(field, team=team, model=model, project=tenant.project, version=version, **made)
     assert await tenant.client(query)
     with pytest.raises(GraphQLFailed) as refused:
         await stranger(query)
     assert refused.value.code == "FORBIDDEN"
 
 
-async def test_a_principal_without_any_role_hears_nothing(stranger: Client) -> None:
+STREAMS = {
+    "heartbeat": "heartbeat(everyS: 1) { at }",
+    "events": "events { cursor }",
+    "model_events": 'modelEvents(model: "%s") { cursor }',
+    "promotion_events": "promotionEvents { cursor }",
+}
+
+
+@pytest.mark.parametrize("field", list(fields_of(Subscription)), ids=lambda field: field.python_name)
+async def test_a_principal_without_any_role_hears_nothing(tenant: Tenant, stranger: Client, field: Any) -> None:
+    asked = STREAMS[field.python_name]
+    asked = asked % await tenant.model() if "%s" in asked else asked
     # A stream that goes on would be read for ever.
     async with asyncio.timeout(10):
         response = await stranger.http.post(
             "/graphql",
-            json={"query": "subscription { heartbeat(everyS: 1) { at } }"},
+            json={"query": f"subscription {{ {asked} }}"},
             headers={"authorization": f"Bearer {stranger.token}", "accept": "text/event-stream"},
         )
     assert "FORBIDDEN" in response.text

@@ -9,7 +9,7 @@ from sqlalchemy import update
 from sqlmodel import col
 
 from db.base import utc_now
-from db.codes import Role
+from db.codes import Role, RunStatus
 from db.session import Database
 from db.tables import Run
 from tests.registry.told import events_about
@@ -29,7 +29,7 @@ async def an_hour_long(tenant: Tenant, ago: timedelta = timedelta(0), **given: A
     run = await tenant.run(**given)
     began = utc_now() - ago
     async with tenant.database.change(tenant.org_id) as change:
-        values = {"started_at": began, "ended_at": began + timedelta(hours=1)}
+        values = {"status": RunStatus.FINISHED, "started_at": began, "ended_at": began + timedelta(hours=1)}
         await change.execute(update(Run).where(col(Run.id) == uuid_of(run)).values(values))
     return run
 
@@ -172,3 +172,45 @@ async def test_a_writer_sets_no_prices(tenant: Tenant) -> None:
 async def test_prices_of_a_neighbour_do_not_count(tenant: Tenant, neighbour: Tenant) -> None:
     await neighbour.client.make("setPrice", "price", **hour("7"))
     assert (await cost(tenant, await an_hour_long(tenant)))["amount"] is None
+
+
+TOTAL = "amounts { amount currency } runCount incompleteCount"
+
+
+async def test_runs_cost_together_what_each_of_them_did_by_currency(tenant: Tenant, neighbour: Tenant) -> None:
+    long_ago = (utc_now() - timedelta(days=9)).isoformat()
+    await tenant.client.make("setPrice", "price", **hour("0.1", validFrom=long_ago))
+    await tenant.client.make("setPrice", "price", **hour("7", currency="USD", hardware="H", validFrom=long_ago))
+    await neighbour.client.make("setPrice", "price", **hour("99"))
+    experiment = await tenant.client.make("createExperiment", "experiment", project=tenant.project, name="e")
+    given = {"experiment": experiment, "runtime": {"hardware": {"cpu": "H"}}}
+    before = await an_hour_long(tenant, timedelta(days=10), experiment=experiment)
+    search = await an_hour_long(tenant, timedelta(days=5), experiment=experiment)
+    trial = await an_hour_long(tenant, timedelta(days=5), parentRun=search, **given)
+    await tenant.client.make("setPrice", "price", **hour("0.2"))
+    inner = await an_hour_long(tenant, parentRun=trial)
+    gone = await an_hour_long(tenant, parentRun=trial, experiment=experiment)
+    await tenant.client.make("finishRun", "run", run=gone)
+    await tenant.client.make("deleteRun", "run", run=gone)
+    query = f"""query($ids: [ID!]!) {{ nodes(ids: $ids) {{
+        ... on Run {{ totalCost {{ {TOTAL} }} }} ... on Experiment {{ cost {{ {TOTAL} }} }} }} }}"""
+    found = (await tenant.client(query, ids=[experiment, before, search, trial, inner]))["nodes"]
+    totals = [next(iter(one.values())) for one in found]
+    told = [
+        ({one["currency"]: one["amount"] for one in total["amounts"]}, total["runCount"], total["incompleteCount"])
+        for total in totals
+    ]
+    assert told == [
+        ({"EUR": "0.100000", "USD": "7.000000"}, 3, 1),
+        ({}, 1, 1),
+        ({"EUR": "0.300000", "USD": "7.000000"}, 3, 0),
+        ({"EUR": "0.200000", "USD": "7.000000"}, 2, 0),
+        ({"EUR": "0.200000"}, 1, 0),
+    ]
+
+
+async def test_an_experiment_without_runs_cost_nothing(tenant: Tenant) -> None:
+    experiment = await tenant.client.make("createExperiment", "experiment", project=tenant.project, name="e")
+    query = f"query($id: ID!) {{ node(id: $id) {{ ... on Experiment {{ cost {{ {TOTAL} }} }} }} }}"
+    nothing = {"amounts": [], "runCount": 0, "incompleteCount": 0}
+    assert (await tenant.client(query, id=experiment))["node"]["cost"] == nothing

@@ -21,8 +21,8 @@ async def experiment(tenant: Tenant) -> str:
     return await tenant.client.make("createExperiment", "experiment", project=tenant.project, name=tenant.name())
 
 
-async def run_with(tenant: Tenant, *values: float | str | None, **given: Any) -> str:
-    """A run whose metric had these values, one a step."""
+async def run_with(tenant: Tenant, *values: float | str | None, status: str = "FINISHED", **given: Any) -> str:
+    """A run whose metric had these values, one a step, and that ended like this."""
     run = await tenant.run(**given)
     points = [
         {"name": "f1", "phase": "VALIDATION", "step": step, "special" if isinstance(value, str) else "value": value}
@@ -30,6 +30,8 @@ async def run_with(tenant: Tenant, *values: float | str | None, **given: Any) ->
     ]
     if points:
         await tenant.client.make("logMetrics", "run", run=run, metrics=points)
+    if status != "RUNNING":
+        await tenant.client.make("finishRun", "run", run=run, status=status)
     return run
 
 
@@ -75,9 +77,10 @@ async def test_equal_values_share_a_place_in_the_order_they_were_registered(tena
 
 async def test_another_phase_metric_parent_or_organisation_does_not_count(tenant: Tenant, neighbour: Tenant) -> None:
     of = await experiment(tenant)
-    run = await run_with(tenant, 0.5, experiment=of)
+    run = await run_with(tenant, 0.5, status="RUNNING", experiment=of)
     for point in ({"name": "f1", "phase": "TEST", "step": 9}, {"name": "f2", "phase": "VALIDATION", "step": 9}):
         await tenant.client.make("logMetrics", "run", run=run, metrics=[{**point, "value": 0.9}])
+    await tenant.client.make("finishRun", "run", run=run)
     await run_with(tenant, 0.9, experiment=await experiment(tenant))
     await run_with(neighbour, 0.9, experiment=await experiment(neighbour))
     found = await asked(tenant, BEST, of)
@@ -91,6 +94,83 @@ async def test_a_deleted_run_is_not_ranked(tenant: Tenant, database: Database) -
         run = await change.get_one(Run, (tenant.org_id, uuid_of(gone)))
         run.deleted_at = run.created_at
     assert (await asked(tenant, BEST, of))["run"] == {"id": kept}
+
+
+async def test_only_runs_that_finished_take_part_unless_others_are_asked_for(tenant: Tenant) -> None:
+    of = await experiment(tenant)
+    runs = {
+        status: await run_with(tenant, value, status=status, experiment=of, tags=[{"key": "kind", "value": status}])
+        for status, value in [("FINISHED", 0.1), ("FAILED", 0.9), ("CANCELLED", 0.8), ("RUNNING", 0.7)]
+    }
+    query = """query($id: ID!, $where: RunWhere) { node(id: $id) { ... on Experiment {
+        bestRun(metric: "f1", where: $where) { run { id } rankedCount missingCount } } } }"""
+    cases: list[tuple[dict[str, Any] | None, str | None, int]] = [
+        (None, "FINISHED", 1),
+        ({"status": None}, "FINISHED", 1),
+        ({"status": ["FAILED", "RUNNING"]}, "FAILED", 2),
+        ({"status": []}, None, 0),
+        ({"tags": [{"key": "kind"}]}, "FINISHED", 1),
+        ({"tags": [{"key": "kind", "equals": "RUNNING"}]}, None, 0),
+        ({"status": ["RUNNING"], "tags": [{"key": "kind", "equals": "RUNNING"}]}, "RUNNING", 1),
+    ]  # fmt: skip
+    for where, best, count in cases:
+        found = await asked(tenant, query, of, where=where)
+        assert found == {
+            "run": best and {"id": runs[best]}, "rankedCount": count, "missingCount": 0
+        }, where  # fmt: skip
+
+
+async def test_two_filters_in_one_operation_are_two_rankings(tenant: Tenant) -> None:
+    of = await experiment(tenant)
+    runs = {name: await run_with(tenant, value, experiment=of, name=name) for name, value in [("a", 0.1), ("b", 0.9)]}
+    query = """query($id: ID!) { node(id: $id) { ... on Experiment {
+        a: bestRuns(metric: "f1", where: {name: {equals: "a"}}) { places { run { id } } }
+        all: bestRuns(metric: "f1") { places { run { id } } } } } }"""
+    found = (await tenant.client(query, id=of))["node"]
+    assert found["a"]["places"] == [{"run": {"id": runs["a"]}}]
+    assert found["all"]["places"] == [{"run": {"id": runs["b"]}}, {"run": {"id": runs["a"]}}]
+
+
+async def test_a_version_without_the_metric_counts_with_that_of_its_run_wherever_versions_are_compared(
+    tenant: Tenant,
+) -> None:
+    run, model = await run_with(tenant, 0.2, 0.8), await tenant.model()
+
+    def own(value: float) -> dict[str, Any]:
+        return {
+            "metrics": [{"name": "f1", "phase": "VALIDATION", **({"value": value} if value else {"special": "NAN"})}]
+        }
+
+    given = {"of_run": {"run": run}, "own": {"run": run, **own(0.5)}, "nan": {"run": run, **own(0)}, "none": {}}
+    versions = {label: await tenant.version(model, label=label, **one) for label, one in given.items()}
+    query = """query($model: ID!, $versions: [ID!]!) { model(by: {id: $model}) {
+        best: bestVersion(metric: "f1") { value step version { label } }
+        ranked: bestVersions(metric: "f1") { rankedCount ignoredCount missingCount places { version { label } } }
+        low: bestVersions(metric: "f1", where: {label: {equals: "own"}}) { places { version { label } } }
+        good: versions(where: {metrics: {name: "f1", phase: VALIDATION, gt: 0.6}}) { nodes { label } }
+        measured: versions(where: {metrics: {name: "f1", phase: VALIDATION}}) { totalCount }
+        ordered: versions(orderBy: {metric: {name: "f1", phase: VALIDATION}, direction: DESC}) { nodes { label } } }
+        models(where: {versions: {metrics: {name: "f1", phase: VALIDATION, gt: 0.6}}}) { totalCount }
+        compareVersions(versions: $versions) { metrics { values { value step } } } }"""
+    answer = await tenant.client(query, model=model, versions=list(versions.values()))
+    found = answer["model"]
+    assert found["best"] == {"value": 0.8, "step": "1", "version": {"label": "of_run"}}
+    assert found["ranked"] == {
+        "rankedCount": 2, "ignoredCount": 1, "missingCount": 1,
+        "places": [{"version": {"label": "of_run"}}, {"version": {"label": "own"}}],
+    }  # fmt: skip
+    assert found["low"]["places"] == [{"version": {"label": "own"}}]
+    assert found["good"]["nodes"] == [{"label": "of_run"}]
+    assert found["measured"] == {"totalCount": 3}
+    assert [one["label"] for one in found["ordered"]["nodes"][:2]] == ["of_run", "own"]
+    assert answer["models"] == {"totalCount": 1}
+    (row,) = answer["compareVersions"]["metrics"]
+    assert row["values"] == [
+        {"value": 0.8, "step": "1"},
+        {"value": 0.5, "step": "0"},
+        {"value": None, "step": "0"},
+        None,
+    ]
 
 
 async def test_the_best_trial_of_a_search_and_the_best_version_of_a_model(tenant: Tenant) -> None:

@@ -3,19 +3,22 @@
 from typing import Any
 
 import pytest
-from sqlalchemy import insert, update
+from sqlalchemy import insert, select, update
 from sqlmodel import col
 
 from db.base import utc_now
-from db.codes import ArtifactState
+from db.codes import ArtifactState, Role, ScopeKind
 from db.session import Database
-from db.tables import Artifact, Blob, Model, Run
+from db.tables import Artifact, Blob, Model, Project, RoleBinding, Run
+from resolvers.ids import encode
+from resolvers.statistics import MAX_GROUPS
 from tests.tenant import Tenant, uuid_of
 
-ALL = """{ statistics { modelsByFramework { framework count } modelsByTeam { team { name } count }
+ALL = """{ statistics { modelCount modelsByFramework { framework count } modelsByTeam { team { name } count }
     modelsByProject { project { id } count } versionsByStage { stage count } runsByStatus { status count } successRate
     artifacts { kind state count sizeBytes } storage { logicalBytes storedBytes blobCount } } }"""
 EMPTY: dict[str, Any] = {
+    "modelCount": 0,
     "modelsByFramework": [], "modelsByTeam": [], "modelsByProject": [], "versionsByStage": [], "runsByStatus": [],
     "successRate": None, "artifacts": [], "storage": {"logicalBytes": "0", "storedBytes": "0", "blobCount": 0},
 }  # fmt: skip
@@ -43,6 +46,7 @@ async def test_what_is_there_is_counted(tenant: Tenant, neighbour: Tenant) -> No
         await tenant.version(await tenant.model(framework=framework))
     await ended_runs(tenant)
     found = await statistics(tenant)
+    assert found["modelCount"] == 3
     assert found["modelsByFramework"] == [{"framework": "sklearn", "count": 2}, {"framework": "pytorch", "count": 1}]
     assert found["modelsByTeam"] == [{"team": {"name": "team"}, "count": 3}]
     assert found["modelsByProject"] == [{"project": {"id": tenant.project}, "count": 3}]
@@ -95,8 +99,35 @@ async def test_every_statistic_is_one_statement(tenant: Tenant, statements: list
         assert len(statements) == 1 + count, field
     statements.clear()
     await tenant.client(ALL)
-    # The view opened, seven statements as the rate comes from the statuses, the teams, the projects.
-    assert len(statements) == 1 + 7 + 2
+    # The view opened, eight statements as the rate comes from the statuses, the teams, the projects.
+    assert len(statements) == 1 + 8 + 2
+
+
+async def test_of_many_groups_the_largest_are_told_and_the_rest_is_known_by_the_number_of_all(
+    tenant: Tenant, database: Database
+) -> None:
+    await tenant.model()
+    own: dict[str, Any] = {"org_id": tenant.org_id, "created_by": tenant.actor.principal_id}
+    async with database.change(tenant.org_id) as change:
+        of_tenant = select(col(Project.team_id)).where(col(Project.org_id) == tenant.org_id)
+        team = (await change.execute(of_tenant)).scalar_one()
+        projects = [Project(**own, team_id=team, name=f"p{number:03}") for number in range(MAX_GROUPS + 20)]
+        change.add_all(projects)
+        await change.flush()
+        for amount, some in ((1, projects), (2, projects[5:15])):
+            names = [(project.id, f"m{amount}-{number}") for project in some for number in range(amount)]
+            change.add_all(
+                Model(**own, owner_id=own["created_by"], framework="onnx", project_id=project, name=name)
+                for project, name in names
+            )
+    found = await statistics(tenant)
+    counts = [one["count"] for one in found["modelsByProject"]]
+    assert counts == [3] * 10 + [1] * (MAX_GROUPS - 10)
+    assert {one["project"]["id"] for one in found["modelsByProject"][:10]} == {
+        encode("Project", project.id) for project in projects[5:15]
+    }
+    assert found["modelCount"] == 1 + MAX_GROUPS + 20 + 20
+    assert found["modelsByTeam"] == [{"team": {"name": "team"}, "count": found["modelCount"]}]
 
 
 @pytest.mark.parametrize("experiments", [1, 5])
@@ -117,11 +148,36 @@ async def test_counts_of_many_experiments_are_one_statement(
 
 async def test_the_viewer_knows_where_and_as_what_it_acts(tenant: Tenant) -> None:
     answer = await tenant.client(
-        "{ viewer { name kind organisation { id name } roles { role scopeKind scope } } organisation { id name } }"
+        "{ viewer { name kind organisation { id name } roles { role scopeKind scope"
+        " organisation { id } team { id } project { id } } } organisation { id name } }"
     )
     assert answer["viewer"]["organisation"] == answer["organisation"]
     assert answer["viewer"]["roles"] == [
-        {"role": "OWNER", "scopeKind": "ORGANISATION", "scope": answer["organisation"]["id"]}
+        {
+            "role": "OWNER", "scopeKind": "ORGANISATION", "scope": answer["organisation"]["id"],
+            "organisation": {"id": answer["organisation"]["id"]}, "team": None, "project": None,
+        }
+    ]  # fmt: skip
+
+
+async def test_a_role_leads_to_the_team_or_project_that_it_is_in(tenant: Tenant, database: Database) -> None:
+    asked = "query($id: ID!) { node(id: $id) { ... on Project { team { id } } } }"
+    team = (await tenant.client(asked, id=tenant.project))["node"]["team"]["id"]
+    member = await tenant.member(Role.READER)
+    scopes = ((ScopeKind.TEAM, team), (ScopeKind.PROJECT, tenant.project))
+    async with database.change(tenant.org_id) as change:
+        for kind, gid in scopes:
+            change.add(
+                RoleBinding(
+                    org_id=tenant.org_id, principal_id=member.actor.principal_id,
+                    role=Role.WRITER, scope_kind=kind, scope_id=uuid_of(gid),
+                )
+            )  # fmt: skip
+    shown = "{ viewer { roles { scopeKind organisation { name } team { id } project { id } } } }"
+    _, *roles = (await member(shown))["viewer"]["roles"]
+    assert roles == [
+        {"scopeKind": "TEAM", "organisation": None, "team": {"id": team}, "project": None},
+        {"scopeKind": "PROJECT", "organisation": None, "team": None, "project": {"id": tenant.project}},
     ]
 
 

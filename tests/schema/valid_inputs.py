@@ -7,10 +7,12 @@ from inspect import isawaitable
 from typing import Any
 from uuid import UUID, uuid4
 
+from db.codes import DeliveryState, Role
+from db.tables import WebhookDelivery
 from registry.deletion import DELETIONS
 from resolvers import ids
 from schema.build import build_schema
-from tests.tenant import Client, Tenant
+from tests.tenant import Client, Tenant, uuid_of
 
 SCHEMA = build_schema()._schema
 _ALL: tuple[str, ...] = tuple(SCHEMA.mutation_type.fields) if SCHEMA.mutation_type else ()
@@ -37,6 +39,7 @@ _ROWS = {
     "updateRun": "run",
     "logParameters": "run",
     "logMetrics": "run",
+    "logRunDatasets": "run",
     "logResourceSamples": "run",
     "setPrice": "price",
     "removePrice": "price",
@@ -49,16 +52,49 @@ _ROWS = {
     "setDatasetProfile": "datasetVersion",
     "setAlias": "alias",
     "removeAlias": "model",
+    "rollBackAlias": "alias",
     "logVersionMetrics": "version",
     "updateModel": "model",
     "updateEnvironment": "environment",
     "updateDeployment": "deployment",
     "reportDeployment": "deployment",
     "shiftTraffic": "environment",
+    "promoteVersion": "transition",
+    "demoteVersion": "transition",
+    "archiveVersion": "transition",
+    "reactivateVersion": "transition",
+    "rollBackModel": "transition",
+    "setPromotionPolicy": "promotionPolicy",
+    "removePromotionPolicy": "promotionPolicy",
+    "setAutomationRule": "automationRule",
+    "removeAutomationRule": "automationRule",
+    "requestPromotion": "promotionRequest",
+    "reviewPromotion": "promotionRequest",
+    "completePromotion": "promotionRequest",
+    "withdrawPromotion": "promotionRequest",
+    "reportCheck": "versionCheck",
     "createUpload": "artifact",
     "completeUpload": "artifact",
     "abortUpload": "artifact",
     "createExternalArtifact": "artifact",
+    "updateWebhook": "webhook",
+    "rotateWebhookSecret": "webhook",
+    "enableWebhook": "webhook",
+    "disableWebhook": "webhook",
+    "testWebhook": "webhookDelivery",
+    "redeliver": "webhookDelivery",
+}
+_KINDS = {
+    "baseVersion": "Version",
+    "to": "Version",
+    "parentRun": "Run",
+    "owner": "Principal",
+    "policy": "PromotionPolicy",
+    "request": "PromotionRequest",
+    "onlyProject": "Project",
+    "onlyModel": "Model",
+    "delivery": "WebhookDelivery",
+    "rule": "AutomationRule",
 }
 
 
@@ -77,7 +113,7 @@ def reference_fields(mutation: str) -> dict[str, str]:
     """The fields of a mutation's input that hold the id of a thing, with the kind of the thing."""
     fields: dict[str, Any] = SCHEMA.type_map[f"{title(mutation)}Input"].fields  # type: ignore[attr-defined]  # an input
     return {
-        name: {"baseVersion": "Version", "parentRun": "Run", "owner": "Principal"}.get(name, name[0].upper() + name[1:])
+        name: _KINDS.get(name, name[0].upper() + name[1:])
         for name, field in fields.items()
         if str(field.type).rstrip("!") == "ID"
     }
@@ -109,6 +145,7 @@ async def valid_input(tenant: Tenant, mutation: str) -> dict[str, Any]:
         "createRun": lambda: {"project": tenant.project, "name": tenant.name()},
         "logParameters": lambda: {"parameters": [{"name": "depth", "value": 3}]},
         "logMetrics": lambda: {"metrics": [point]},
+        "logRunDatasets": partial(_read, tenant),
         "logResourceSamples": lambda: {"samples": [{"sampledAt": "2026-03-03T12:00:00Z", "cpuPercent": 50.0}]},
         "setPrice": lambda: {"resource": "RUN_HOUR", "hardware": tenant.name(), "amount": "0.5", "currency": "EUR"},
         "removePrice": dict,
@@ -120,12 +157,34 @@ async def valid_input(tenant: Tenant, mutation: str) -> dict[str, Any]:
         "logVersionMetrics": lambda: {"metrics": [point]},
         "setAlias": lambda: {"name": tenant.name()},
         "removeAlias": partial(_aliased, tenant),
+        "rollBackAlias": partial(_moved_on, tenant),
         "createEnvironment": lambda: {"name": tenant.name()},
         "updateEnvironment": lambda: {"name": tenant.name()},
         "createDeployment": lambda: {"name": tenant.name()},
         "updateDeployment": partial(_deployed, tenant),
         "reportDeployment": partial(_reported, tenant),
         "shiftTraffic": partial(_shared, tenant),
+        "promoteVersion": lambda: {"to": "STAGING", "expectedRevision": 0},
+        "demoteVersion": partial(_staged, tenant),
+        "archiveVersion": dict,
+        "setPromotionPolicy": partial(_protecting, tenant),
+        "removePromotionPolicy": dict,
+        "setAutomationRule": partial(_automated, tenant),
+        "removeAutomationRule": dict,
+        "requestPromotion": lambda: {"to": "STAGING"},
+        "reviewPromotion": partial(_of_another, tenant),
+        "completePromotion": dict,
+        "withdrawPromotion": dict,
+        "reportCheck": partial(_checked, tenant),
+        "reactivateVersion": partial(_archived, tenant),
+        "rollBackModel": partial(_displaced, tenant),
+        "createWebhook": lambda: {"name": tenant.name(), "url": "https://example.com/hook", "kinds": ["version.*"]},
+        "updateWebhook": lambda: {"name": tenant.name()},
+        "rotateWebhookSecret": dict,
+        "enableWebhook": dict,
+        "disableWebhook": dict,
+        "testWebhook": dict,
+        "redeliver": partial(_delivered, tenant),
         "createUpload": lambda: {"path": tenant.name(), "kind": "MODEL", "sha256": uuid4().hex * 2, "sizeBytes": "9"},
         "completeUpload": dict,
         "abortUpload": dict,
@@ -137,7 +196,7 @@ async def valid_input(tenant: Tenant, mutation: str) -> dict[str, Any]:
     given: dict[str, Any] = await made if isawaitable(made) else made
     for name, kind in reference_fields(mutation).items():
         # An artifact has one owner: a version or a run.
-        if name not in given and not (name == "run" and "path" in given):
+        if name not in given and not (name == "run" and "path" in given) and mutation != "setPromotionPolicy":
             given[name] = await _made(tenant, kind)
     return given
 
@@ -158,10 +217,67 @@ async def _deletable(tenant: Tenant, mutation: str) -> dict[str, Any]:
     return given
 
 
+async def _read(tenant: Tenant) -> dict[str, Any]:
+    return {"datasets": [{"datasetVersion": await tenant.dataset_version(), "role": "TEST"}]}
+
+
 async def _aliased(tenant: Tenant) -> dict[str, Any]:
     name, model = tenant.name(), await tenant.model()
     await tenant.client.make("setAlias", "alias", version=await tenant.version(model), name=name)
     return {"model": model, "name": name}
+
+
+async def _moved_on(tenant: Tenant) -> dict[str, Any]:
+    """An alias that pointed at another version before."""
+    name, model = tenant.name(), await tenant.model()
+    versions = [await tenant.version(model) for _ in range(2)]
+    for version in versions:
+        await tenant.client.make("setAlias", "alias", version=version, name=name)
+    return {"model": model, "name": name, "to": versions[0], "reason": "It forgets."}
+
+
+async def _staged(tenant: Tenant) -> dict[str, Any]:
+    version = await tenant.version()
+    await tenant.client.make("promoteVersion", "transition", version=version, to="STAGING")
+    return {"version": version, "expectedRevision": 1}
+
+
+async def _archived(tenant: Tenant) -> dict[str, Any]:
+    version = await tenant.version()
+    await tenant.client.make("archiveVersion", "transition", version=version)
+    return {"version": version}
+
+
+async def _displaced(tenant: Tenant) -> dict[str, Any]:
+    model = await tenant.model()
+    versions = [await tenant.version(model) for _ in range(2)]
+    for version in versions:
+        await tenant.client.make("promoteVersion", "transition", version=version, to="STAGING")
+    return {"model": model, "stage": "STAGING", "to": versions[0], "reason": "It forgets.", "expectedRevision": 2}
+
+
+async def _protecting(tenant: Tenant) -> dict[str, Any]:
+    gate = {"metricThreshold": {"metric": "accuracy", "phase": "TEST", "minimum": 0.9}}
+    return {"model": await tenant.model(), "to": "STAGING", "gates": [gate]}
+
+
+async def _automated(tenant: Tenant) -> dict[str, Any]:
+    trigger = {"metric": "accuracy", "minimum": 0.8, "environment": await tenant.environment()}
+    return {"name": tenant.name(), "trigger": {"metricBreach": trigger}, "isEnabled": True}
+
+
+async def _of_another(tenant: Tenant) -> dict[str, Any]:
+    """A request that the owner may review: a writer made the version and asks for it."""
+    model, writer = await tenant.model(), await tenant.member(Role.WRITER)
+    version = await writer.make("createVersion", "version", model=model, label=tenant.name())
+    request = await writer.make("requestPromotion", "promotionRequest", version=version, to="STAGING")
+    return {"request": request, "decision": "APPROVED"}
+
+
+async def _checked(tenant: Tenant) -> dict[str, Any]:
+    version = await tenant.version()
+    answer = await tenant.client("query($id: ID!) { node(id: $id) { ... on Version { digest } } }", id=version)
+    return {"version": version, "name": tenant.name(), "digest": answer["node"]["digest"], "passed": True}
 
 
 async def _deployed(tenant: Tenant) -> dict[str, Any]:
@@ -181,6 +297,21 @@ async def _shared(tenant: Tenant) -> dict[str, Any]:
     deployment = await tenant.deployment(version=await tenant.version(model), environment=environment)
     share = {"deployment": deployment, "trafficPercent": 50.0}
     return {"model": model, "environment": environment, "shares": [share]}
+
+
+async def _delivered(tenant: Tenant) -> dict[str, Any]:
+    """An entry of the log that can be sent again, as a worker leaves it behind."""
+    webhook = await tenant.client.make("createWebhook", "webhook", **await valid_input(tenant, "createWebhook"))
+    row = WebhookDelivery(
+        org_id=tenant.org_id,
+        webhook_id=uuid_of(webhook),
+        sequence=1,
+        kind="team.created",
+        state=DeliveryState.DELIVERED,
+    )
+    async with tenant.database.change(tenant.org_id) as change:
+        change.add(row)
+    return {"delivery": ids.encode("WebhookDelivery", row.id)}
 
 
 async def refusal_of(client: Client, mutation: str, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -204,7 +335,16 @@ async def _made(tenant: Tenant, kind: str) -> str:
         return await tenant.run()
     if kind == "Deployment":
         return await tenant.deployment()
-    mutation = {"Artifact": "createUpload", "Price": "setPrice"}.get(kind, f"create{kind}")
+    if kind == "WebhookDelivery":
+        return str((await _delivered(tenant))["delivery"])
+    makers = {
+        "Artifact": "createUpload",
+        "Price": "setPrice",
+        "PromotionPolicy": "setPromotionPolicy",
+        "PromotionRequest": "requestPromotion",
+        "AutomationRule": "setAutomationRule",
+    }
+    mutation = makers.get(kind, f"create{kind}")
     row = row_of(mutation)
     payload = await tenant.client.change(mutation, f"{row} {{ id }}", **await valid_input(tenant, mutation))
     made: str = payload[row]["id"]

@@ -214,7 +214,11 @@ class StubDoor:
     down: bool = False
     name: str = "ada"
     asked: int = 0
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
     contexts: list[StubContext] = field(default_factory=list)
+
+    def access(self, actor: str) -> asyncio.Event:
+        return self.changed
 
     async def authenticate(self, authorization: str | None) -> str:
         self.asked += 1

@@ -105,12 +105,16 @@ class Server:
             time.sleep(0.02)
 
 
-def start(data_dir: Path, before: Sequence[str] = (), **settings: str) -> Server:
-    """Start a server on a free port and return when it has said where it is. Fails where it ends instead."""
+def start(data_dir: Path, before: Sequence[str] = (), dying: str | None = None, **settings: str) -> Server:
+    """Start a server on a free port and return when it has said where it is. Fails where it ends instead.
+
+    It kills itself at the point `dying`, one of `tests.dying`.
+    """
+    program = command("serve") if dying is None else [sys.executable, "-m", "tests.dying", dying, "serve"]
     said = Path(tempfile.mkstemp(prefix="registry said ")[1])
     with said.open("wb") as output:
         process = subprocess.Popen(
-            [*before, *command("serve")],
+            [*before, *program],
             env=environment({"PORT": "0", "DATA_DIR": str(data_dir)} | settings),
             stdout=output,
             stderr=output,
@@ -134,9 +138,9 @@ def start(data_dir: Path, before: Sequence[str] = (), **settings: str) -> Server
 
 
 @contextmanager
-def serving(data_dir: Path, before: Sequence[str] = (), **settings: str) -> Iterator[Server]:
+def serving(data_dir: Path, before: Sequence[str] = (), dying: str | None = None, **settings: str) -> Iterator[Server]:
     """A server for the length of a block; what is left of it at the end is ended."""
-    server = start(data_dir, before, **settings)
+    server = start(data_dir, before, dying, **settings)
     try:
         yield server
     finally:

@@ -2,11 +2,12 @@
 
 import gzip
 from pathlib import Path
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import orjson
 import pytest
 
+from resolvers.ids import encode
 from tests import services
 from tests.server.processes import Ran, registry
 
@@ -60,6 +61,31 @@ def test_a_file_comes_in_once_and_what_goes_out_is_all_of_it(
     assert [(one["kind"], one["name"]) for one in told] == [
         ("Team", "default"), ("Team", "research"), ("Project", "default"), ("Project", "churn"), ("Model", "churn"),
     ]  # fmt: skip
+
+
+def test_one_project_goes_out_by_its_name_or_id_and_what_leads_elsewhere_is_told(
+    tmp_path: Path, database_url: str, organisation: str
+) -> None:
+    other = [
+        {"kind": "Project", "key": "q", "team": "t", "name": "base"},
+        {"kind": "Model", "key": "n", "project": "q", "name": "base", "framework": "sklearn"},
+        {"kind": "Version", "key": "w", "model": "n", "label": "1"},
+        {"kind": "Version", "key": "v", "model": "m", "label": "1", "baseVersion": "w"},
+    ]
+    where = ("--organisation", organisation)
+    registry("import", written(tmp_path / "in.jsonl", *LINES, *other), *where, **given(database_url))
+    out = registry("export", "-", "--project", "churn", *where, **given(database_url))
+    told = [orjson.loads(line) for line in out.out.splitlines()]
+    assert [one["kind"] for one in told] == ["Team", "Project", "Model", "Version"]
+    assert out.err.splitlines() == [
+        "4 lines.", "Left out, because they lead to other projects: Version.baseVersion (1)."
+    ]  # fmt: skip
+    for name in (told[1]["key"], encode("Project", UUID(told[1]["key"]))):
+        assert registry("export", "-", "--project", name, *where, **given(database_url)).out == out.out
+    kept = written(tmp_path / "kept.jsonl", "kept")
+    ran = registry("export", kept, "--project", "nowhere", *where, **given(database_url))
+    assert (ran.status, ran.err.strip()) == (1, "There is no project 'nowhere'.")
+    assert Path(kept).read_bytes() == b'"kept"\n'
 
 
 def test_a_dry_run_lists_every_line_that_would_be_refused_and_writes_nothing(

@@ -22,6 +22,7 @@ from db.tables import ApiToken
 from registry import tokens
 from resolvers.context import Services
 from schema.build import build_schema
+from schema.texts import MAX_JSON_OBJECTS
 from server import auth
 from server.app import RegistryDoor
 from server.auth import Authenticator
@@ -233,6 +234,7 @@ async def test_a_malformed_body_is_400(endpoint: Served, client: httpx2.AsyncCli
         {"query": "{ hello }", "variables": {"a\x00": 1}},
         {"query": "{ hello } # \x00"},
         {"query": "{ hello }", "variables": {"a": json.loads("[" * 70 + "]" * 70)}},
+        {"query": "{ hello }", "variables": {"a": [{}] * MAX_JSON_OBJECTS}},
     ],
 )
 async def test_what_cannot_be_stored_is_refused_at_the_door(
@@ -240,6 +242,12 @@ async def test_what_cannot_be_stored_is_refused_at_the_door(
 ) -> None:
     response = await client.post(endpoint.url, json=sent, headers={"accept": "application/json"})
     assert (response.status_code, code_of(response)) == (400, "BAD_USER_INPUT")
+
+
+async def test_as_many_objects_as_are_allowed_come_in(endpoint: Served, client: httpx2.AsyncClient) -> None:
+    # The variables and the extensions are objects too.
+    response = await post(client, endpoint, "{ hello }", variables={"a": [{}] * (MAX_JSON_OBJECTS - 2)})
+    assert response.json()["data"] == {"hello": "hello world"}
 
 
 @pytest.mark.parametrize(

@@ -64,15 +64,29 @@ async def answers(client: httpx2.AsyncClient) -> dict[str, tuple[int, dict[str, 
 
 
 async def test_when_all_is_well_every_probe_says_so(serve: Serve) -> None:
-    async with serve() as (client, _):
+    async with serve() as (client, app):
+        app.state.wakeups.up = True
         assert await answers(client) == {
             "/livez": (200, {"status": "ok"}),
             "/readyz": (200, {"status": "ok", "database": "ok"}),
             "/health": (
                 200,
-                {"status": "ok", "version": VERSION, "database": "ok", "object_store": "ok", "warnings": []},
+                {
+                    "status": "ok",
+                    "version": VERSION,
+                    "database": "ok",
+                    "object_store": "ok",
+                    "feed": "ok",
+                    "warnings": [],
+                },
             ),
         }
+
+
+async def test_a_server_that_hears_no_others_is_ready_and_says_that_it_polls(serve: Serve) -> None:
+    async with serve() as (client, _):
+        found = await answers(client)
+    assert (found["/readyz"][0], found["/health"][1]["status"], found["/health"][1]["feed"]) == (200, "ok", "polling")
 
 
 async def test_without_a_database_the_process_lives_and_is_not_ready(serve: Serve) -> None:

@@ -12,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from pydantic import SecretStr
 from sqlalchemy import delete, text
 from sqlmodel import col
+from starlette.applications import Starlette
 
 from db.base import utc_now
 from db.codes import JobKind
@@ -20,6 +21,7 @@ from db.tables import Job
 from server import metrics
 from server.app import create_app
 from server.settings import Settings
+from tests.hooks import alter, hook
 from tests.tenant import Tenant
 
 STATES = ("due", "leased", "postponed")
@@ -30,6 +32,13 @@ OURS = (
     metrics.POOL_SIZE,
     metrics.JOBS,
     metrics.OLDEST_JOB,
+    metrics.FEED_LAG,
+    metrics.FEED_LISTENS,
+    metrics.FEED_READERS,
+    metrics.FEED_DELIVERED,
+    metrics.WEBHOOKS,
+    metrics.BACKLOG,
+    metrics.DELIVERIES,
 )
 
 
@@ -76,6 +85,21 @@ async def test_methods_that_nobody_knows_are_one_label(http: httpx2.AsyncClient)
     before = requests("OTHER", "/graphql", "405")
     await http.request("BREW", "/graphql")
     assert requests("OTHER", "/graphql", "405") == before + 1
+
+
+async def test_the_feed_is_measured(http: httpx2.AsyncClient, tenant: Tenant, app: Starlette) -> None:
+    messages = await app.state.services.feed.follow(tenant.org_id)
+    await anext(messages)
+    before = await scraped(http)
+    await tenant.model()
+    await anext(messages)
+    after = await scraped(http)
+    await messages.aclose()
+    assert after["registry_feed_subscribers"][0][1] >= 1
+    delivered = "registry_feed_delivered_events_total"
+    assert after[delivered][0][1] >= before[delivered][0][1] + 1
+    assert after["registry_feed_listener_up"][0][1] in (0, 1)
+    assert after["registry_feed_lag_seconds"][0][1] >= 0
 
 
 async def test_no_label_holds_a_name_or_an_id(http: httpx2.AsyncClient, tenant: Tenant) -> None:
@@ -126,12 +150,40 @@ async def test_the_queue_of_jobs_is_shown_as_the_table_has_it(
     assert jobs_of(await scraped(http)) == before
 
 
+async def test_webhooks_are_counted_by_how_they_do_and_deliveries_by_outcome(
+    http: httpx2.AsyncClient, tenant: Tenant
+) -> None:
+    async def told() -> dict[str, float]:
+        found = await scraped(http)
+        return {
+            "behind": found["registry_webhook_events_behind"][0][1],
+            **{labels["state"]: value for labels, value in found["registry_webhooks"]},
+            **{labels["outcome"]: value for labels, value in found["registry_webhook_deliveries_total"]},
+        }
+
+    before = await told()
+    ids = [(await hook(tenant, "https://example.com/hook"))[0] for _ in range(4)]
+    async with tenant.database.change(tenant.org_id) as change:
+        head = await change.execute(text("select head_seq from ev.stream where org_id = :id"), {"id": tenant.org_id})
+        seq = head.scalar_one()
+    for webhook in ids:
+        await alter(tenant, webhook, cursor_seq=seq, delivered_count=3)
+    await alter(tenant, ids[0], cursor_seq=seq - 5)
+    await alter(tenant, ids[1], failing_since=utc_now(), failed_count=2)
+    await tenant.client.make("disableWebhook", "webhook", webhook=ids[2])
+    await tenant.client.make("deleteWebhook", "webhook", webhook=ids[3])
+    grown = {name: value - before[name] for name, value in (await told()).items()}
+    # Two events more, of the two that were put away, for the two that are on.
+    assert grown == {"behind": 5 + 2 * 2, "healthy": 1, "failing": 1, "disabled": 1, "delivered": 12, "failed": 2}
+
+
 async def test_metrics_are_told_without_the_queue_when_the_database_is_away(settings: Settings) -> None:
     app = create_app(settings.model_copy(update={"database_url": SecretStr("postgresql://u@127.0.0.1:1/d")}))
     transport = httpx2.ASGITransport(app=app)
     async with httpx2.AsyncClient(transport=transport, base_url="http://registry.test") as client:
         found = await scraped(client)
     assert jobs_of(found) == {}
+    assert not {"registry_webhooks", "registry_webhook_deliveries_total"} & found.keys()
     assert found["registry_database_connections_limit"]
     ((_, oldest_s),) = found["registry_jobs_oldest_due_seconds"]
     assert math.isnan(oldest_s)

@@ -1,5 +1,6 @@
 """`registry serve` from its start to its end, and from a violent end to the next start."""
 
+import asyncio
 import hashlib
 import os
 import shutil
@@ -19,7 +20,9 @@ import httpx2
 import pytest
 
 from db.url import asyncpg_dsn
+from server.serving import _listen
 from tests import services
+from tests.receiver import is_genuine, receiver
 from tests.server.processes import (
     PATIENCE_S,
     Server,
@@ -50,6 +53,14 @@ def external() -> dict[str, str]:
     """The settings of services that run elsewhere."""
     endpoint = {name.upper(): value for name, value in services.store_settings().items()}
     return endpoint | {"DATABASE_ROLE_PREFIX": services.ROLES.prefix}
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="this platform has no such option")
+def test_a_peer_that_takes_nothing_is_let_go() -> None:
+    with _listen("127.0.0.1", 0) as listener, socket.create_connection(listener.getsockname()):
+        accepted, _ = listener.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 30_000
 
 
 def make_team(server: Server, name: str) -> str:
@@ -194,8 +205,35 @@ def test_a_token_is_made_beside_a_server_and_without_one(data_dir: Path) -> None
 def test_what_the_data_folder_tells_is_for_its_owner_only(data_dir: Path) -> None:
     with serving(data_dir):
         files = [path for path in data_dir.iterdir() if path.is_file()]
-        assert {path.name for path in files} >= {"token", "running.json", "worker.log"}
+        assert {path.name for path in files} >= {"token", "secret_key", "running.json", "worker.log"}
         assert {path.stat().st_mode & 0o077 for path in files} == {0}
+        key = (data_dir / "secret_key").read_text()
+        assert len(key) >= 32
+        assert [path.name for path in files if key in path.read_text()] == ["secret_key"]
+
+
+async def test_webhooks_need_no_setting_and_their_secrets_outlive_a_restart(data_dir: Path) -> None:
+    async with receiver() as endpoint:
+
+        def serve_and_tell(name: str, webhook: str) -> tuple[str, str]:
+            with serving(data_dir, WEBHOOK_TRUSTED_HOSTS="127.0.0.1") as server:
+                made = webhook, ""
+                if not webhook:
+                    document = "mutation($input: CreateWebhookInput!) "
+                    document += "{ createWebhook(input: $input) { webhook { id } secret } }"
+                    given = {"name": "hook", "url": endpoint.url, "kinds": ["team.created"]}
+                    payload = server.ask(document, input=given)["createWebhook"]
+                    made = payload["webhook"]["id"], payload["secret"]
+                make_team(server, name)
+                deadline = time.monotonic() + PATIENCE_S
+                while name not in [one.told["after"]["name"] for one in endpoint.received]:
+                    assert time.monotonic() < deadline
+                    time.sleep(0.05)
+                return made
+
+        webhook, secret = await asyncio.to_thread(serve_and_tell, "first", "")
+        await asyncio.to_thread(serve_and_tell, "second", webhook)
+    assert [is_genuine(secret, one.headers, one.body) for one in endpoint.received] == [True, True]
 
 
 async def test_with_services_of_ones_own_nothing_else_is_run(external: dict[str, str], data_dir: Path) -> None:

@@ -6,6 +6,8 @@ import pytest
 from pydantic import SecretStr, ValidationError
 
 from db.roles import Roles
+from db.url import asyncpg_dsn
+from server.app import create_app
 from server.settings import FRAMEWORKS, Settings
 
 PROMISED = {
@@ -103,10 +105,11 @@ def test_an_empty_variable_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch, n
     assert getattr(Settings(), name.lower()) == Settings.model_fields[name.lower()].default
 
 
-@pytest.mark.parametrize("name", ["SUPPORTED_FRAMEWORKS", "ALLOWED_ORIGINS"])
+@pytest.mark.parametrize("name", ["SUPPORTED_FRAMEWORKS", "WEBHOOK_TRUSTED_HOSTS", "ALLOWED_ORIGINS"])
 def test_lists_are_written_with_commas_and_loosely(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    monkeypatch.setenv(name, " a, b ,,c,")
-    assert getattr(Settings(), name.lower()) == ("a", "b", "c")
+    first, second, third = [f"http://{one}" if name == "ALLOWED_ORIGINS" else one for one in "abc"]
+    monkeypatch.setenv(name, f" {first}, {second} ,,{third},")
+    assert getattr(Settings(), name.lower()) == (first, second, third)
 
 
 @pytest.mark.parametrize(
@@ -123,6 +126,20 @@ def test_migrations_have_a_login_of_their_own_where_one_is_given(monkeypatch: py
     monkeypatch.setenv("MIGRATION_DATABASE_URL", "postgresql://migrator@h/d")
     assert Settings().migration_database == "postgresql://migrator@h/d"
     assert Settings().database == "postgresql://server@h/d"
+
+
+def test_the_connection_that_listens_has_an_address_of_its_own_where_one_is_given(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("MINIO_ENDPOINT", "http://h")
+    monkeypatch.setenv("DATABASE_URL", "postgresql://server@pooler/d")
+    assert Settings().listen_database == "postgresql://server@pooler/d"
+    monkeypatch.setenv("LISTEN_DATABASE_URL", "postgresql://server@postgres/d")
+    settings = Settings()
+    assert (settings.database, settings.listen_database) == (
+        "postgresql://server@pooler/d", "postgresql://server@postgres/d"
+    )  # fmt: skip
+    assert create_app(settings).state.wakeups._dsn == asyncpg_dsn("postgresql://server@postgres/d")
 
 
 @pytest.mark.parametrize(
@@ -168,7 +185,7 @@ def test_a_value_that_makes_no_sense_is_answered_with_a_sentence(
 
 
 @pytest.mark.parametrize("value", ["mysql://u:hunter2@h/d", "u:hunter2@h", "postgresql://u:hunter2@h:port/d"])
-@pytest.mark.parametrize("name", ["DATABASE_URL", "MIGRATION_DATABASE_URL"])
+@pytest.mark.parametrize("name", ["DATABASE_URL", "LISTEN_DATABASE_URL", "MIGRATION_DATABASE_URL"])
 def test_a_refused_address_is_not_repeated(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     refused = refusal(monkeypatch, name, value)
     assert "hunter2" not in str(refused)

@@ -9,9 +9,11 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
+import httpx2
 import pytest
 from sqlalchemy import func, insert, select, text
 from sqlmodel import col
+from starlette.applications import Starlette
 from structlog.testing import capture_logs
 
 from db.base import utc_now
@@ -22,23 +24,31 @@ from registry import changing, handlers, organisations
 from registry.jobs import Lease
 from resolvers.context import Services
 from server import worker
-from server.app import create_services
+from server.app import create_app
 from server.settings import Settings
 from storage.store import ObjectStore
 from tests import services
+from tests.automation import ACCURACY, Served
+from tests.tenant import found_tenant
 
 PATIENCE_S = 15.0
 
 
 @pytest.fixture(scope="module")
-async def own(settings: Settings, worker_id: str) -> AsyncIterator[Services]:
-    """Services over a database of this module's own: a worker takes the jobs of everybody."""
+async def door(settings: Settings, worker_id: str) -> AsyncIterator[Starlette]:
+    """The application over a database of this module's own: a worker takes the jobs of everybody."""
     name = f"registry_worker_{worker_id}"
     url = await services.create_database(name)
-    made = create_services(Settings.model_validate({**settings.model_dump(), "database_url": url}))
+    made = create_app(Settings.model_validate({**settings.model_dump(), "database_url": url}))
     yield made
-    await made.database.close()
+    await made.state.services.database.close()
     await services.drop_database(name)
+
+
+@pytest.fixture(scope="module")
+def own(door: Starlette) -> Services:
+    found: Services = door.state.services
+    return found
 
 
 @pytest.fixture
@@ -129,6 +139,38 @@ async def test_a_bug_in_one_job_does_not_stop_the_others(
     await asyncio.wait_for(running, PATIENCE_S)
 
     assert (await jobs_of(own.database, org_id))[bad].last_error == "ZeroDivisionError: a bug"
+
+
+async def test_a_breach_rolls_back_while_a_file_is_verified(
+    own: Services, door: Starlette, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    verifying, over = asyncio.Event(), asyncio.Event()
+
+    async def verify(_database: Database, _store: ObjectStore, _lease: Lease) -> None:
+        verifying.set()
+        await over.wait()
+
+    monkeypatch.setattr(worker, "HANDLERS", {**handlers.HANDLERS, JobKind.VERIFY_ARTIFACT: verify})
+    transport = httpx2.ASGITransport(app=door)
+    async with httpx2.AsyncClient(transport=transport, base_url="http://registry.test") as http:
+        served = await Served.of(await found_tenant(own.database, http))
+        await served.rule(ACCURACY)
+        await put_in(own.database, served.tenant.org_id, JobKind.VERIFY_ARTIFACT)
+        stop = asyncio.Event()
+        running = asyncio.create_task(worker.run(own, stop))
+        try:
+            await asyncio.wait_for(verifying.wait(), PATIENCE_S)
+            await served.report(0.1, 0.1, 0.1)
+
+            async def is_back() -> bool:
+                return await served.in_production() == 0
+
+            await until(is_back)
+            assert not over.is_set()
+        finally:
+            over.set()
+            stop.set()
+            await asyncio.wait_for(running, PATIENCE_S)
 
 
 async def test_what_the_database_says_of_a_row_is_kept_nowhere(

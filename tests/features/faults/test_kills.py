@@ -1,13 +1,7 @@
 """A server or a worker that is killed at the worst moment: nothing is lost, nothing half-written, others go on."""
 
 import asyncio
-import re
-import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -18,67 +12,12 @@ from sqlmodel import col
 
 from db.base import utc_now
 from db.tables import Job, Upload
-from tests import sending
-from tests.dependencies import Dependencies, Served, dependencies, prepare, served
+from tests import hooks, sending
+from tests.dependencies import Dependencies, Served
+from tests.hooks import hook, log_of, teams
+from tests.receiver import receiver
+from tests.replicas import KILLED, PATIENCE_S, client_of, end_of, process
 from tests.tenant import Client, Tenant, uuid_of
-
-ROOT = Path(__file__).parents[2]
-PATIENCE_S = 60.0
-KILLED = -9
-
-
-@pytest.fixture(scope="module")
-async def own() -> AsyncIterator[Dependencies]:
-    with dependencies() as running:
-        await prepare(running)
-        yield running
-
-
-@pytest.fixture(scope="module")
-async def survivor(own: Dependencies) -> AsyncIterator[Served]:
-    """Another server over the same services, which nobody kills."""
-    async with served(own) as running:
-        yield running
-
-
-@pytest.fixture
-async def tenant(survivor: Served) -> Tenant:
-    return await survivor.tenant()
-
-
-@asynccontextmanager
-async def process(
-    own: Dependencies, *arguments: str, dying: str | None = None
-) -> AsyncIterator[asyncio.subprocess.Process]:
-    """The command line in a process of its own; it dies at the point `dying`."""
-    program = ["-m", "server"] if dying is None else ["-m", "tests.features.dying", dying]
-    running = await asyncio.create_subprocess_exec(
-        sys.executable, *program, *arguments,
-        cwd=ROOT, env={**own.environment(), "PORT": "0"}, stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
-    )  # fmt: skip
-    try:
-        yield running
-    finally:
-        if running.returncode is None:
-            running.kill()
-        await running.communicate()
-
-
-@asynccontextmanager
-async def client_of(running: asyncio.subprocess.Process, tenant: Tenant) -> AsyncIterator[Client]:
-    """A client of the server that the process is."""
-    assert running.stdout is not None
-    async with asyncio.timeout(PATIENCE_S):
-        while not (found := re.search(rb"(http://\S+)/graphql\s", await running.stdout.readline())):
-            assert not running.stdout.at_eof()
-    async with httpx2.AsyncClient(base_url=found[1].decode(), timeout=PATIENCE_S) as http:
-        yield replace(tenant.client, http=http)
-
-
-async def end_of(running: asyncio.subprocess.Process) -> int:
-    async with asyncio.timeout(PATIENCE_S):
-        return await running.wait()
 
 
 async def upload_row(tenant: Tenant) -> Upload:
@@ -176,6 +115,29 @@ async def test_a_worker_that_dies_leaves_its_job_to_another(
     found = await sending.look(tenant.client, artifact["id"])
     assert found["state"] == "AVAILABLE"
     assert await events_of(tenant, subject) == ["artifact.created", "artifact.uploaded", "artifact.verified"]
+
+
+@pytest.mark.parametrize(("point", "told"), [("before an endpoint is told", 0), ("after an endpoint was told", 1)])
+async def test_a_worker_that_dies_while_it_delivers_leaves_the_rest_to_another_in_order(
+    own: Dependencies, tenant: Tenant, point: str, told: int
+) -> None:
+    async with receiver() as endpoint:
+        webhook, _ = await hook(tenant, endpoint.url)
+        await teams(tenant, 4)
+        async with process(own, "worker", dying=point) as dying:
+            assert await end_of(dying) == KILLED
+        wanted = (await hooks.events_of(tenant, "team.created"))[-4:]
+        assert endpoint.sequences() == wanted[:told]
+        assert await log_of(tenant, webhook) == []
+
+        async with tenant.database.change(tenant.org_id) as change:
+            past = utc_now() - timedelta(seconds=1)
+            own_job = col(Job.subject_id) == uuid_of(webhook)
+            await change.execute(update(Job).where(own_job).values(lease_until=past))
+        async with process(own, "worker"), process(own, "worker"):
+            await endpoint.until(lambda: len(endpoint.received) == told + 4, PATIENCE_S)
+        assert endpoint.sequences() == wanted[:told] + wanted
+        assert len({one.headers["webhook-id"] for one in endpoint.received}) == 4
 
 
 async def test_a_server_that_is_killed_loses_nothing_that_it_has_answered(own: Dependencies, tenant: Tenant) -> None:

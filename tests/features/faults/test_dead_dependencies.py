@@ -16,7 +16,7 @@ from registry import verification
 from server import worker
 from server.app import create_services
 from tests import sending
-from tests.dependencies import Dependencies, Pulse, Served, dependencies, prepare, served
+from tests.dependencies import Dependencies, Pulse, Served, served
 from tests.tenant import GraphQLFailed, Tenant
 
 # The promise is 5 seconds; the rest is what a loaded machine may add.
@@ -24,13 +24,6 @@ PATIENCE_S = 7.0
 LONGEST_PAUSE_S = 1.5
 AWAY = {"UNAVAILABLE", "OVERLOADED"}
 READ = "{ models(first: 5) { totalCount nodes { name versions { totalCount nodes { number } } } } }"
-
-
-@pytest.fixture(scope="module")
-async def own() -> AsyncIterator[Dependencies]:
-    with dependencies() as running:
-        await prepare(running)
-        yield running
 
 
 @pytest.fixture

@@ -7,13 +7,22 @@ import signal
 import sys
 from typing import Any
 
-from registry import uploads, verification
+from db import listening
+from registry import deliveries, firing, slots, uploads, verification
+from resolvers.loading import Loaders
+from server.courier import Courier
 
 POINTS = {
     "before the store is asked to begin": (uploads, "start"),
     "after the store has joined the parts": (uploads, "complete"),
+    "before the others are woken": (listening.Wakeups, "tell"),
     "while reading back": (verification._Heartbeat, "__call__"),
     "while writing the result": (verification, "_shelve"),
+    "while a version moves": (slots, "_tell"),
+    "while a rule notes what it did": (firing, "_note"),
+    "after a change has committed": (Loaders, "row"),
+    "before an endpoint is told": (Courier, "send"),
+    "after an endpoint was told": (deliveries, "_note"),
 }
 
 
@@ -22,7 +31,7 @@ def die_at(point: str) -> None:
     place, name = POINTS[point]
 
     @functools.wraps(getattr(place, name))
-    async def die(*_: Any, **__: Any) -> None:
+    def die(*_: Any, **__: Any) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
     setattr(place, name, die)
