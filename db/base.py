@@ -102,6 +102,12 @@ def within(column: str, table: str) -> ForeignKeyConstraint:
     return ForeignKeyConstraint(["org_id", column], [f"{SCHEMA}.{table}.org_id", f"{SCHEMA}.{table}.id"])
 
 
+def version_of_model(column: str) -> ForeignKeyConstraint:
+    """`column` refers to a version of the row's own model."""
+    found = (f"{SCHEMA}.version.{name}" for name in ("org_id", "model_id", "id"))
+    return ForeignKeyConstraint(["org_id", "model_id", column], list(found))
+
+
 def unique_while_live(table: str, *names: str) -> Index:
     """The index that keeps `names` unique within the organisation among the rows that are not deleted."""
     return Index(f"{table}_org_id_{'_'.join(names)}_key", "org_id", *names, unique=True, postgresql_where=_LIVE)

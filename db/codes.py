@@ -38,6 +38,73 @@ class Stage(StrEnum):
     ARCHIVED = "ARCHIVED"
 
 
+class TransitionKind(StrEnum):
+    """Why a version went from one stage to another."""
+
+    PROMOTION = "PROMOTION"
+    ROLLBACK = "ROLLBACK"
+    DISPLACEMENT = "DISPLACEMENT"
+    DEMOTION = "DEMOTION"
+    ARCHIVAL = "ARCHIVAL"
+    REACTIVATION = "REACTIVATION"
+
+
+class AliasRevisionKind(StrEnum):
+    """Why an alias came to point at something else."""
+
+    MOVE = "MOVE"
+    REMOVAL = "REMOVAL"
+    ROLLBACK = "ROLLBACK"
+
+
+class Outcome(StrEnum):
+    """What a gate said."""
+
+    PASSED = "PASSED"
+    WAITING = "WAITING"
+    FAILED = "FAILED"
+
+
+class RequestState(StrEnum):
+    """What became of a request for a promotion."""
+
+    OPEN = "OPEN"
+    COMPLETED = "COMPLETED"
+    REJECTED = "REJECTED"
+    WITHDRAWN = "WITHDRAWN"
+    EXPIRED = "EXPIRED"
+    STALE = "STALE"
+
+
+class TriggerKind(StrEnum):
+    """When an automation rule acts."""
+
+    GATES_OPEN = "GATES_OPEN"
+    METRIC_BREACH = "METRIC_BREACH"
+    UNHEALTHY = "UNHEALTHY"
+
+
+class FiringState(StrEnum):
+    """What came of it when an automation rule acted."""
+
+    DONE = "DONE"
+    FAILED = "FAILED"
+
+
+class Decision(StrEnum):
+    """What a reviewer decided."""
+
+    APPROVED = "APPROVED"
+    REJECTED = "REJECTED"
+
+
+class RankingDirection(StrEnum):
+    """Which values are better."""
+
+    MAXIMISE = "MAXIMISE"
+    MINIMISE = "MINIMISE"
+
+
 class TaskType(StrEnum):
     """What a model does for those who use it."""
 
@@ -125,6 +192,7 @@ class LineageKind(StrEnum):
     PRODUCED = "PRODUCED"
     DERIVED = "DERIVED"
     DEPLOYED = "DEPLOYED"
+    OBSERVED = "OBSERVED"
 
 
 class DatasetRole(StrEnum):
@@ -204,12 +272,41 @@ class PricedResource(StrEnum):
     RUN_HOUR = "RUN_HOUR"
 
 
+class WebhookState(StrEnum):
+    """Whether a webhook is told of events."""
+
+    ENABLED = "ENABLED"
+    DISABLED = "DISABLED"
+
+
+class DisabledReason(StrEnum):
+    """Why a webhook is told of nothing."""
+
+    BY_HAND = "BY_HAND"
+    FAILING = "FAILING"
+    GONE = "GONE"
+    UNSIGNABLE = "UNSIGNABLE"
+    EVENTS_EXPIRED = "EVENTS_EXPIRED"
+
+
+class DeliveryState(StrEnum):
+    """How far the delivery of an event has come."""
+
+    PENDING = "PENDING"
+    DELIVERED = "DELIVERED"
+    FAILED = "FAILED"
+
+
 class JobKind(StrEnum):
     """What a worker is to do."""
 
     VERIFY_ARTIFACT = "VERIFY_ARTIFACT"
     CLEAR_UPLOAD = "CLEAR_UPLOAD"
     WATCH_RUN = "WATCH_RUN"
+    SETTLE_REQUEST = "SETTLE_REQUEST"
+    DELIVER_EVENTS = "DELIVER_EVENTS"
+    SEND_DELIVERY = "SEND_DELIVERY"
+    FIRE_RULE = "FIRE_RULE"
 
 
 class SearchKind(StrEnum):

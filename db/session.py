@@ -1,10 +1,10 @@
 """Transactions: read-only snapshots for queries, one transaction for a change, a narrow one for workers."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 from uuid import UUID
 
 import asyncpg
@@ -14,6 +14,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
 
+from db.belonging import Owner, belonging
 from db.errors import translate, translated
 from db.roles import Roles
 from db.url import asyncpg_dsn
@@ -38,12 +39,19 @@ _APPEND = text("select ev.append(:org_id, :events)").bindparams(bindparam("event
 
 @dataclass(frozen=True)
 class Event:
-    """A change to be told. `body` is an object with the version of its shape under `v`."""
+    """A change to be told. `body` is an object with the version of its shape under `v`.
+
+    `model_id` and `project_id` are what the subject belongs to, where it is known: readers who follow one are told.
+    `owner` is what it hangs below where its own row says neither: they are looked up once, for all events of a change.
+    """
 
     kind: str
     subject: str
     actor: str
     body: Mapping[str, Any]
+    model_id: UUID | None = None
+    project_id: UUID | None = None
+    owner: Owner | None = None
 
 
 class _Connection(asyncpg.Connection):
@@ -55,20 +63,61 @@ class _Connection(asyncpg.Connection):
 
 
 def _give_up(context: ExceptionContext) -> None:
-    """Throw away a connection whose server did not answer in time, instead of asking it to roll back."""
-    if isinstance(context.original_exception, TimeoutError):
+    """Throw away a connection whose server did not answer in time, or broke off, instead of asking it to roll back."""
+    error, reason = context.original_exception, context.original_exception.__cause__
+    # The driver says so of a connection that ends within a statement,
+    broke_off = isinstance(reason, asyncpg.InternalClientError)
+    # and so of one that takes no end of its transaction: the pool would believe it, and lend it out inside of it.
+    is_stuck = context.statement is None and isinstance(reason, asyncpg.InterfaceError)
+    if isinstance(error, TimeoutError) or broke_off or is_stuck:
         context.is_disconnect = True
 
 
+async def _give_back(connection: AsyncConnection) -> None:
+    """End the transaction of a connection that nobody needs any more; the pool throws it away if that fails.
+
+    What was asked of it has been answered or refused by then, so that nobody has to hear of it.
+    """
+    with suppress(DBAPIError, OSError):
+        await connection.close()
+
+
 class Change(AsyncSession):
-    """The unit of work of one change: a session that also gathers the events to append when it commits."""
+    """The unit of work of one change: a session that also gathers the events to append when it commits.
+
+    `shown_once` is what the answer to the change shows and nobody can ask for again: it is kept nowhere.
+    """
 
     org_id: UUID
     events: list[Event]
+    shown_once: str | None
 
 
 class SnapshotClosed(Exception):
     """Somebody still read after the end of an operation, such as a batch whose operation was cancelled."""
+
+
+class Reader(Protocol):
+    """Something to read through: the snapshot of a query, or the transaction of a change."""
+
+    async def rows(
+        self, statement: Executable, parameters: Mapping[str, Any] | None = None
+    ) -> Sequence[ResultRow[*tuple[Any, ...]]]:
+        """All rows of a statement."""
+        ...
+
+
+@dataclass(frozen=True)
+class Within:
+    """Reads what a change has written so far, and what others have committed."""
+
+    change: Change
+
+    async def rows(
+        self, statement: Executable, parameters: Mapping[str, Any] | None = None
+    ) -> Sequence[ResultRow[*tuple[Any, ...]]]:
+        """All rows of a statement."""
+        return (await self.change.execute(statement, parameters)).all()
 
 
 class Snapshot:
@@ -112,7 +161,7 @@ class Snapshot:
         async with self._lock:
             connection, self._connection = self._connection, None
             if connection is not None:
-                await connection.close()
+                await _give_back(connection)
 
 
 @dataclass(frozen=True)
@@ -121,6 +170,8 @@ class Database:
 
     engine: AsyncEngine
     roles: Roles
+    listeners: list[Callable[[UUID], None]] = field(default_factory=list, compare=False)
+    """Called with the organisation of each change that has events, once it is committed. They may not fail."""
 
     @classmethod
     def connect(cls, url: str, roles: Roles, *, pool_size: int = 10) -> "Database":
@@ -164,7 +215,7 @@ class Database:
         Raises: DatabaseUnavailable, PoolExhausted, and what the body raises.
         """
         session = Change(self.engine, expire_on_commit=False)
-        session.org_id, session.events = org_id, []
+        session.org_id, session.events, session.shown_once = org_id, [], None
         with translated():
             async with session:
                 async with asyncio.timeout(OPEN_S):
@@ -178,9 +229,13 @@ class Database:
                 yield session
                 await session.flush()
                 if session.events:
+                    told = await _told(session)
                     # Last before the commit: from here on every other change of the organisation waits.
-                    await session.execute(_APPEND, {"org_id": org_id, "events": [_told(one) for one in session.events]})
+                    await session.execute(_APPEND, {"org_id": org_id, "events": told})
                 await session.commit()
+        if session.events:
+            for listener in self.listeners:
+                listener(org_id)
 
     def as_worker(self) -> AbstractAsyncContextManager[AsyncConnection]:
         """One transaction that sees the jobs and feeds of every organisation; commits at the end."""
@@ -198,7 +253,7 @@ class Database:
                 yield connection
                 await connection.commit()
             finally:
-                await connection.close()
+                await _give_back(connection)
 
     async def _open(self, role: str, org_id: UUID | None, options: Mapping[str, Any]) -> AsyncConnection:
         """A connection with an open transaction; closing it without a commit undoes what was done."""
@@ -216,7 +271,7 @@ class Database:
             await connection.execution_options(**options)
             await self._begin(connection, role, org_id)
         except BaseException:
-            await connection.close()
+            await _give_back(connection)
             raise
         return connection
 
@@ -234,7 +289,21 @@ class Database:
         await self.engine.dispose()
 
 
-def _told(event: Event) -> dict[str, str]:
-    """An event as `ev.append` takes it. Its body goes as text: as JSON the server would rewrite its numbers."""
+async def _told(change: Change) -> list[dict[str, str]]:
+    """The events of a change as `ev.append` takes them, with what their subjects belong to."""
+    owners = {event.owner for event in change.events if event.owner is not None}
+    known = await belonging(change, change.org_id, owners) if owners else {}
+    return [
+        _as_told(event, *known.get(event.owner, (None, None)))
+        if event.owner is not None
+        else _as_told(event, event.model_id, event.project_id)
+        for event in change.events
+    ]
+
+
+def _as_told(event: Event, model_id: UUID | None, project_id: UUID | None) -> dict[str, str]:
+    """One of them. Its body goes as text: as JSON the server would rewrite its numbers."""
     body = orjson.dumps(event.body, option=orjson.OPT_SORT_KEYS).decode()
-    return {"kind": event.kind, "subject": event.subject, "actor": event.actor, "body": body}
+    told = {"kind": event.kind, "subject": event.subject, "actor": event.actor, "body": body}
+    routes = {"model_id": model_id, "project_id": project_id}
+    return told | {name: str(value) for name, value in routes.items() if value is not None}
