@@ -13,7 +13,7 @@ from server.settings import Settings
 _BEGIN = (
     "select set_config('role', $1, true), set_config('app.org_id', $2, true),"
     " set_config('statement_timeout', '4s', true), set_config('lock_timeout', '2s', true),"
-    " set_config('idle_in_transaction_session_timeout', '10s', true)"
+    " set_config('idle_in_transaction_session_timeout', '10s', true), set_config('jit', 'off', true)"
 )
 
 

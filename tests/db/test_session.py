@@ -290,11 +290,13 @@ async def test_a_server_that_is_not_there_is_an_outage(place: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["snapshot", "change", "nobody", "worker"])
-async def test_every_transaction_has_its_time_outs_and_its_role(ours: Database, tenant: Tenant, kind: str) -> None:
+async def test_every_transaction_has_its_time_outs_and_its_role_and_compiles_nothing(
+    ours: Database, tenant: Tenant, kind: str
+) -> None:
     asked = text(
         "select current_user::text as role, current_setting('app.org_id') as organisation,"
         " current_setting('statement_timeout') as statement, current_setting('lock_timeout') as lock,"
-        " current_setting('idle_in_transaction_session_timeout') as idle"
+        " current_setting('idle_in_transaction_session_timeout') as idle, current_setting('jit') as jit"
     )
     if kind == "snapshot":
         snapshot = ours.new_snapshot(tenant.org_id)
@@ -306,7 +308,7 @@ async def test_every_transaction_has_its_time_outs_and_its_role(ours: Database, 
     else:
         async with ours.as_nobody() if kind == "nobody" else ours.as_worker() as connection:
             found = (await connection.execute(asked)).one()
-    assert (found.statement, found.lock, found.idle) == ("4s", "2s", "10s")
+    assert (found.statement, found.lock, found.idle, found.jit) == ("4s", "2s", "10s", "off")
     assert found.role == (services.ROLES.worker if kind == "worker" else services.ROLES.app)
     assert found.organisation == (str(tenant.org_id) if kind in ("snapshot", "change") else "")
 

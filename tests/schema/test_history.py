@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from itertools import groupby
+from itertools import groupby, pairwise
 from typing import Any
 
+import asyncpg
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 from sqlalchemy import insert
@@ -13,10 +14,12 @@ from db.base import utc_now
 from db.codes import Phase
 from db.session import Database
 from db.tables import RunMetric
+from db.url import asyncpg_dsn
 from registry.inputs import MAX_STEP
 from resolvers.histories import CROWDED, Histories, question
 from resolvers.latest import Points
 from resolvers.loading import Loaders
+from tests import services
 from tests.tenant import GraphQLFailed, Tenant, uuid_of
 
 POINT = tuple[int, float | None, str | None]
@@ -235,6 +238,26 @@ async def test_several_metrics_of_many_runs_are_one_statement(
         assert [one["last"] for one in node["accuracy"]["buckets"]] == [0.5, 1.5, 2.5]
     # The view opened, the runs, the histories.
     assert len(statements) == 3
+
+
+async def test_a_table_of_points_that_was_never_analysed_is_read_by_the_run_that_is_asked_for(
+    tenant: Tenant, statements: list[str], worker_id: str
+) -> None:
+    await history_of(tenant, await tenant.run())
+    (statement,) = (statement for statement in statements if "unnest" in statement and "run_metric" in statement)
+    name = f"registry_unanalysed_{worker_id}"
+    connection = await asyncpg.connect(asyncpg_dsn(await services.create_database(name)))
+    try:
+        await connection.execute("set plan_cache_mode = force_generic_plan")
+        await connection.execute(f"prepare history as {statement}")
+        count = len((await connection.prepare(statement)).get_parameters())
+        plan = await connection.fetch(f"explain execute history({', '.join(['null'] * count)})")
+    finally:
+        await connection.close()
+        await services.drop_database(name)
+    bounds = [after for (line,), (after,) in pairwise(plan) if "on run_metric" in line]
+    assert bounds
+    assert all("(run_id = " in bound for bound in bounds)
 
 
 @pytest.mark.parametrize(("points", "cost"), [(2, 2), (25, 2), (500, 40), (2_000, 160)])
