@@ -98,6 +98,10 @@ class DeploymentReport(Row, table=True):
             "deployment_report_said_idx", "org_id", "deployment_id", "observed_at", "id",
             postgresql_where=text("observed_version_id is not null"),
         ),
+        Index(
+            "deployment_report_felt_ix", "org_id", "deployment_id", "observed_at", "id",
+            postgresql_where=text("health <> 'UNKNOWN'"),
+        ),
     )  # fmt: skip
 
     deployment_id: UUID

@@ -72,6 +72,8 @@ class WebhookDelivery(Row, table=True):
             "webhook_delivery_pending_ix", "org_id", "webhook_id", "id",
             postgresql_where=text("state = 'PENDING'"),
         ),
+        Index(None, "org_id", "webhook_id", "created_at", "id"),
+        Index(None, "org_id", "webhook_id", "sequence", "id"),
         Index(None, "created_at"),
     )  # fmt: skip
 

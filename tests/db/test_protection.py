@@ -106,6 +106,14 @@ async def test_every_table_of_the_code_was_looked_at(owner: asyncpg.Connection) 
     assert {row["name"] for row in await owner.fetch(TABLES)} == set(metadata.tables)
 
 
+async def test_every_table_is_analysed_before_a_new_organisation_in_it_is_large(owner: asyncpg.Connection) -> None:
+    late = await owner.fetch("""
+        select relname from pg_class where relnamespace = 'registry'::regnamespace and relkind = 'r'
+           and not coalesce(reloptions @> array['autovacuum_analyze_threshold=1000'], false) order by 1""")
+    # Read through their primary keys alone.
+    assert [row["relname"] for row in late] == ["resource_sample", "run_metric", "version_metric"]
+
+
 PROTECTED = (
     "create table registry.naked (org_id uuid primary key)",
     "alter table registry.naked enable row level security",
