@@ -67,33 +67,33 @@ def _summed(parent: str | None) -> Select[*tuple[Any, ...]]:
     Which prices are valid changes only at the moments from which or until which one is: runs that began between two of
     them are alike and priced together, so that there are few groups however many runs.
     """
-    belonging = _below() if parent is None else _children(parent)
+    run, source = column_of(Run, "id"), _on_machines()
+    if parent is None:
+        below = _below()
+        key, source, belongs = below.c.key, source.join(below, below.c.id == run), own(Run)
+    else:
+        key = column_of(Run, parent)
+        belongs = live(Run) & (key == any_(bindparam("keys", type_=ARRAY(Uuid))))
     began, ended = column_of(Run, "started_at"), column_of(Run, "ended_at")
     took_s = func.extract("epoch", func.coalesce(ended, bindparam("now", type_=Time())) - began)
     machine = column_of(Runtime, "hardware")
-    alike = (belonging.c.key, machine, func.width_bucket(began, _price_changes()))
+    alike = (key, machine, func.width_bucket(began, _price_changes()))
     grouped = (
         select(
-            belonging.c.key,
+            key.label("key"),
             machine,
             func.min(began).label("began"),
             func.sum(func.greatest(took_s, 0)).label("took_s"),
             func.count().label("run_count"),
             func.row_number().over().label("nth"),
         )
-        .select_from(_on_machines().join(belonging, belonging.c.id == column_of(Run, "id")))
-        .where(own(Run))
+        .select_from(source)
+        .where(belongs)
         .group_by(*alike)
         .subquery("grouped")
     )
     joined = grouped.outerjoin(column_of(Price, "id").table, _held(grouped.c.began, grouped.c.hardware))
     return select(*grouped.c, *columns(Price)).select_from(joined).order_by(grouped.c.nth, *_set_last())
-
-
-def _children(parent: str) -> Any:
-    """The live runs whose `parent` is one of `:keys`."""
-    key, run = column_of(Run, parent), column_of(Run, "id")
-    return select(key.label("key"), run).where(live(Run), key == any_(bindparam("keys", type_=ARRAY(Uuid)))).subquery()
 
 
 def _below() -> Any:
