@@ -77,7 +77,8 @@ async def _pages(snapshot: Snapshot, kind: Kind, given: Mapping[str, UUID]) -> A
     place = _place(kind)
     columns = tuple_(*[getattr(kind.table, name) for name in place])
     first = _rows(kind, of_project="project" in given).order_by(*columns.clauses).limit(PAGE)
-    rest = first.where(columns > tuple_(*[bindparam(f"after_{name}", type_=one.type) for name, one in _typed(kind)]))
+    further = _rows(kind, of_project="project" in given, further=True).order_by(*columns.clauses).limit(PAGE)
+    rest = further.where(columns > tuple_(*[bindparam(f"after_{name}", type_=one.type) for name, one in _typed(kind)]))
     rows = await snapshot.rows(first, given)
     while rows:
         yield rows
@@ -96,8 +97,11 @@ def _typed(kind: Kind) -> list[tuple[str, Any]]:
     return [(name, getattr(kind.table, name)) for name in _place(kind)]
 
 
-def _rows(kind: Kind, *, of_project: bool) -> Select[Any]:
-    """The rows of a kind with the columns of its fields. What names something that is deleted does not name it."""
+def _rows(kind: Kind, *, of_project: bool, further: bool = False) -> Select[Any]:
+    """The rows of a kind with the columns of its fields. What names something that is deleted does not name it.
+
+    `further` where a page was read before: nothing that sorts below its last row is looked at again.
+    """
     table: Any = kind.table
     read = [getattr(table, name).label(f"at_{name}") for name in _place(kind)]
     wanted = live(kind, table)
@@ -117,6 +121,9 @@ def _rows(kind: Kind, *, of_project: bool) -> Select[Any]:
             joined = and_(other.org_id == table.org_id, other.id == column)
             if issubclass(BY_NAME[field.refers].table, Deletable):
                 joined = and_(joined, other.deleted_at.is_(None))
+            if further and field.column == _place(kind)[0]:
+                # Rows that are sorted by what they belong to: the planner may read run after run, but none again.
+                joined = and_(joined, other.id >= bindparam(f"after_{field.column}", type_=column.type))
             if of_project and may_lead_out(kind, field):
                 joined = and_(joined, within(BY_NAME[field.refers], other))
             statement = statement.join(other, joined, isouter=not field.required)

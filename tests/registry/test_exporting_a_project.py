@@ -10,6 +10,7 @@ from sqlmodel import col
 
 from db.tables import Project
 from registry.errors import InvalidValue
+from registry.transfer import exporting
 from registry.transfer.exporting import Exported, export
 from registry.transfer.kinds import KINDS
 from registry.transfer.scoping import find_project
@@ -72,6 +73,19 @@ async def test_every_kind_but_prices_is_in_the_other_project_and_none_of_it_in_t
     before = shape((await exported(tenant, "churn"))[0])
     await bring(tenant, encoded(*OTHER))
     assert shape((await exported(tenant, "churn"))[0]) == before
+
+
+async def test_a_file_is_the_same_however_short_the_pages_are(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    more = [
+        *(line("Run", f"more{nth}", project="op" if nth % 2 else "p", name=f"more {nth}") for nth in range(6)),
+        *(line("RunMetric", run=f"more{nth}", phase="TEST", name=name, step=step, value=step, measuredAt=NOW)
+          for nth in range(6) for name in ("loss", "auc") for step in range(3)),
+    ]  # fmt: skip
+    await bring(tenant, encoded(*SMALL, *OTHER, *more))
+    whole, done = await exported(tenant, "churn")
+    assert done.counts["RunMetric"] == 2 + 3 * 2 * 3
+    monkeypatch.setattr(exporting, "PAGE", 2)
+    assert (await exported(tenant, "churn"))[0] == whole
 
 
 async def test_what_leads_to_another_project_is_left_out_and_counted(tenant: Tenant, neighbour: Tenant) -> None:
