@@ -5,8 +5,9 @@ Whose metrics are those of a version: `registry.points`.
 
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
+from uuid import UUID
 
-from sqlalchemy import select, union_all
+from sqlalchemy import ColumnElement, Select, func, literal, select, union
 from sqlmodel import col
 from typing_extensions import Doc
 
@@ -148,11 +149,22 @@ async def unusable(case: Case, point: Any | None, metric: str, phase: Phase) -> 
     if point is not None:
         what = str(point.special).lower().replace("_", " ")
         return f"The latest {metric} ({phase.lower()}) is {what} and no number: measure it again."
-    owner = col(VersionMetric.version_id) == case.version.id
+    of_run = col(RunMetric.run_id) == case.version.run_id
     names = [
-        select(col(table.name)).where(col(table.org_id) == case.org_id, whose, col(table.phase) == phase).distinct()
-        for table, whose in ((VersionMetric, owner), (RunMetric, col(RunMetric.run_id) == case.version.run_id))
+        _names(VersionMetric, case.org_id, phase, col(VersionMetric.version_id) == case.version.id),
+        _names(RunMetric, case.org_id, phase, of_run),
     ]
-    known = [row[0] for row in await case.reader.rows(union_all(*names).order_by("name").limit(_SHOWN))]
-    has = f"has {', '.join(dict.fromkeys(known))}" if known else "has none at all"
+    known = [row[0] for row in await case.reader.rows(union(*names).order_by("name").limit(_SHOWN))]
+    has = f"has {', '.join(known)}" if known else "has none at all"
     return f"No {metric} was measured in {phase.lower()}; the version {has} there. Log it with logVersionMetrics."
+
+
+def _names(table: Any, org_id: UUID, phase: Phase, whose: ColumnElement[bool]) -> Select[str]:
+    """The first names of metrics that something has, by jumping from one to the next: it may have many points."""
+    wanted = (col(table.org_id) == org_id, whose, col(table.phase) == phase)
+    first = select(func.min(col(table.name)).label("name"), literal(1).label("nth")).where(*wanted)
+    found = first.cte(recursive=True)
+    behind = select(func.min(col(table.name))).where(*wanted, col(table.name) > found.c.name).scalar_subquery()
+    more = found.c.name.is_not(None), found.c.nth < _SHOWN
+    found = found.union_all(select(behind, found.c.nth + 1).where(*more))
+    return select(found.c.name).where(found.c.name.is_not(None))

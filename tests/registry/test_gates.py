@@ -77,6 +77,18 @@ async def test_a_metric_that_nobody_measured_is_told_with_those_that_there_are(t
     assert message.startswith("No acuracy was measured in test; the version has accuracy there.")
 
 
+async def test_ten_metrics_of_version_and_run_are_told_each_once_and_none_of_another_phase(tenant: Tenant) -> None:
+    run = await tenant.run()
+    version = await tenant.version(run=run)
+    of_run = [{**POINT, "name": f"m{nth}", "step": str(step), "value": 1} for nth in range(6) for step in range(3)]
+    other = {**POINT, "name": "a", "phase": "TRAINING", "step": "0", "value": 1}
+    await tenant.client.make("logMetrics", "run", run=run, metrics=[*of_run, other])
+    for nth in range(5, 12):
+        await log(tenant, version, name=f"m{nth}", value=1)
+    *_, message = await verdict_of(tenant, version, {"metricThreshold": ACCURACY | {"minimum": 0.9}})
+    assert "the version has m0, m1, m10, m11, m2, m3, m4, m5, m6, m7 there." in message
+
+
 @pytest.mark.parametrize("special", ["NAN", "POSITIVE_INFINITY", "NEGATIVE_INFINITY"])
 async def test_what_is_no_number_passes_no_bound(tenant: Tenant, special: str) -> None:
     version = await tenant.version()
