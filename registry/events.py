@@ -2,7 +2,7 @@
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final, TypeAlias
 from uuid import UUID
@@ -13,11 +13,13 @@ from sqlalchemy import (
     BigInteger,
     Column,
     ColumnElement,
+    CompoundSelect,
     DateTime,
     Executable,
     LargeBinary,
     MetaData,
     Row as ResultRow,
+    Select,
     Table,
     Text,
     Uuid,
@@ -28,6 +30,8 @@ from sqlalchemy import (
     or_,
     select,
     text,
+    true,
+    union_all,
 )
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from sqlmodel import col
@@ -191,7 +195,7 @@ class Filter:
         if self.subject is not None:
             wanted.append(EVENT.c.subject == self.subject)
         if self.project_id is not None:
-            models = select(col(Model.id)).where(col(Model.org_id) == org_id, col(Model.project_id) == self.project_id)
+            models = _models_of(org_id, self.project_id)
             # As an array, which is read once and looked up in the index: a joined list would have all events read.
             of_models = EVENT.c.model_id == any_(func.array(models.scalar_subquery()))
             wanted.append(or_(EVENT.c.project_id == self.project_id, of_models))
@@ -199,6 +203,8 @@ class Filter:
 
 
 EVERY_EVENT: Final = Filter()
+NEAR: Final = 5_000
+"""How many numbers are looked through for the events of a project before its models are asked one by one."""
 
 # Everything up to `low` is older than the moment, everything from `high` on is not.
 _FIRST_AT = text("""
@@ -235,17 +241,60 @@ async def page(
 
     `before_seq` is the first that is not looked at any more. `backwards` gives the last ones instead, newest first.
     """
-    place = EVENT.c.seq.desc() if backwards else EVENT.c.seq
+    if filter.project_id is None or before_seq is None or before_seq - after_seq <= NEAR:
+        where = _between(org_id, after_seq, before_seq, filter.conditions(org_id))
+        return await _read(reader, where, limit, backwards=backwards)
+    # What a project has lies close together or hardly anywhere. The first is soon found, the second by its indexes.
+    edge = before_seq - NEAR if backwards else after_seq + NEAR
+    near = (edge - 1, before_seq) if backwards else (after_seq, edge)
+    far = (after_seq, edge) if backwards else (edge - 1, before_seq)
+    where = _between(org_id, *near, filter.conditions(org_id))
+    found = await _read(reader, where, limit, backwards=backwards)
+    if left := limit - len(found):
+        numbers = _numbers(org_id, *far, filter, left, backwards=backwards)
+        where = [EVENT.c.org_id == org_id, EVENT.c.seq.in_(numbers)]
+        found += await _read(reader, where, left, backwards=backwards)
+    return found
+
+
+def _between(
+    org_id: UUID, after_seq: int, before_seq: int | None, conditions: Sequence[ColumnElement[bool]]
+) -> list[ColumnElement[bool]]:
+    where = [EVENT.c.org_id == org_id, EVENT.c.seq > after_seq, *conditions]
+    return where if before_seq is None else [*where, EVENT.c.seq < before_seq]
+
+
+async def _read(
+    reader: Reader, where: Sequence[ColumnElement[bool]], limit: int, *, backwards: bool
+) -> list[StoredEvent]:
     statement = (
         select(*EVENT.c, STREAM.c.epoch)
         .join(STREAM, STREAM.c.org_id == EVENT.c.org_id)
-        .where(EVENT.c.org_id == org_id, EVENT.c.seq > after_seq, *filter.conditions(org_id))
-        .order_by(place)
+        .where(*where)
+        .order_by(EVENT.c.seq.desc() if backwards else EVENT.c.seq)
         .limit(limit)
     )
-    if before_seq is not None:
-        statement = statement.where(EVENT.c.seq < before_seq)
     return [StoredEvent(*row) for row in await _rows(reader, statement)]
+
+
+def _numbers(
+    org_id: UUID, after_seq: int, before_seq: int, filter: Filter, limit: int, *, backwards: bool
+) -> CompoundSelect[*tuple[Any, ...]]:
+    """The numbers of the events of a project, at least the first `limit`: those of each of its models and its own."""
+    conditions = replace(filter, project_id=None).conditions(org_id)
+
+    def first(whose: ColumnElement[bool]) -> Select[int]:
+        where = _between(org_id, after_seq, before_seq, [*conditions, whose])
+        return select(EVENT.c.seq).where(*where).order_by(EVENT.c.seq.desc() if backwards else EVENT.c.seq).limit(limit)
+
+    models = _models_of(org_id, filter.project_id).subquery("model")
+    of_models = first(EVENT.c.model_id == models.c.id).lateral("of_model")
+    of_itself = first(EVENT.c.project_id == filter.project_id).subquery("of_itself")
+    return union_all(select(of_itself.c.seq), select(of_models.c.seq).select_from(models.join(of_models, true())))
+
+
+def _models_of(org_id: UUID, project_id: UUID | None) -> Select[UUID]:
+    return select(col(Model.id)).where(col(Model.org_id) == org_id, col(Model.project_id) == project_id)
 
 
 async def count(reader: Reader, org_id: UUID, after_seq: int, before_seq: int, filter: Filter) -> int:

@@ -3,6 +3,8 @@
 from base64 import urlsafe_b64encode
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -204,6 +206,35 @@ async def test_pages_follow_each_other_without_a_gap_in_both_directions(tenant: 
         backward += found
     await snapshot.close()
     assert [one.seq for one in forward] == every == [one.seq for one in reversed(backward)]
+
+
+@pytest.mark.parametrize("near", [1, 2, 7, 1_000])
+async def test_the_events_of_a_project_are_the_same_however_far_they_lie_apart(
+    tenant: Tenant, monkeypatch: pytest.MonkeyPatch, near: int
+) -> None:
+    project, models = uuid_of(tenant.project), [uuid_of(await tenant.model()) for _ in range(2)]
+    owners: list[dict[str, Any]] = [
+        {"project_id": project}, {}, {}, {"model_id": models[0]}, {"model_id": models[1], "project_id": project},
+        *[{}] * 9, {"model_id": models[0]}, {"model_id": uuid4()}, {"project_id": uuid4()}, {"model_id": models[1]}, {},
+    ]  # fmt: skip
+    await append(tenant, *[replace(event(), **owner) for owner in owners])
+    every, wanted = await read(tenant), Filter(project_id=project, kinds=frozenset({"model.created", event().kind}))
+    projects = dict.fromkeys(models, project)
+    expected = [one.seq for one in every if wanted.matches(one, projects)]
+    assert len(expected) > 5
+    monkeypatch.setattr(events, "NEAR", near)
+    snapshot, end = tenant.database.new_snapshot(tenant.org_id), every[-1].seq + 1
+    for size in (1, 3, 100):
+        for backwards in (False, True):
+            seen: list[int] = []
+            low, high = 0, end
+            while found := await events.page(
+                snapshot, tenant.org_id, low, wanted, limit=size, before_seq=high, backwards=backwards
+            ):
+                seen += [one.seq for one in found]
+                low, high = (low, seen[-1]) if backwards else (seen[-1], high)
+            assert seen == (expected[::-1] if backwards else expected)
+    await snapshot.close()
 
 
 async def test_a_worker_reads_the_feed_of_every_organisation_and_the_application_only_its_own(
