@@ -60,7 +60,8 @@ class Served:
 
     async def send(self, deployment: str | None, **given: Any) -> None:
         values = {"deployment": deployment or self.deployment, "observedState": "RUNNING", **given}
-        await self.tenant.client.make("reportDeployment", "deployment", **values)
+        payload = await self.tenant.client.insist("reportDeployment", "deployment { id }", **values)
+        assert payload["errors"] == []
 
     async def firings(self) -> list[dict[str, Any]]:
         """What the rules did, oldest first."""

@@ -60,6 +60,20 @@ class Client:
         payload: dict[str, Any] = (await self(document, input=given))[mutation]
         return payload
 
+    async def insist(self, mutation: str, selection: str, /, **given: Any) -> dict[str, Any]:
+        """The same, again while the answer is to try again in a moment, up to ten times under one idempotency key.
+
+        For many clients at once: who waits for a row or a connection for longer than a statement may is told so.
+        """
+        key = uuid4().hex
+        for _ in range(9):
+            try:
+                return await self.change(mutation, selection, **given, idempotencyKey=key)
+            except GraphQLFailed as refused:
+                if refused.code not in ("UNAVAILABLE", "OVERLOADED"):
+                    raise
+        return await self.change(mutation, selection, **given, idempotencyKey=key)
+
     async def make(self, mutation: str, kind: str, /, **given: Any) -> str:
         """The id of what a mutation made. Fails when it was refused."""
         payload = await self.change(mutation, f"{kind} {{ id }}", **given)

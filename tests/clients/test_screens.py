@@ -104,8 +104,6 @@ async def test_a_screen_takes_the_same_few_statements_however_much_there_is(
     screen: str, tenant: Tenant, ground: tuple[Tenant, dict[str, str]], statements: list[str]
 ) -> None:
     for owner, ids in ((tenant, await grow(tenant, 3)), ground):
-        # The token is looked up now and then; not in the moment after it was.
-        await owner.client("{ serverVersion }")
         statements.clear()
         await owner.client(SCREENS[screen].read_text(), **variables_of(screen, ids))
         assert len(statements) == STATEMENTS[screen], f"{len(statements)}: " + "\n".join(statements)

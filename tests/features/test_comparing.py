@@ -133,7 +133,6 @@ async def test_twenty_things_take_as_many_statements_as_one(tenant: Tenant, stat
         await measured(tenant, {"value": number}, runtime={"image": f"i{number}"}, parameters=settings(a=number))
         for number in range(count)
     ]
-    await tenant.client("{ serverVersion }")
     statements.clear()
     await compared(tenant, *runs)
     # The view opened, the runs, their metrics, their runtimes.
@@ -153,7 +152,6 @@ async def test_twenty_versions_take_as_many_statements_as_two(
         )
         for number in range(count)
     ]  # fmt: skip
-    await tenant.client("{ serverVersion }")
     statements.clear()
     await tenant.client(VERSIONS, versions=versions)
     # The view opened, the versions, their metrics and those of their runs, runtimes; what the signatures are compared

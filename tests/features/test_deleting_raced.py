@@ -11,11 +11,10 @@ from sqlalchemy import text
 from db.base import Deletable
 from registry.dependence import DEPENDENCES, Dependence
 from tests.schema.deletion_cases import ended_run, new_project, own_field
-from tests.tenant import GraphQLFailed, Tenant
+from tests.tenant import Tenant
 
 PARENTS = 5
 CHILDREN = 3
-TRIES = 5
 # The parent, and the mutation that makes what depends on it.
 RACES = [
     ("Team", "createProject"),
@@ -89,17 +88,9 @@ async def child(tenant: Tenant, kind: str, mutation: str, of: str) -> dict[str, 
 
 
 async def outcome(tenant: Tenant, mutation: str, given: dict[str, Any]) -> str:
-    """`done`, or the code of the refusal. What is told to try again in a moment does, under the same key."""
-    key = tenant.name("key")
-    for _ in range(TRIES):
-        try:
-            payload = await tenant.client.change(mutation, "replayed", **given, idempotencyKey=key)
-        except GraphQLFailed as refused:
-            if refused.code not in ("UNAVAILABLE", "OVERLOADED"):
-                raise
-            continue
-        return payload["errors"][0]["code"] if payload["errors"] else "done"
-    raise AssertionError("the database never answered")
+    """`done`, or the code of the refusal."""
+    payload = await tenant.client.insist(mutation, "replayed", **given)
+    return payload["errors"][0]["code"] if payload["errors"] else "done"
 
 
 @pytest.mark.parametrize(("kind", "mutation"), RACES)

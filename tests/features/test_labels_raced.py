@@ -25,7 +25,7 @@ async def numbers(tenant: Tenant, model: str) -> list[int]:
 async def race(tenant: Tenant, *given: dict[str, Any]) -> list[dict[str, Any]]:
     """The payloads of clients that create versions at the same moment."""
     return await asyncio.gather(
-        *[tenant.client.change("createVersion", "version { id number label }", **values) for values in given]
+        *[tenant.client.insist("createVersion", "version { id number label }", **values) for values in given]
     )
 
 
@@ -82,7 +82,7 @@ async def test_models_do_not_wait_for_each_others_numbers(tenant: Tenant) -> Non
 async def test_a_model_name_that_many_want_goes_to_one(tenant: Tenant) -> None:
     given = {"project": tenant.project, "name": "iris", "framework": "sklearn"}
     payloads = await asyncio.gather(
-        *[tenant.client.change("createModel", "model { id }", **given) for _ in range(CLIENTS)]
+        *[tenant.client.insist("createModel", "model { id }", **given) for _ in range(CLIENTS)]
     )
     assert sum(payload["model"] is not None for payload in payloads) == 1
     assert {error["code"] for payload in payloads for error in payload["errors"]} == {"NAME_TAKEN"}

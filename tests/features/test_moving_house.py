@@ -111,6 +111,7 @@ async def moved(tenant: Tenant) -> list[bytes]:
     return await exported(tenant)
 
 
+@pytest.mark.timeout(300)
 @settings(
     max_examples=12,
     phases=(Phase.explicit, Phase.reuse, Phase.generate),

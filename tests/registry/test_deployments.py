@@ -229,7 +229,7 @@ async def test_of_many_who_want_the_last_of_the_traffic_no_more_than_the_whole_i
     _, environment, made = await side_by_side(tenant, **names)
     payloads = await asyncio.gather(
         *[
-            tenant.client.change("updateDeployment", "deployment { id }", deployment=one, trafficPercent=30.0)
+            tenant.client.insist("updateDeployment", "deployment { id }", deployment=one, trafficPercent=30.0)
             for one in made.values()
         ]
     )
@@ -244,7 +244,7 @@ async def test_those_who_make_deployments_at_once_do_not_share_out_more_than_the
     versions = [await tenant.version(model) for _ in range(8)]
     payloads = await asyncio.gather(
         *[
-            tenant.client.change("createDeployment", "deployment { id }", name=version, version=version, **given)
+            tenant.client.insist("createDeployment", "deployment { id }", name=version, version=version, **given)
             for version in versions
         ]
     )
@@ -258,7 +258,7 @@ async def test_shifts_in_opposite_directions_at_once_both_end(tenant: Tenant) ->
     back = [("green", 90.0), ("blue", 10.0)]
     payloads = await asyncio.gather(
         *[
-            tenant.client.change(
+            tenant.client.insist(
                 "shiftTraffic",
                 "environment { id }",
                 environment=environment,

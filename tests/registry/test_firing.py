@@ -409,5 +409,6 @@ async def test_metrics_and_descriptions_that_come_while_a_worker_acts_are_all_ke
             await work(tenant, store)
 
     await asyncio.gather(*[describe(tenant.client, version) for version in line.versions])
+    await wake(tenant.database, tenant)
     await work(tenant, store)
     assert await held_by(line, "STAGING") == 2

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -14,7 +15,7 @@ from registry.targets import Target
 from storage.store import ObjectStore
 from tests.automation import ACCURACY, Served, held_by, set_rule, wake, work
 from tests.stages import Line
-from tests.tenant import Tenant
+from tests.tenant import Tenant, uuid_of
 
 GATE = {"metricThreshold": {"metric": "accuracy", "phase": "TEST", "minimum": 0.9}}
 SLOW = {"metricBreach": {**ACCURACY["metricBreach"], "coolDownS": 600}}
@@ -64,14 +65,15 @@ async def test_a_promotion_to_staging_does_not_wait_for_a_cool_down(tenant: Tena
     assert await held_by(served.line, "STAGING") == 3
 
 
-def meanwhile(happens: Callable[[], Awaitable[Any]]) -> Callable[..., Awaitable[Judgement]]:
-    """Judges, and has something happen behind the first judgement before its caller goes on."""
+def meanwhile(version_id: UUID, happens: Callable[[], Awaitable[Any]]) -> Callable[..., Awaitable[Judgement]]:
+    """Judges, and has something happen behind the first judgement of a version before its caller goes on."""
     seen: list[Judgement] = []
 
     async def judge(change: Change, version: Version, target: Target) -> Judgement:
         judgement = await judge_within(change, version, target)
-        seen.append(judgement)
-        if len(seen) == 1:
+        if version.id == version_id:
+            seen.append(judgement)
+        if len(seen) == 1 and seen[0] is judgement:
             await happens()
         return judgement
 
@@ -96,7 +98,7 @@ async def test_nobody_who_brings_news_waits_for_a_judgement_and_the_news_is_hear
         await tenant.client.make("logVersionMetrics", "version", version=line.versions[0], metrics=metrics)
 
     module = "firing" if waiting == "a rule" else "settling"
-    monkeypatch.setattr(f"registry.{module}.judge_within", meanwhile(bring_news))
+    monkeypatch.setattr(f"registry.{module}.judge_within", meanwhile(uuid_of(line.versions[0]), bring_news))
     await work(tenant, store)
     assert await held_by(line, "STAGING") == 0
 

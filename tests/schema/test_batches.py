@@ -221,7 +221,6 @@ async def test_the_items_of_a_batch_count_in_its_cost_however_they_are_sent(tena
 async def test_the_rows_of_a_batch_are_read_by_one_statement(tenant: Tenant, statements: list[str]) -> None:
     counts = []
     for size in (1, 30):
-        await tenant.client("{ serverVersion }")
         statements.clear()
         await send(tenant.client, "createModels", [model(tenant, tenant.name()) for _ in range(size)], "id name")
         after = statements[max(place for place, one in enumerate(statements) if "ev.append" in one) + 1 :]

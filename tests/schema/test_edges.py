@@ -183,12 +183,9 @@ async def parents_of(tenant: Tenant, node: type[RowNode], edge: Edge) -> list[st
 
 async def statements_of(client: Client, statements: list[str], query: str, gids: list[str]) -> list[str]:
     """What a query sends, from the opening of its snapshot on."""
-    while True:
-        statements.clear()
-        await client(query, ids=gids)
-        # The token is looked up now and then; not in the moment after it was.
-        if not any("registry.authenticate" in statement for statement in statements):
-            return list(statements)
+    statements.clear()
+    await client(query, ids=gids)
+    return list(statements)
 
 
 LISTS = [(node, field) for node, field in EDGES if is_connection(field)]

@@ -87,7 +87,6 @@ async def test_the_changes_of_many_versions_take_as_many_statements_as_those_of_
 ) -> None:
     model = await tenant.model()
     made = [await tenant.version(model, signature=taking(f"f{i}")) for i in range(6)]
-    await tenant.client("{ serverVersion }")
     statements.clear()
     answer = await tenant.client(CHANGES, ids=made[1 : count + 1], since=made[0] if chosen else None)
     assert [node["signatureChange"]["verdict"] for node in answer["nodes"]] == ["BREAKING"] * count

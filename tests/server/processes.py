@@ -74,6 +74,7 @@ class Server:
             f"{self.url}/graphql",
             json={"query": query, "variables": variables},
             headers={"authorization": f"Bearer {self.token}", "accept": "application/graphql-response+json"},
+            timeout=PATIENCE_S,
         )
         answer: dict[str, Any] = response.json()
         assert "errors" not in answer, answer
@@ -89,7 +90,7 @@ class Server:
 
     def health(self) -> dict[str, Any]:
         """What /health says."""
-        health: dict[str, Any] = httpx2.get(f"{self.url}/health").json()
+        health: dict[str, Any] = httpx2.get(f"{self.url}/health", timeout=PATIENCE_S).json()
         return health
 
     def press_ctrl_c(self) -> int:

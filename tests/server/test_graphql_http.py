@@ -450,7 +450,7 @@ async def test_a_stream_outlives_checks_that_cannot_be_made(client: httpx2.Async
 
 
 async def test_a_stream_ends_when_it_is_old(client: httpx2.AsyncClient) -> None:
-    async with served(settings=DoorSettings(socket=SocketSettings(max_age_s=0.1))) as server:
+    async with served(settings=DoorSettings(socket=SocketSettings(max_age_s=1))) as server:
         headers = {"accept": "text/event-stream"}
         response = await client.post(server.url, json={"query": "subscription { waits }"}, headers=headers)
         assert "listening" in response.text

@@ -325,14 +325,14 @@ async def test_pings_are_answered_and_sent() -> None:
 
 
 async def test_a_peer_that_answers_no_pings_is_dropped_with_its_operations() -> None:
-    async with serving(ping_s=0.05, silence_s=0.1) as server, ready(server) as connection:
+    async with serving(ping_s=0.2, silence_s=1) as server, ready(server) as connection:
         await say(connection, subscribe("subscription { waits }"))
         assert await closing_of(connection) == (4408, "Nothing was heard for too long.")
         await until_nothing_waits(server)
 
 
 async def test_operations_end_even_if_the_peer_never_answers_the_close() -> None:
-    async with serving(ping_s=0.05, silence_s=0.1) as server, ready(server) as connection:
+    async with serving(ping_s=0.2, silence_s=1) as server, ready(server) as connection:
         await say(connection, subscribe("subscription { waits }"))
         await hear(connection)
         connection.transport.pause_reading()
@@ -341,7 +341,7 @@ async def test_operations_end_even_if_the_peer_never_answers_the_close() -> None
 
 
 async def test_a_connection_has_a_greatest_age() -> None:
-    async with serving(max_age_s=0.1) as server, ready(server) as connection:
+    async with serving(max_age_s=1) as server, ready(server) as connection:
         assert (await closing_of(connection))[0] == 1012
 
 

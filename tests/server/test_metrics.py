@@ -151,8 +151,10 @@ async def test_the_queue_of_jobs_is_shown_as_the_table_has_it(
 
 
 async def test_webhooks_are_counted_by_how_they_do_and_deliveries_by_outcome(
-    http: httpx2.AsyncClient, tenant: Tenant
+    http: httpx2.AsyncClient, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(metrics, "_QUEUE_S", 30)
+
     async def told() -> dict[str, float]:
         found = await scraped(http)
         return {

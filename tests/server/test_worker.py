@@ -20,7 +20,7 @@ from db.base import utc_now
 from db.codes import JobKind, PrincipalKind, Role
 from db.session import Database
 from db.tables import Idempotency, Job, Team
-from registry import changing, handlers, organisations
+from registry import changing, handlers, jobs, organisations
 from registry.jobs import Lease
 from resolvers.context import Services
 from server import worker
@@ -69,6 +69,12 @@ async def put_in(database: Database, org_id: UUID, kind: str, due_s: float = -60
     return job_id
 
 
+async def finish(database: Database, lease: Lease) -> None:
+    """The end of a job, which else comes back when its lease is over."""
+    async with database.change(lease.org_id) as change:
+        await jobs.finish(change, lease)
+
+
 async def jobs_of(database: Database, org_id: UUID) -> dict[UUID, Any]:
     async with database.change(org_id) as change:
         rows = await change.execute(
@@ -108,8 +114,9 @@ async def test_a_job_of_another_release_stops_nobody(
     known = await put_in(own.database, org_id, JobKind.CLEAR_UPLOAD, due_s=-60)
     done: list[UUID] = []
 
-    async def clear(_database: Database, _store: ObjectStore, lease: Lease) -> None:
+    async def clear(database: Database, _store: ObjectStore, lease: Lease) -> None:
         done.append(lease.job_id)
+        await finish(database, lease)
 
     monkeypatch.setattr(worker, "HANDLERS", {JobKind.CLEAR_UPLOAD: clear})
     async with own.store:
@@ -126,10 +133,11 @@ async def test_a_bug_in_one_job_does_not_stop_the_others(
     bad, good = [await put_in(own.database, org_id, JobKind.VERIFY_ARTIFACT, due_s) for due_s in (-60, -30)]
     done: list[UUID] = []
 
-    async def verify(_database: Database, _store: ObjectStore, lease: Lease) -> None:
+    async def verify(database: Database, _store: ObjectStore, lease: Lease) -> None:
         if lease.job_id == bad:
             raise ZeroDivisionError("a bug")
         done.append(lease.job_id)
+        await finish(database, lease)
 
     monkeypatch.setattr(worker, "HANDLERS", {**handlers.HANDLERS, JobKind.VERIFY_ARTIFACT: verify})
     stop = asyncio.Event()
@@ -205,10 +213,11 @@ async def test_a_job_under_way_is_finished_before_the_end(
     begun, go_on = asyncio.Event(), asyncio.Event()
     done: list[UUID] = []
 
-    async def clear(_database: Database, _store: ObjectStore, lease: Lease) -> None:
+    async def clear(database: Database, _store: ObjectStore, lease: Lease) -> None:
         begun.set()
         await go_on.wait()
         done.append(lease.job_id)
+        await finish(database, lease)
 
     monkeypatch.setattr(worker, "HANDLERS", {JobKind.CLEAR_UPLOAD: clear})
     stop = asyncio.Event()
@@ -254,9 +263,10 @@ async def test_several_workers_share_the_work(
     put = {await put_in(own.database, org_id, JobKind.CLEAR_UPLOAD) for _ in range(20)}
     done: list[UUID] = []
 
-    async def clear(_database: Database, _store: ObjectStore, lease: Lease) -> None:
+    async def clear(database: Database, _store: ObjectStore, lease: Lease) -> None:
         await asyncio.sleep(0.01)
         done.append(lease.job_id)
+        await finish(database, lease)
 
     monkeypatch.setattr(worker, "HANDLERS", {JobKind.CLEAR_UPLOAD: clear})
     stop = asyncio.Event()

@@ -147,9 +147,11 @@ async def test_a_server_that_is_killed_loses_nothing_that_it_has_answered(own: D
         for number in range(10_000):
             name = f"m{worker_number}-{number}"
             try:
-                await client.make("createModel", "model", project=tenant.project, name=name, framework="sklearn")
+                made = {"project": tenant.project, "name": name, "framework": "sklearn"}
+                payload = await client.insist("createModel", "model { id }", **made)
             except httpx2.TransportError:
                 return
+            assert payload["errors"] == []
             answered.append(name)
 
     async with process(own, "serve") as killed, client_of(killed, tenant) as client:

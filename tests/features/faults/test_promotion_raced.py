@@ -68,6 +68,7 @@ async def check_history(tenant: Tenant, line: Line, promotions: int) -> None:
     assert Counter(await line.stages()) == {"ARCHIVED": promotions - 1, "STAGING": 1}
 
 
+@pytest.mark.timeout(300)
 async def test_fifty_who_promote_fifty_versions_of_one_model_win_one_revision_each(
     own: Dependencies, tenant: Tenant
 ) -> None:

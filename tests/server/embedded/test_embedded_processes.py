@@ -15,6 +15,7 @@ from server.embedded.errors import ServiceFailed
 from server.embedded.processes import Child, Log, StopStep, is_running, minimal_environment, spawn
 
 TERMINATE = StopStep(signal.SIGTERM, 0.3)
+PATIENT = StopStep(signal.SIGTERM, 20)
 KILL = StopStep(signal.SIGKILL, 5.0)
 DEAF = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(600)"
 TIDY = """
@@ -27,7 +28,7 @@ print("tidy", flush=True)
 time.sleep(600)
 """
 
-Run = Callable[[Sequence[str]], Child]
+Run = Callable[..., Child]
 
 
 def eventually(condition: Callable[[], bool]) -> None:
@@ -47,8 +48,8 @@ def log(tmp_path: Path) -> Iterator[Log]:
 def run(log: Log) -> Iterator[Run]:
     with ExitStack() as stack:
 
-        def start(argv: Sequence[str]) -> Child:
-            child = spawn("The test", argv, env=minimal_environment(), log=log, stops=(TERMINATE, KILL))
+        def start(argv: Sequence[str], first: StopStep = TERMINATE) -> Child:
+            child = spawn("The test", argv, env=minimal_environment(), log=log, stops=(first, KILL))
             stack.callback(child.stop)
             return child
 
@@ -121,7 +122,7 @@ def test_a_child_ends_when_its_guardian_is_killed(run: Run) -> None:
 def test_a_guardian_that_is_asked_to_end_stops_its_child_in_order(
     run: Run, log: Log, tmp_path: Path, number: signal.Signals
 ) -> None:
-    child = run([sys.executable, "-c", TIDY, str(tmp_path / "tidied")])
+    child = run([sys.executable, "-c", TIDY, str(tmp_path / "tidied")], PATIENT)
     eventually(lambda: "tidy" in log.last_lines())
     os.kill(child.guardian_pid, number)
     assert child.wait(20) == 5
