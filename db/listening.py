@@ -6,7 +6,7 @@ commit and never inside the transaction, where it would make all commits of the 
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, Final, TypeAlias
 from uuid import UUID, uuid4
 
@@ -91,6 +91,9 @@ class Wakeups:
             self._on_wake(None)
         # A server that can be reached and takes no LISTEN, such as a standby, is no success.
         self._attends = True
+        if self._waiting:
+            # Who was to be told when the connection was lost is told now.
+            self._due.set()
         time_s, told_at_s = asyncio.get_running_loop().time, 0.0
         while True:
             try:
@@ -106,11 +109,12 @@ class Wakeups:
             self._due.clear()
             if self._waiting:
                 told_at_s = time_s()
-                await self._notify(connection, self._payload())
-
-    def _payload(self) -> str:
-        waiting, self._waiting = self._waiting, set()
-        return EVERYBODY if len(waiting) > MAX_IDS else ",".join(one.hex for one in waiting)
+                waiting, self._waiting = self._waiting, set()
+                try:
+                    await self._notify(connection, _payload(waiting))
+                except Exception:
+                    self._waiting |= waiting
+                    raise
 
     async def _notify(self, connection: asyncpg.Connection, payload: str) -> None:
         """Send one wake-up, as a statement of its own. One that is refused is left out: others look by themselves."""
@@ -162,3 +166,7 @@ def _ids(payload: str) -> frozenset[UUID] | None:
         return frozenset(UUID(one) for one in payload.split(","))
     except ValueError:
         return None
+
+
+def _payload(waiting: Collection[UUID]) -> str:
+    return EVERYBODY if len(waiting) > MAX_IDS else ",".join(one.hex for one in waiting)

@@ -2,6 +2,7 @@
 
 import asyncio
 from typing import Any
+from uuid import uuid4
 
 import asyncpg
 import pytest
@@ -18,6 +19,32 @@ class Standby:
 
     async def add_listener(self, *_: object) -> None:
         raise asyncpg.PostgresError("cannot execute LISTEN during recovery")
+
+    async def close(self, **_: object) -> None:
+        """Closed at once."""
+
+
+class Breaking:
+    """A server whose first connection is lost by the first thing that is told on it."""
+
+    def __init__(self) -> None:
+        self.connections = 0
+        self.told: list[str] = []
+
+    async def reached(self, *_: Any, **__: Any) -> "Breaking":
+        self.connections += 1
+        return self
+
+    def add_termination_listener(self, _: object) -> None:
+        """Nobody else ends it."""
+
+    def is_closed(self) -> bool:
+        return False
+
+    async def execute(self, statement: str) -> None:
+        if self.connections == 1:
+            raise ConnectionResetError
+        self.told.append(statement)
 
     async def close(self, **_: object) -> None:
         """Closed at once."""
@@ -44,3 +71,18 @@ async def test_whoever_can_connect_but_not_listen_waits_longer_each_time_and_say
     assert waits == sorted(waits)
     assert waits[-1] > 4
     assert [one["event"] for one in logs] == ["wakeups.lost"]
+
+
+async def test_what_was_told_on_a_connection_that_was_lost_is_told_on_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    server, org_id = Breaking(), uuid4()
+    monkeypatch.setattr("db.listening.asyncpg.connect", server.reached)
+    wakeups = Wakeups("postgresql://u:p@host/d")
+    wakeups.tell(org_id)
+    running = asyncio.create_task(wakeups.run())
+    async with asyncio.timeout(30):
+        while not server.told:
+            await asyncio.sleep(0.01)
+    running.cancel()
+    await asyncio.wait([running])
+    assert org_id.hex in server.told[0]
+    assert server.connections == 2
