@@ -218,6 +218,7 @@ async def test_what_one_server_writes_is_followed_on_the_other_and_gone_on_with_
     assert [int(event["sequence"]) - int(first["sequence"]) for event in got] == [1, 2, 3, 4]
 
 
+@pytest.mark.timeout(300)
 async def test_a_storm_of_faults_loses_repeats_and_reorders_nothing(replicas: Replicas) -> None:
     stop, acknowledged, lines = asyncio.Event(), list[str](), await replicas.lines()
     begin = (await replicas.events())[-1][0]
@@ -236,7 +237,8 @@ async def test_a_storm_of_faults_loses_repeats_and_reorders_nothing(replicas: Re
         trouble = tasks.create_task(make_trouble(admin, stop))
         for client in clients:
             tasks.create_task(keep_writing(client, stop, acknowledged))
-        for line, server in zip(lines, replicas.servers, strict=True):
+        # The first line through the server that stays.
+        for line, server in zip(lines, reversed(replicas.servers), strict=True):
             tasks.create_task(keep_promoting(await replicas.client(server), line, stop))
         for follower in everybody:
             tasks.create_task(follower.run(stop))
@@ -245,6 +247,14 @@ async def test_a_storm_of_faults_loses_repeats_and_reorders_nothing(replicas: Re
         await asyncio.sleep(STORM_S / 4)
         replicas.servers[0] = spare
         await asyncio.sleep(STORM_S / 4)
+        async with asyncio.timeout(processes.PATIENCE_S):
+            while not (
+                all(follower.cuts > 4 for follower in everybody)
+                and len(acknowledged) > 50
+                and len(of_model.got) > 5
+                and len(promotions.got) > 10
+            ):
+                await asyncio.sleep(0.1)
         stop.set()
     await admin.close()
     happened = await replicas.events()
@@ -260,14 +270,10 @@ async def test_a_storm_of_faults_loses_repeats_and_reorders_nothing(replicas: Re
     assert [seq for seq, _, _ in happened] == list(range(1, len(happened) + 1))
     for follower, which in whose:
         assert follower.numbers == told[which], which
-        assert follower.cuts > 4
     assert followers[0].got == followers[1].got
     made = [event["subjectId"] for event in followers[0].got if event["kind"] == "team.created"]
     assert len(set(made)) == len(made)
     assert set(acknowledged) <= set(made)
-    assert len(acknowledged) > 50
-    assert len(told["model"]) > 5
-    assert len(told["promotions"]) > 10
     assert trouble.result() > 20
 
 
