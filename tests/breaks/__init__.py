@@ -1,0 +1,1 @@
+"""One-line breaks of the product, drawn by chance: how many of them the tests catch."""
