@@ -10,10 +10,10 @@ PAGE := web/graphiql/dist/.built
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help serve token demo test check bench schema migration lock graphiql page-if-possible clean
+.PHONY: help serve token demo test test-soak test-clients test-browser test-all check bench schema migration lock graphiql page-if-possible clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 serve: $(SERVES) page-if-possible ## Run the server with all it needs; PORT=8001, DATABASE_URL=…, MINIO_ENDPOINT=… change it
 	@.venv/bin/python -m server serve
@@ -24,8 +24,22 @@ token: $(SERVES) ## Print a new API token; ARGS="--organisation research" and ot
 demo: $(DEVELOPS) ## Train models and register what came out, on the running server or on one of its own
 	@.venv/bin/python -m demo $(ARGS)
 
-test: $(DEVELOPS) page-if-possible ## Run the tests; ARGS="-k lineage" chooses, TEST_DATABASE_URL=… names the PostgreSQL to use
-	@.venv/bin/python -m pytest -n auto $(ARGS)
+# A tier is a folder. By file, so that what the tests of a file share is made once.
+PYTEST = .venv/bin/python -m pytest -n auto --dist loadfile
+
+test: $(DEVELOPS) page-if-possible ## Run the tests of every change; ARGS="-k lineage" chooses, TEST_DATABASE_URL=… names the PostgreSQL
+	@$(PYTEST) --ignore=tests/soak --ignore=tests/clients --ignore=tests/browser $(ARGS)
+
+test-soak: $(DEVELOPS) page-if-possible ## Run what takes long: kills, storms, races at full size, the demo
+	@$(PYTEST) tests/soak $(ARGS)
+
+test-clients: $(DEVELOPS) page-if-possible ## Run the clients and the tools of frontend teams over the graph
+	@$(PYTEST) tests/clients $(ARGS)
+
+test-browser: $(DEVELOPS) page-if-possible ## Run the pages in Chromium
+	@$(PYTEST) tests/browser $(ARGS)
+
+test-all: test test-soak test-clients test-browser ## Run all tests, tier by tier
 
 check: $(DEVELOPS) ## Check format, lint, types, layers, the schema's snapshot and the migrations
 	.venv/bin/python -m ruff format --check .
@@ -60,7 +74,7 @@ graphiql: $(PAGE) ## Build the GraphiQL page
 
 clean: ## Remove what the other commands have made, but no data
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
-	rm -rf web/graphiql/dist web/graphiql/node_modules tests/http_audit/node_modules tests/clients/node_modules tests/clients/generated
+	rm -rf web/graphiql/dist web/graphiql/node_modules tests/clients/http_audit/node_modules tests/clients/node_modules tests/clients/generated
 
 # The server works without the page and says so there; a machine without a way to npm is no reason not to start.
 page-if-possible: $(SERVES)

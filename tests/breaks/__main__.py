@@ -32,7 +32,7 @@ def noting(number: int, one: Break, folder: Path) -> str:
     """The line of a statement, after a note of the test that comes by."""
     indent = one.whole[: len(one.whole) - len(one.whole.lstrip())]
     test = "__import__('os').environ.get('PYTEST_CURRENT_TEST', '?')"
-    note = f"open({str(folder / str(number))!r}, 'a').write({test} + '\\n')"
+    note = f"with open({str(folder / str(number))!r}, 'a') as noted: noted.write({test} + '\\n')"
     return f"{indent}{note}\n{one.whole}\n"
 
 

@@ -10,8 +10,8 @@ MAKEFILE = (ROOT / "Makefile").read_text()
 
 def test_make_alone_lists_every_command_with_a_sentence() -> None:
     told = subprocess.run(["make", "--silent"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    listed = dict(re.findall(r"^  make (\w+) +(\S.*)$", told, re.MULTILINE))
-    commands = set(re.findall(r"^([a-z]+):", MAKEFILE, re.MULTILINE))
+    listed = dict(re.findall(r"^  make ([\w-]+) +(\S.*)$", told, re.MULTILINE))
+    commands = set(re.findall(r"^([a-z-]+):", MAKEFILE, re.MULTILINE)) - {"page-if-possible"}
     assert listed.keys() == commands
     assert commands >= {"serve", "token", "demo", "test", "check", "bench", "schema", "migration", "lock", "clean"}
 

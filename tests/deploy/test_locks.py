@@ -9,7 +9,9 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 LOCKS = {path.stem: path for path in (ROOT / "requirements").glob("*.lock")}
-NPM_LOCKS = [ROOT / folder / "package-lock.json" for folder in ("web/graphiql", "tests/http_audit", "tests/clients")]
+NPM_LOCKS = [
+    ROOT / folder / "package-lock.json" for folder in ("web/graphiql", "tests/clients/http_audit", "tests/clients")
+]
 PIN = re.compile(r"^([a-z0-9-]+)==([^\s;]+)", re.MULTILINE)
 
 
