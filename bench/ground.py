@@ -29,12 +29,13 @@ from db.url import asyncpg_dsn
 from registry.access import Actor
 from registry.onboarding import token_for
 from registry.tokens import authenticate
-from resolvers.context import Operation, Services
+from resolvers.context import Operation
+from resolvers.services import Services
 from schema.build import build_schema
 from schema.failures import MaskingSchema
-from server.app import create_services
 from server.embedded.processes import Log, StopStep, minimal_environment, spawn
 from server.local import local_services
+from server.services import create_services
 from server.settings import Settings
 
 READY_LIMIT_S = 60

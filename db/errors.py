@@ -1,6 +1,7 @@
 """What can go wrong below the rules, told apart by whether trying again may help."""
 
 import asyncio
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -54,6 +55,26 @@ def told(error: BaseException) -> str:
     if isinstance(error, _QUOTING):
         return " ".join(part for part in (name, sqlstate(error), constraint(error)) if part)
     return f"{name}: {error}" if str(error) else name
+
+
+def traceback_of(cause: BaseException) -> str:
+    """Return the traceback of an error and of what led to it, the first cause first.
+
+    Local variables stay out however logging is set up, as they hold what people sent, and so do the texts of database
+    errors, which quote rows.
+    """
+    return "\n".join(reversed(list(_steps(cause, set()))))
+
+
+def _steps(error: BaseException | None, seen: set[int]) -> Iterator[str]:
+    """The tracebacks of an error, of its members if it is a group, and of its causes, the last first."""
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield "".join(("Traceback (most recent call last):\n", *traceback.format_tb(error.__traceback__), told(error)))
+        if isinstance(error, BaseExceptionGroup):
+            for member in error.exceptions:
+                yield from _steps(member, seen)
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
 
 
 def translate(error: Exception) -> Exception:

@@ -1,4 +1,4 @@
-"""Migrations: bring the schema to the newest revision, or tell how far it is."""
+"""Migrations: bring the schema to the newest revision, or draft the next one."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -9,36 +9,19 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 import db.tables  # noqa: F401  # fills the metadata
-from db.base import SCHEMA, metadata
+from db.base import metadata
 from db.comparison import COMPARISON
-from db.errors import sqlstate
+from db.revision import head
 from db.roles import Roles
-from db.session import Database
 from db.url import asyncpg_dsn
 
 # Any constant will do: all migrating processes of one database must agree on it.
 _LOCK = 7_265_473_001
-# No such role, not a member of it, no such schema, no such table.
-_UNPREPARED = ("22023", "42501", "3F000", "42P01")
-
-
-class SchemaBehind(Exception):
-    """The database has an older schema than this program needs, or none."""
-
-
-def head() -> str:
-    """The newest revision that this program knows."""
-    found = ScriptDirectory.from_config(_config()).get_current_head()
-    if found is None:
-        raise RuntimeError("There are no migrations in this installation.")
-    return found
 
 
 async def upgrade(url: str, roles: Roles) -> str:
@@ -67,35 +50,6 @@ async def drift(url: str, roles: Roles) -> list[Any]:
 
     await _connected(url, roles, compare)
     return found
-
-
-async def require_current(database: Database) -> tuple[str, ...]:
-    """Refuse a database whose schema is older than this program, and return what is to be warned of.
-
-    A revision that this program does not know is a newer one: while servers are replaced one by one, the old ones live
-    with the schema of the new ones, which only adds.
-
-    Raises: SchemaBehind, with the command to run.
-    """
-    try:
-        async with database.as_nobody() as connection:
-            current = (await connection.execute(text(f"select version_num from {SCHEMA}.alembic_version"))).scalar()
-    except DBAPIError as error:
-        if sqlstate(error) not in _UNPREPARED:
-            raise
-        current = None
-    if current == head():
-        return ()
-    if current is None or current in _known():
-        raise SchemaBehind(
-            f"The database is at revision {current or 'none'}, this program needs {head()}."
-            " Run `registry db bootstrap` once and `registry migrate`, then start again."
-        )
-    return (f"The database is at revision {current}, which is newer than this program's {head()}. Update the program.",)
-
-
-def _known() -> set[str]:
-    return {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
 
 
 def _config() -> Config:

@@ -2,7 +2,6 @@
 
 import re
 import unicodedata
-from dataclasses import dataclass
 from typing import Annotated
 
 from sqlalchemy import select
@@ -20,6 +19,7 @@ from registry.changes import add, find
 from registry.errors import Conflict, InvalidValue, NameTaken, TooLarge
 from registry.freezing import check_changeable
 from registry.open_requests import look_soon
+from registry.shelves import Shelves
 from storage.keys import blob_key
 from storage.layout import part_layout
 from storage.names import safe_content_type
@@ -28,19 +28,6 @@ MAX_PATH_BYTES = 1_024
 MAX_SEGMENT_BYTES = 255
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 RELEASED = (ArtifactState.QUARANTINED, ArtifactState.ABANDONED)
-
-
-@dataclass(frozen=True)
-class Shelves:
-    """Where bytes are kept and how many of them one file may have."""
-
-    models_bucket: str
-    artifacts_bucket: str
-    max_size_bytes: int
-
-    def bucket_for(self, kind: ArtifactKind) -> str:
-        """Model binaries have a bucket of their own, so that they can have another retention and encryption."""
-        return self.models_bucket if kind in (ArtifactKind.MODEL, ArtifactKind.CHECKPOINT) else self.artifacts_bucket
 
 
 async def begin_upload(

@@ -1,33 +1,13 @@
 """What one operation may touch: the services of the process, who is asking, one snapshot and its loaders."""
 
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from strawberry import Info as StrawberryInfo
 
-from db.session import Database
 from registry.access import Actor
-from registry.artifacts import Shelves
 from registry.errors import Refusal
-from registry.feed import Feed
-from registry.hook_urls import TrustedHosts
-from registry.sealing import Vault
 from resolvers.loading import Loaders
-from storage.store import ObjectStore
-
-
-@dataclass(frozen=True)
-class Services:
-    """What a process has one of."""
-
-    database: Database
-    store: ObjectStore
-    feed: Feed
-    shelves: Shelves
-    frameworks: tuple[str, ...]
-    version: str
-    vault: Vault
-    trusted_hosts: TrustedHosts
+from resolvers.services import Services
 
 
 class Operation:

@@ -1,8 +1,6 @@
 """Decides what a client learns of an error: a stable code always, the message of an expected one, an id of a bug."""
 
 import re
-import traceback
-from collections.abc import Iterator
 from typing import Any
 from uuid import uuid4
 
@@ -13,7 +11,7 @@ from strawberry.exceptions import StrawberryInputCoercionError
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 from strawberry.types import ExecutionContext
 
-from db.errors import told
+from db.errors import traceback_of
 from registry.errors import Failure, RegistryError, StaleCursor
 from registry.faults import refusal_of
 
@@ -70,26 +68,6 @@ def log_unexpected(cause: BaseException, *, path: list[str | int] | None = None)
     error_id = str(structlog.contextvars.get_contextvars().get("request_id") or uuid4().hex)
     log.error("graphql.failed", error_id=error_id, path=path, exception=traceback_of(cause))
     return error_id
-
-
-def traceback_of(cause: BaseException) -> str:
-    """Return the traceback of an error and of what led to it, the first cause first.
-
-    Local variables stay out however logging is set up, as they hold what people sent, and so do the texts of database
-    errors, which quote rows.
-    """
-    return "\n".join(reversed(list(_steps(cause, set()))))
-
-
-def _steps(error: BaseException | None, seen: set[int]) -> Iterator[str]:
-    """The tracebacks of an error, of its members if it is a group, and of its causes, the last first."""
-    while error is not None and id(error) not in seen:
-        seen.add(id(error))
-        yield "".join(("Traceback (most recent call last):\n", *traceback.format_tb(error.__traceback__), told(error)))
-        if isinstance(error, BaseExceptionGroup):
-            for member in error.exceptions:
-                yield from _steps(member, seen)
-        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
 
 
 def _root_cause(error: GraphQLError) -> BaseException:

@@ -18,7 +18,8 @@ from registry.access import Action, require
 from registry.changing import Outcome, Rule
 from registry.errors import Failure, IdempotencyKeyReused, Overloaded, Unavailable
 from registry.faults import refusal_of
-from resolvers.context import Info, Operation, Services
+from resolvers.context import Info, Operation
+from resolvers.services import Services
 from schema.errors import ERROR_TYPES, as_data
 from schema.inputs import Declared, declared, input_type, values_of
 from schema.operation import DeadlineExceeded

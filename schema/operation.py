@@ -10,8 +10,8 @@ from strawberry.extensions import SchemaExtension
 from strawberry.types import StreamExecutionResult
 from strawberry.types.graphql import OperationType
 
+from db.errors import traceback_of
 from registry.errors import Refusal
-from schema.failures import traceback_of
 
 log = structlog.get_logger(__name__)
 

@@ -15,9 +15,10 @@ from registry.access import Action
 from registry.errors import Conflict, InvalidValue, NameTaken, NotFound
 from registry.inputs import BigInt
 from resolvers import webhooks
-from resolvers.context import Info, Services
+from resolvers.context import Info
 from resolvers.loading import Loaders
 from resolvers.paging import BY_NAME
+from resolvers.services import Services
 from schema.deletion import delete, restore
 from schema.edges import Edge, all_of, many, one, read
 from schema.lookups import by_own_name

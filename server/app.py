@@ -4,12 +4,10 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from importlib.metadata import version as version_of
 from pathlib import Path
 from typing import Final
 
 import structlog
-from sqlalchemy import text
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
@@ -18,12 +16,10 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route, WebSocketRoute
 
 from db.listening import Wakeups
-from db.migrate import require_current
-from db.restoring import origin_warnings
 from db.session import Database
 from registry.access import Actor
-from registry.feed import Feed
-from resolvers.context import Operation, Services
+from resolvers.context import Operation
+from resolvers.services import Services
 from schema.build import build_schema
 from server.auth import Authenticator
 from server.following import following
@@ -32,19 +28,14 @@ from server.graphql_http import DoorSettings, GraphQLDoor
 from server.graphql_request import PREFLIGHTED
 from server.graphql_ws import SocketSettings
 from server.health import Health, health, livez, readyz
-from server.logs import RequestLog
 from server.metrics import prometheus
+from server.request_log import RequestLog
+from server.services import VERSION, checked, create_services
 from server.settings import Settings
-from storage.store import ObjectStore
 
 log = structlog.get_logger(__name__)
 
 ROOT: Final = Path(__file__).parents[1]
-VERSION: Final = version_of("model-registry")
-
-
-class UnsafeRole(Exception):
-    """The role the server would act as can see or change more than one organisation's rows."""
 
 
 @dataclass
@@ -65,21 +56,6 @@ class RegistryDoor:
     def context(self, actor: Actor) -> Operation:
         """The context of one operation."""
         return Operation(self.services, actor)
-
-
-def create_services(settings: Settings) -> Services:
-    """The services of a process; nothing is reached until they are used."""
-    database = Database.connect(settings.database, settings.roles, pool_size=settings.database_pool_size)
-    return Services(
-        database=database,
-        store=ObjectStore(settings.store),
-        feed=Feed(database, Database.connect(settings.database, settings.roles, pool_size=1)),
-        shelves=settings.shelves,
-        frameworks=settings.supported_frameworks,
-        version=VERSION,
-        vault=settings.vault,
-        trusted_hosts=settings.trusted_hosts,
-    )
 
 
 def create_app(settings: Settings) -> Starlette:
@@ -144,47 +120,6 @@ def _shared_with(origins: Sequence[str]) -> list[Middleware]:
             expose_headers=("X-Request-Id", "Retry-After"),
         )
     ]
-
-
-async def checked(database: Database) -> tuple[str, ...]:
-    """Refuse a database that is not to be served from; the warnings about one that is, which are logged as well.
-
-    Raises: SchemaBehind, UnsafeRole.
-    """
-    warnings = (
-        *await require_current(database),
-        *await role_warnings(database),
-        *await origin_warnings(database),
-    )
-    for warning in warnings:
-        log.warning("database.warning", reason=warning)
-    return warnings
-
-
-async def role_warnings(database: Database) -> tuple[str, ...]:
-    """Refuse an effective role that row-level security does not bind; warn of a login that could switch to one.
-
-    Raises: UnsafeRole.
-    """
-    async with database.as_nobody() as connection:
-        role = (
-            await connection.execute(
-                text(
-                    "select r.rolname, r.rolsuper or r.rolbypassrls as unbound,"
-                    " exists (select from pg_class c where c.relowner = r.oid and c.relkind in ('r', 'p')) as owns,"
-                    " (select s.rolsuper from pg_roles s where s.rolname = session_user) as superuser_login"
-                    " from pg_roles r where r.rolname = current_user"
-                )
-            )
-        ).one()
-    if role.unbound or role.owns:
-        raise UnsafeRole(
-            f"The role {role.rolname} is a superuser, bypasses row-level security or owns tables."
-            " Run `registry db bootstrap` and let the server act as the role it makes."
-        )
-    if role.superuser_login:
-        return ("The database login is a superuser. The server acts as a restricted role, yet give it a lesser login.",)
-    return ()
 
 
 async def _to_graphiql(_request: Request) -> Response:

@@ -19,9 +19,10 @@ from strawberry.http.exceptions import WebSocketDisconnected
 from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
 from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import BaseGraphQLTransportWSHandler
 
+from db.errors import traceback_of
 from registry.errors import Overloaded, Unauthenticated, Unavailable
 from schema.cost import too_much
-from schema.failures import MaskingSchema, traceback_of
+from schema.failures import MaskingSchema
 from schema.operation import Door, Visit
 
 log = structlog.get_logger(__name__)

@@ -16,7 +16,7 @@ from db.errors import told
 from db.listening import Wakeups
 from db.session import Database
 from registry.faults import refusal_of
-from resolvers.context import Services
+from resolvers.services import Services
 from storage.errors import StoreError
 
 log = structlog.get_logger(__name__)

@@ -25,6 +25,7 @@ from server import logs
 from server.app import create_app
 from server.embedded.folder import write_private
 from server.embedded.processes import Child, Log, StopStep, minimal_environment, spawn
+from server.errors import PortTaken, ServiceDied
 from server.graphql_ws import MAX_FRAME_BYTES
 from server.local import Local, local_services
 from server.settings import Settings
@@ -37,14 +38,6 @@ _UNREAD_S = 30
 """How long a peer may take no byte of what is sent to it, such as one that is stopped, until its connection ends."""
 _GC_THRESHOLDS = (50_000, 20, 100)
 _WORKER_STOPS = (StopStep(signal.SIGTERM, 15.0), StopStep(signal.SIGKILL, 5.0))
-
-
-class PortTaken(Exception):
-    """Something else listens where the server should."""
-
-
-class ServiceDied(Exception):
-    """A service that this process runs has ended by itself."""
 
 
 class _Server(uvicorn.Server):

@@ -9,17 +9,13 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from db.roles import Roles
 from db.url import asyncpg_dsn
-from registry.artifacts import Shelves
 from registry.hook_urls import TrustedHosts
-from registry.sealing import Vault
+from registry.shelves import Shelves
+from server.errors import NotConfigured
 from storage.config import StoreConfig
 
 FRAMEWORKS: Final = ("sklearn", "tensorflow", "pytorch", "xgboost", "lightgbm", "onnx", "custom")
 _ORIGIN: Final = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?")
-
-
-class NotConfigured(ValueError):
-    """An address that is needed is not set, and nothing embedded stands in for it."""
 
 
 class Settings(BaseSettings):
@@ -144,11 +140,6 @@ class Settings(BaseSettings):
     def shelves(self) -> Shelves:
         """Where artifacts go."""
         return Shelves(self.storage_bucket_models, self.storage_bucket_artifacts, self.max_model_size_mb * 1024 * 1024)
-
-    @property
-    def vault(self) -> Vault:
-        """Where secrets are kept."""
-        return Vault.of(self.secret_key.get_secret_value() if self.secret_key else None)
 
     @property
     def trusted_hosts(self) -> TrustedHosts:

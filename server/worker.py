@@ -9,15 +9,14 @@ from functools import partial
 
 import structlog
 
-from db.errors import told
+from db.errors import told, traceback_of
 from db.session import Database
 from registry import changing, deliveries, jobs
 from registry.deliveries import Means
 from registry.faults import refusal_of
 from registry.handlers import HANDLERS
 from registry.jobs import WORK, Lane, Lease, LeaseLost
-from resolvers.context import Services
-from schema.failures import traceback_of
+from resolvers.services import Services
 from server import delivering
 from server.courier import Courier
 from storage.store import ObjectStore

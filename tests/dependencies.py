@@ -16,7 +16,7 @@ from starlette.applications import Starlette
 
 from db import migrate
 from db.roles import Roles, bootstrap
-from resolvers.context import Services
+from resolvers.services import Services
 from server.app import create_app
 from server.embedded.postgres import EmbeddedPostgres, start_postgres
 from server.embedded.s3 import EmbeddedS3, start_s3

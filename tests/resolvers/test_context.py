@@ -5,7 +5,8 @@ from starlette.applications import Starlette
 
 from db.session import SnapshotClosed
 from db.tables import Model, Team
-from resolvers.context import Operation, Services
+from resolvers.context import Operation
+from resolvers.services import Services
 from tests.tenant import Tenant, uuid_of
 
 

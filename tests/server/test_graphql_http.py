@@ -20,7 +20,7 @@ from db.codes import Role
 from db.session import Database
 from db.tables import ApiToken
 from registry import tokens
-from resolvers.context import Services
+from resolvers.services import Services
 from schema.build import build_schema
 from schema.texts import MAX_JSON_OBJECTS
 from server import auth

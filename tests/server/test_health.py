@@ -14,9 +14,11 @@ from sqlalchemy.event import listen
 from starlette.applications import Starlette
 from structlog.testing import capture_logs
 
-from db.migrate import SchemaBehind
+from db.revision import SchemaBehind
 from server import health
-from server.app import VERSION, UnsafeRole, create_app, role_warnings
+from server.app import create_app
+from server.errors import UnsafeRole
+from server.services import VERSION, role_warnings
 from server.settings import Settings
 from tests.db.ground import Ground, execute, new_ground
 

@@ -21,7 +21,7 @@ from starlette.routing import Route
 from db.errors import sqlstate
 from db.session import Database
 from server import logs
-from server.logs import RequestLog
+from server.request_log import RequestLog
 from tests.tenant import Tenant
 
 Entries = Callable[[], list[dict[str, Any]]]

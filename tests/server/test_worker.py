@@ -22,7 +22,7 @@ from db.session import Database
 from db.tables import Idempotency, Job, Team
 from registry import changing, handlers, jobs, organisations
 from registry.jobs import Lease
-from resolvers.context import Services
+from resolvers.services import Services
 from server import worker
 from server.app import create_app
 from server.settings import Settings

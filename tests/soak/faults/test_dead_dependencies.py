@@ -14,7 +14,7 @@ from db.base import utc_now
 from db.tables import Job
 from registry import verification
 from server import worker
-from server.app import create_services
+from server.services import create_services
 from tests import sending
 from tests.dependencies import Dependencies, Pulse, Served, served
 from tests.tenant import GraphQLFailed, Tenant
