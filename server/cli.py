@@ -66,9 +66,10 @@ def _services(*, database: bool = False, store: bool = False) -> Iterator["Setti
 @app.command()
 def serve() -> None:
     """Serve the graph. With no DATABASE_URL or MINIO_ENDPOINT it runs its own Postgres or S3 server, and a worker."""
-    from server import serving
-
     with _services() as settings:
+        # Behind the settings, so that one that makes no sense is told at once.
+        from server import serving
+
         serving.serve(settings, out)
 
 

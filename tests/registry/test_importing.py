@@ -5,18 +5,20 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import httpx2
 import orjson
 import pytest
 from sqlalchemy import func, select, text
 from sqlmodel import col
 
 from db.codes import ArtifactState, Role
+from db.session import Database
 from db.tables import Artifact, Model, Run
 from registry.errors import Forbidden
 from registry.transfer.exporting import export
 from registry.transfer.importing import Importing, Report
 from registry.transfer.reading import LineRefused
-from tests.tenant import Tenant, uuid_of
+from tests.tenant import Tenant, found_tenant, uuid_of
 
 FRAMEWORKS = ("sklearn", "pytorch")
 NOW = "2026-03-03T12:00:00Z"
@@ -146,60 +148,84 @@ def changed(given: dict[str, Any], **values: Any) -> dict[str, Any]:
     return given | values
 
 
-@pytest.mark.parametrize(
-    ("bad", "where", "code"),
-    [
-        (line("Robot", "x"), "line 3, kind", "INVALID_VALUE"),
-        (changed(MODEL, colour="red"), "line 3, Model, colour", "INVALID_VALUE"),
-        (changed(MODEL, framework="abacus"), "line 3, Model, framework", "INVALID_VALUE"),
-        (changed(MODEL, name="a\0b"), "line 3, Model, name", "INVALID_VALUE"),
-        (changed(MODEL, name=3), "line 3, Model, name", "INVALID_VALUE"),
-        (changed(MODEL, tags=["a"]), "line 3, Model, tags", "INVALID_VALUE"),
-        (changed(MODEL, tags={str(n): "" for n in range(10_000)}), "line 3, Model, tags", "INVALID_VALUE"),
-        (changed(MODEL, project="elsewhere"), "line 3, Model, project", "NOT_FOUND"),
-        (line("Run", project="p", name="no key"), "line 3, Run, key", "INVALID_VALUE"),
-        (changed(RUN, parentRun="r"), "line 3, Run, parentRun", "CONFLICT"),
-        (changed(RUN, parameters={"a": [1]}), "line 3, Run, parameters.0.value", "INVALID_VALUE"),
-        (changed(RUN, parameters={"a": "x" * 1_000_000}), "line 3, Run, parameters.0.value", "INVALID_VALUE"),
-        (changed(RUN, status="FINISHED"), "line 3, Run, endedAt", "INVALID_VALUE"),
-        (changed(RUN, startedAt="1066-10-14T00:00:00Z"), "line 3, Run, startedAt", "INVALID_VALUE"),
-        (changed(RUN, startedAt="9999-12-31T23:59:59Z"), "line 3, Run, startedAt", "INVALID_VALUE"),
-        (changed(RUN, startedAt="2026-03-03T12:00:00"), "line 3, Run, startedAt", "INVALID_VALUE"),
-        (changed(POINT, run="nobody"), "line 3, RunMetric, run", "NOT_FOUND"),
-        (changed(POINT, step=2**63), "line 3, RunMetric, step", "INVALID_VALUE"),
-        (changed(POINT, step=2.5), "line 3, RunMetric, step", "INVALID_VALUE"),
-        (changed(POINT, special="NAN"), "line 3, RunMetric, value", "INVALID_VALUE"),
-        (line("ResourceSample", run="nobody", sampledAt=NOW, cpuPercent=-1), "line 3, ResourceSample, cpuPercent",
-         "INVALID_VALUE"),
-        (line("ResourceSample", run="nobody", sampledAt=NOW), "line 3, ResourceSample", "INVALID_VALUE"),
-        (line("Artifact", path="../x", artifactKind="MODEL", uri="s3://x/y", run="r"), "line 3, Artifact, path",
-         "INVALID_VALUE"),
-        (line("Artifact", path="x", artifactKind="MODEL", uri="s3://x/y"), "line 3, Artifact, run", "INVALID_VALUE"),
-        (changed(PRICE, amount="-1"), "line 3, Price, amount", "INVALID_VALUE"),
-        (changed(PRICE, amount=0.5), "line 3, Price, amount", "INVALID_VALUE"),
-        (changed(PRICE, amount="NaN"), "line 3, Price, amount", "INVALID_VALUE"),
-        (changed(PRICE, amount="1e5"), "line 3, Price, amount", "INVALID_VALUE"),
-        (changed(PRICE, amount=True), "line 3, Price, amount", "INVALID_VALUE"),
-        (changed(PRICE, amount="0.0000000001"), "line 3, Price, amount", "INVALID_VALUE"),
-        (changed(PRICE, amount=10**9 + 1), "line 3, Price, amount", "INVALID_VALUE"),
-        (changed(PRICE, currency="eur"), "line 3, Price, currency", "INVALID_VALUE"),
-        (changed(PRICE, currency=978), "line 3, Price, currency", "INVALID_VALUE"),
-        (changed(PRICE, resource="COFFEE_HOUR"), "line 3, Price, resource", "INVALID_VALUE"),
-        (changed(PRICE, hardware=" "), "line 3, Price, hardware", "INVALID_VALUE"),
-        (changed(PRICE, validFrom=None), "line 3, Price, validFrom", "INVALID_VALUE"),
-        (changed(PRICE, validFrom="2026-03-03"), "line 3, Price, validFrom", "INVALID_VALUE"),
-        (changed(PRICE, validTo="9999-12-31T23:59:59Z"), "line 3, Price, validTo", "INVALID_VALUE"),
-        (changed(PRICE, validTo=PRICE["validFrom"]), "line 3, Price, validTo", "INVALID_VALUE"),
-    ],
-)  # fmt: skip
-async def test_a_bad_line_is_refused_by_number_kind_and_field_and_nothing_of_its_chunk_stays(
-    tenant: Tenant, bad: dict[str, Any], where: str, code: str
-) -> None:
+BAD = [
+    (line("Robot", "x"), "kind", "INVALID_VALUE"),
+    (changed(MODEL, colour="red"), "Model, colour", "INVALID_VALUE"),
+    (changed(MODEL, framework="abacus"), "Model, framework", "INVALID_VALUE"),
+    (changed(MODEL, name="a\0b"), "Model, name", "INVALID_VALUE"),
+    (changed(MODEL, name=3), "Model, name", "INVALID_VALUE"),
+    (changed(MODEL, tags=["a"]), "Model, tags", "INVALID_VALUE"),
+    (changed(MODEL, tags={str(n): "" for n in range(10_000)}), "Model, tags", "INVALID_VALUE"),
+    (changed(MODEL, project="elsewhere"), "Model, project", "NOT_FOUND"),
+    (line("Run", project="p", name="no key"), "Run, key", "INVALID_VALUE"),
+    (changed(RUN, parentRun="r"), "Run, parentRun", "CONFLICT"),
+    (changed(RUN, parameters={"a": [1]}), "Run, parameters.0.value", "INVALID_VALUE"),
+    (changed(RUN, parameters={"a": "x" * 1_000_000}), "Run, parameters.0.value", "INVALID_VALUE"),
+    (changed(RUN, status="FINISHED"), "Run, endedAt", "INVALID_VALUE"),
+    (changed(RUN, startedAt="1066-10-14T00:00:00Z"), "Run, startedAt", "INVALID_VALUE"),
+    (changed(RUN, startedAt="9999-12-31T23:59:59Z"), "Run, startedAt", "INVALID_VALUE"),
+    (changed(RUN, startedAt="2026-03-03T12:00:00"), "Run, startedAt", "INVALID_VALUE"),
+    (changed(POINT, run="nobody"), "RunMetric, run", "NOT_FOUND"),
+    (changed(POINT, step=2**63), "RunMetric, step", "INVALID_VALUE"),
+    (changed(POINT, step=2.5), "RunMetric, step", "INVALID_VALUE"),
+    (changed(POINT, special="NAN"), "RunMetric, value", "INVALID_VALUE"),
+    (line("ResourceSample", run="nobody", sampledAt=NOW, cpuPercent=-1), "ResourceSample, cpuPercent",
+     "INVALID_VALUE"),
+    (line("ResourceSample", run="nobody", sampledAt=NOW), "ResourceSample", "INVALID_VALUE"),
+    (line("Artifact", path="../x", artifactKind="MODEL", uri="s3://x/y", run="r"), "Artifact, path",
+     "INVALID_VALUE"),
+    (line("Artifact", path="x", artifactKind="MODEL", uri="s3://x/y"), "Artifact, run", "INVALID_VALUE"),
+    (changed(PRICE, amount="-1"), "Price, amount", "INVALID_VALUE"),
+    (changed(PRICE, amount=0.5), "Price, amount", "INVALID_VALUE"),
+    (changed(PRICE, amount="NaN"), "Price, amount", "INVALID_VALUE"),
+    (changed(PRICE, amount="1e5"), "Price, amount", "INVALID_VALUE"),
+    (changed(PRICE, amount=True), "Price, amount", "INVALID_VALUE"),
+    (changed(PRICE, amount="0.0000000001"), "Price, amount", "INVALID_VALUE"),
+    (changed(PRICE, amount=10**9 + 1), "Price, amount", "INVALID_VALUE"),
+    (changed(PRICE, currency="eur"), "Price, currency", "INVALID_VALUE"),
+    (changed(PRICE, currency=978), "Price, currency", "INVALID_VALUE"),
+    (changed(PRICE, resource="COFFEE_HOUR"), "Price, resource", "INVALID_VALUE"),
+    (changed(PRICE, hardware=" "), "Price, hardware", "INVALID_VALUE"),
+    (changed(PRICE, validFrom=None), "Price, validFrom", "INVALID_VALUE"),
+    (changed(PRICE, validFrom="2026-03-03"), "Price, validFrom", "INVALID_VALUE"),
+    (changed(PRICE, validTo="9999-12-31T23:59:59Z"), "Price, validTo", "INVALID_VALUE"),
+    (changed(PRICE, validTo=PRICE["validFrom"]), "Price, validTo", "INVALID_VALUE"),
+]  # fmt: skip
+"""Lines that are refused, the kind and field that are named, and the code."""
+
+
+def numbered(bad: dict[str, Any], number: int) -> dict[str, Any]:
+    """The line with a key that no other line of a file has."""
+    own = {name: f"{value}{number}" for name, value in bad.items() if value == bad.get("key")}
+    return changed(bad, **own)
+
+
+@pytest.fixture(scope="module")
+async def put_aside(database: Database, http: httpx2.AsyncClient) -> Report:
+    """The report on one file with all bad lines, each of which is put aside."""
+    lines = [numbered(bad, number) for number, (bad, *_) in enumerate(BAD)]
+    return await bring(await found_tenant(database, http), encoded(*BASE, *lines), keep_going=True)
+
+
+@pytest.mark.parametrize(("place", "where", "code"), [(place, *told) for place, (_, *told) in enumerate(BAD)])
+def test_a_bad_line_is_refused_by_number_kind_and_field(put_aside: Report, place: int, where: str, code: str) -> None:
+    number = len(BASE) + 1 + place
+    (refused,) = [one for one in put_aside.refused if one.line == number]
+    assert (str(refused).split(":")[0], refused.code) == (f"line {number}, {where}", code)
+
+
+def test_of_bad_lines_nothing_is_written(put_aside: Report) -> None:
+    assert len(put_aside.refused) == len(BAD)
+    assert total(put_aside, "created") == len(BASE)
+
+
+@pytest.mark.parametrize("place", [0, 1, 9, 12, 24])
+async def test_nothing_of_the_chunk_of_a_bad_line_stays(tenant: Tenant, place: int) -> None:
+    bad, where, code = BAD[place]
     before = await head(tenant)
     refused = await refusal(tenant, encoded(*BASE, bad))
-    assert (str(refused).split(":")[0], refused.code) == (where, code)
-    if code != "NOT_FOUND":
-        assert await head(tenant) == before
+    assert (str(refused).split(":")[0], refused.code) == (f"line 3, {where}", code)
+    assert await head(tenant) == before
 
 
 @pytest.mark.parametrize(

@@ -25,8 +25,8 @@ NOWHERE = {"DATABASE_URL": "postgresql://me@127.0.0.1:1/db", "MINIO_ENDPOINT": "
 @pytest.mark.parametrize(
     ("words", "status", "needed", "spared"),
     [
-        (("--help",), "0", {"typer"}, GRAPH | WEB | STORE | DATABASE | {"pydantic"}),
-        (("token", "--help"), "0", {"typer"}, GRAPH | WEB | STORE | DATABASE | {"pydantic"}),
+        (("--help",), "0", {"typer"}, GRAPH | WEB | STORE | DATABASE),
+        (("token", "--help"), "0", {"typer"}, GRAPH | WEB | STORE | DATABASE),
         (("token", "create"), "1", {"sqlalchemy"}, GRAPH | WEB | STORE | {"alembic", "joserfc"}),
         (("worker",), "1", {"aioboto3"}, GRAPH | WEB | {"alembic"}),
     ],

@@ -22,6 +22,7 @@ from db.errors import sqlstate
 from db.session import Database
 from server import logs
 from server.request_log import RequestLog
+from tests.server.commands import logging_as_before
 from tests.tenant import Tenant
 
 Entries = Callable[[], list[dict[str, Any]]]
@@ -32,14 +33,11 @@ SECRET = "hunter2-never-in-a-log"
 @pytest.fixture(autouse=True)
 def _as_before() -> Iterator[None]:
     """Logging as it was, for the tests that come after. The client under the tests keeps quiet."""
-    root, before, client = logging.getLogger(), structlog.get_config(), logging.getLogger("httpx2")
-    handlers, level = root.handlers[:], root.level
+    client = logging.getLogger("httpx2")
     client.setLevel("WARNING")
-    yield
+    with logging_as_before():
+        yield
     client.setLevel("NOTSET")
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    structlog.configure(**before)
 
 
 @pytest.fixture
