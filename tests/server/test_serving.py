@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -23,14 +24,16 @@ from db.url import asyncpg_dsn
 from server.serving import _listen
 from tests import services
 from tests.receiver import is_genuine, receiver
+from tests.server import processes
+from tests.server.commands import registry
 from tests.server.processes import (
     PATIENCE_S,
+    Ran,
     Server,
     command,
     descendants,
     environment,
     folder_open_to_all,
-    registry,
     serving,
     start,
 )
@@ -46,6 +49,26 @@ def folder() -> Iterator[Path]:
 @pytest.fixture
 def data_dir(folder: Path) -> Path:
     return folder / "data"
+
+
+@pytest.fixture(scope="module")
+def shared_dir() -> Iterator[Path]:
+    """The data folder of `running`."""
+    for folder in folder_open_to_all():
+        yield folder / "data"
+
+
+@pytest.fixture(scope="module")
+def before_the_start(shared_dir: Path) -> Ran:
+    """A token that is made over the data folder while no server runs."""
+    return processes.registry("token", "create", DATA_DIR=str(shared_dir))
+
+
+@pytest.fixture(scope="module")
+def running(shared_dir: Path, before_the_start: Ran) -> Iterator[Server]:
+    """A server for the tests that change nothing of it: a start is seconds of processor time."""
+    with serving(shared_dir) as server:
+        yield server
 
 
 @pytest.fixture
@@ -173,43 +196,40 @@ def test_everything_killed_at_once_is_recovered_from(data_dir: Path) -> None:
         assert teams(next_server) == {"kept"}
 
 
-def test_a_taken_port_is_told_with_what_to_do(data_dir: Path) -> None:
+async def test_a_taken_port_is_told_with_what_to_do(data_dir: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        ran = registry("serve", PORT=str(port), DATA_DIR=str(data_dir))
+        ran = await registry("serve", PORT=str(port), DATA_DIR=str(data_dir))
     assert ran.status == 1
     assert ran.err.startswith(f"Cannot listen on 127.0.0.1:{port}: ")
     assert f"PORT={port + 1}" in ran.err
     assert not data_dir.exists()
 
 
-def test_a_second_server_over_the_same_folder_is_refused(data_dir: Path) -> None:
-    with serving(data_dir) as server:
-        ran = registry("serve", PORT="0", DATA_DIR=str(data_dir))
-        assert ran.status == 1
-        assert f"is in use by process {server.process.pid}" in ran.err
-        assert "Traceback" not in ran.err
-        assert server.health()["status"] == "ok"
+def test_a_second_server_over_the_same_folder_is_refused(running: Server, shared_dir: Path) -> None:
+    ran = processes.registry("serve", PORT="0", DATA_DIR=str(shared_dir))
+    assert ran.status == 1
+    assert f"is in use by process {running.process.pid}" in ran.err
+    assert "Traceback" not in ran.err
+    assert running.health()["status"] == "ok"
 
 
-def test_a_token_is_made_beside_a_server_and_without_one(data_dir: Path) -> None:
-    alone = registry("token", "create", DATA_DIR=str(data_dir))
-    assert alone.status == 0, alone.err
-    with serving(data_dir) as server:
-        beside = registry("token", "create", DATA_DIR=str(data_dir))
-        for ran in (alone, beside):
-            server.token = ran.out.strip()
-            assert teams(server) == set()
+def test_a_token_is_made_beside_a_server_and_without_one(
+    before_the_start: Ran, running: Server, shared_dir: Path
+) -> None:
+    assert before_the_start.status == 0, before_the_start.err
+    beside = processes.registry("token", "create", DATA_DIR=str(shared_dir))
+    for ran in (before_the_start, beside):
+        assert teams(replace(running, token=ran.out.strip())) == set()
 
 
-def test_what_the_data_folder_tells_is_for_its_owner_only(data_dir: Path) -> None:
-    with serving(data_dir):
-        files = [path for path in data_dir.iterdir() if path.is_file()]
-        assert {path.name for path in files} >= {"token", "secret_key", "running.json", "worker.log"}
-        assert {path.stat().st_mode & 0o077 for path in files} == {0}
-        key = (data_dir / "secret_key").read_text()
-        assert len(key) >= 32
-        assert [path.name for path in files if key in path.read_text()] == ["secret_key"]
+def test_what_the_data_folder_tells_is_for_its_owner_only(running: Server, shared_dir: Path) -> None:
+    files = [path for path in shared_dir.iterdir() if path.is_file()]
+    assert {path.name for path in files} >= {"token", "secret_key", "running.json", "worker.log"}
+    assert {path.stat().st_mode & 0o077 for path in files} == {0}
+    key = (shared_dir / "secret_key").read_text()
+    assert len(key) >= 32
+    assert [path.name for path in files if key in path.read_text()] == ["secret_key"]
 
 
 async def test_webhooks_need_no_setting_and_their_secrets_outlive_a_restart(data_dir: Path) -> None:
@@ -259,7 +279,7 @@ async def test_a_schema_that_is_behind_is_refused_with_the_command(external: dic
     name = f"registry_behind_{uuid4().hex[:8]}"
     url = await services.create_database(name, template=None)
     try:
-        ran = registry("serve", PORT="0", DATA_DIR=str(data_dir), DATABASE_URL=url, **external)
+        ran = await registry("serve", PORT="0", DATA_DIR=str(data_dir), DATABASE_URL=url, **external)
         assert ran.status == 1
         assert "`registry migrate`" in ran.err
         assert "Traceback" not in ran.err
@@ -276,7 +296,7 @@ async def test_a_role_that_owns_tables_is_refused(external: dict[str, str], data
         await connection.execute(f"grant create on schema own to {services.ROLES.app}")
         await connection.execute("create table own.things ()")
         await connection.execute(f"alter table own.things owner to {services.ROLES.app}")
-        ran = registry("serve", PORT="0", DATA_DIR=str(data_dir), DATABASE_URL=url, **external)
+        ran = await registry("serve", PORT="0", DATA_DIR=str(data_dir), DATABASE_URL=url, **external)
         assert ran.status == 1
         assert f"The role {services.ROLES.app} is a superuser, bypasses row-level security or owns tables." in ran.err
         assert "Traceback" not in ran.err
