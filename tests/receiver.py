@@ -12,6 +12,8 @@ from typing import Any
 
 from aiohttp import web
 
+from tests.patience import eventually
+
 DOCUMENT = Path(__file__).parents[1] / "docs/webhooks.md"
 _VERIFIER: dict[str, Any] = {}
 exec(re.findall(r"```python\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)[0], _VERIFIER)
@@ -57,11 +59,9 @@ class Receiver:
         """The numbers of the events that came, or of those that were answered with this status."""
         return [one.told["sequence"] for one in self.received if status in (None, one.status)]
 
-    async def until(self, reached: Callable[[], bool], patience_s: float = 30.0) -> None:
+    async def until(self, reached: Callable[[], bool]) -> None:
         """Wait until something is so."""
-        async with asyncio.timeout(patience_s):
-            while not reached():
-                await asyncio.sleep(0.02)
+        await eventually(reached)
 
     async def take(self, request: web.Request) -> web.StreamResponse:
         body = await request.read()

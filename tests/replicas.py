@@ -11,10 +11,10 @@ from pathlib import Path
 import httpx2
 
 from tests.dependencies import Dependencies
+from tests.patience import PATIENCE_S, in_time
 from tests.tenant import Client, Tenant
 
 ROOT = Path(__file__).parents[1]
-PATIENCE_S = 60.0
 KILLED = -9
 
 
@@ -41,7 +41,7 @@ async def process(
 async def client_of(running: asyncio.subprocess.Process, tenant: Tenant) -> AsyncIterator[Client]:
     """A client of the server that the process is."""
     assert running.stdout is not None
-    async with asyncio.timeout(PATIENCE_S):
+    async with in_time():
         while not (found := re.search(rb"(http://\S+)/graphql\s", await running.stdout.readline())):
             assert not running.stdout.at_eof()
     async with httpx2.AsyncClient(base_url=found[1].decode(), timeout=PATIENCE_S) as http:
@@ -50,5 +50,5 @@ async def client_of(running: asyncio.subprocess.Process, tenant: Tenant) -> Asyn
 
 async def end_of(running: asyncio.subprocess.Process) -> int:
     """The status with which a process ends."""
-    async with asyncio.timeout(PATIENCE_S):
+    async with in_time():
         return await running.wait()

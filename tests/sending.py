@@ -11,6 +11,7 @@ from db.session import Database
 from server.worker import work_once
 from storage.layout import SMALLEST_PART_BYTES
 from storage.store import ObjectStore
+from tests.patience import PATIENCE_S
 from tests.tenant import Client
 
 FIELDS = """id path kind state contentType sizeBytes sha256 failure externalUri verifiedAt download { url expiresAt }
@@ -43,7 +44,7 @@ async def announced(client: Client, data: bytes, **given: Any) -> dict[str, Any]
 
 async def put(url: str, body: bytes) -> int:
     """The status the store answers a part with."""
-    async with httpx2.AsyncClient(timeout=30) as http:
+    async with httpx2.AsyncClient(timeout=PATIENCE_S) as http:
         return (await http.put(url, content=body)).status_code
 
 
@@ -86,5 +87,5 @@ async def deliver(client: Client, database: Database, store: ObjectStore, data: 
 
 async def fetch(url: str) -> httpx2.Response:
     """What a client of the store gets for a URL."""
-    async with httpx2.AsyncClient(timeout=30) as http:
+    async with httpx2.AsyncClient(timeout=PATIENCE_S) as http:
         return await http.get(url)

@@ -18,6 +18,7 @@ from db.roles import Roles, bootstrap
 from db.url import asyncpg_dsn
 from server.embedded.postgres import start_postgres
 from server.embedded.s3 import start_s3
+from tests.patience import in_time
 
 ROLES = Roles("registry_test")
 BUCKETS = ("models", "artifacts")
@@ -80,7 +81,7 @@ async def drop_database(name: str) -> None:
 
 async def dropped(connection: asyncpg.Connection, name: str) -> None:
     """The same over a connection. A login that is no superuser may not end an autovacuum there, and waits for it."""
-    async with asyncio.timeout(60):
+    async with in_time():
         while True:
             try:
                 await connection.execute(f"drop database if exists {name} with (force)")

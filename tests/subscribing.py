@@ -1,6 +1,5 @@
 """A client of subscriptions over graphql-transport-ws or a stream of HTTP: what it got, in order, until it leaves."""
 
-import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,7 +9,8 @@ import httpx2
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
-PATIENCE_S = 20
+from tests.patience import PATIENCE_S, in_time
+
 SSE = "text/event-stream"
 MULTIPART = 'multipart/mixed;boundary="graphql";subscriptionSpec=1.0,application/json'
 
@@ -33,7 +33,7 @@ class Subscription:
 
     async def next(self) -> Any:
         """The next value. Raises Refused when there is an error instead."""
-        async with asyncio.timeout(PATIENCE_S):
+        async with in_time():
             while True:
                 message = json.loads(await self._connection.recv())
                 if message["type"] == "ping":
@@ -61,7 +61,7 @@ class Stream:
 
     async def next(self) -> Any:
         """The next value. Raises Refused when there is an error instead, ConnectionError when the stream is over."""
-        async with asyncio.timeout(PATIENCE_S):
+        async with in_time():
             async for line in self._lines:
                 told = line.removeprefix("data: ")
                 result = json.loads(told) if told.startswith("{") else {}
@@ -83,7 +83,8 @@ def value_of(result: dict[str, Any]) -> Any:
 async def connected(url: str, token: str) -> AsyncIterator[ClientConnection]:
     """A connection to the server at an address, acknowledged."""
     address = f"{url.replace('http', 'ws', 1)}/graphql"
-    async with connect(address, subprotocols=[Subprotocol("graphql-transport-ws")], proxy=None) as connection:
+    offered = [Subprotocol("graphql-transport-ws")]
+    async with connect(address, subprotocols=offered, proxy=None, open_timeout=PATIENCE_S) as connection:
         init = {"type": "connection_init", "payload": {"authorization": f"Bearer {token}"}}
         await connection.send(json.dumps(init))
         assert json.loads(await connection.recv())["type"] == "connection_ack"

@@ -16,6 +16,7 @@ from server.cli import app as command_line
 from server.reference import settings_table
 from storage.store import ObjectStore
 from tests import sending
+from tests.patience import in_time
 from tests.tenant import Tenant
 
 ROOT = Path(__file__).parents[1]
@@ -82,7 +83,7 @@ async def test_the_upload_by_curl_brings_a_file_there_and_back(
         env={"PATH": os.environ["PATH"], "TOKEN": tenant.client.token, "VERSION": await tenant.version()},
     )  # fmt: skip
     try:
-        async with asyncio.timeout(60):
+        async with in_time():
             while uploading.returncode is None:
                 await sending.work(database, store)
                 await asyncio.sleep(0.1)
@@ -104,7 +105,7 @@ async def test_the_steps_by_curl_lead_from_the_data_to_where_the_version_runs(
         "bash", "-euo", "pipefail", "-c", script.replace("http://127.0.0.1:8000", live),
         cwd=tmp_path, env={"PATH": os.environ["PATH"], "TOKEN": tenant.client.token},
     )  # fmt: skip
-    async with asyncio.timeout(60):
+    async with in_time():
         assert await stepping.wait() == 0
 
     (dataset,) = (await tenant.client(LEARNED))["datasets"]["nodes"]
@@ -120,7 +121,7 @@ async def test_the_events_are_followed_by_curl(tenant: Tenant, live: str) -> Non
         env={"PATH": os.environ["PATH"], "TOKEN": tenant.client.token},
     )  # fmt: skip
     assert following.stdout is not None
-    async with asyncio.timeout(60):
+    async with in_time():
         assert b"event: next" in await following.stdout.readline()
         assert b'"cursor"' in await following.stdout.readline()
         await tenant.version()

@@ -14,6 +14,8 @@ from typing import Any, Final
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
 
+from tests.patience import PATIENCE_S, eventually, in_time
+
 NAMES: Final = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 FLAGS: Final = (
     "--headless",
@@ -27,7 +29,6 @@ FLAGS: Final = (
     "--window-size=1400,900",
     "about:blank",
 )
-PATIENCE_S: Final = 30
 
 
 def executable() -> str:
@@ -68,9 +69,7 @@ class Tab:
 
     async def complains(self, text: str) -> None:
         """Waits for a complaint that holds `text`; all such ones, later ones too, are expected from here on."""
-        async with asyncio.timeout(PATIENCE_S):
-            while not any(text in note for note in self._complaints):
-                await asyncio.sleep(0.05)
+        await eventually(lambda: any(text in note for note in self._complaints))
         self._awaited.append(text)
 
     async def close(self) -> None:
@@ -108,7 +107,7 @@ class Tab:
 
     async def until(self, script: str) -> Any:
         """Waits until the expression is truthy and answers its value."""
-        async with asyncio.timeout(PATIENCE_S):
+        async with in_time():
             while True:
                 with suppress(ProtocolError):
                     if value := await self.run(script):
@@ -162,7 +161,9 @@ async def new_tab() -> AsyncIterator[Tab]:
             *command, f"--user-data-dir={profile}", stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL
         )
         try:
-            async with connect(await _debugger_address(Path(profile)), max_size=None, proxy=None) as connection:
+            async with connect(
+                await _debugger_address(Path(profile)), max_size=None, proxy=None, open_timeout=PATIENCE_S
+            ) as connection:
                 tab = Tab(connection)
                 try:
                     await tab.attach()
@@ -176,7 +177,7 @@ async def new_tab() -> AsyncIterator[Tab]:
 
 async def _debugger_address(profile: Path) -> str:
     port_file = profile / "DevToolsActivePort"
-    async with asyncio.timeout(PATIENCE_S):
+    async with in_time():
         while not (found := re.fullmatch(r"(\d+)\n(.+)", port_file.read_text() if port_file.exists() else "")):
             await asyncio.sleep(0.05)
     return f"ws://127.0.0.1:{found[1]}{found[2]}"

@@ -13,7 +13,7 @@ ROOT = HERE.parents[1]
 RELEASED = ROOT / "schema/released.graphql"
 CURRENT = ROOT / "schema/schema.graphql"
 
-pytestmark = [pytest.mark.timeout(300), pytest.mark.usefixtures("installed")]
+pytestmark = pytest.mark.usefixtures("installed")
 
 
 def announced(changelog: str) -> set[str]:

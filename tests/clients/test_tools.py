@@ -15,7 +15,7 @@ GENERATED = HERE / "generated"
 SCREENS = sorted((ROOT / "schema/screens").glob("*.graphql"))
 LINTED = ("schema/schema.graphql", "schema/screens", "schema/examples", "tests/features/documents")
 
-pytestmark = [pytest.mark.timeout(300), pytest.mark.usefixtures("installed")]
+pytestmark = pytest.mark.usefixtures("installed")
 
 
 async def tool(package: str, *arguments: str, folder: Path = HERE) -> Ran:

@@ -12,6 +12,7 @@ from db import migrate
 from db.roles import Roles, bootstrap
 from db.url import asyncpg_dsn
 from tests import services
+from tests.patience import PATIENCE_S
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ def with_parameters(url: str, parameters: str) -> str:
 
 async def connect(url: str) -> asyncpg.Connection:
     """A connection without a pool."""
-    return await asyncpg.connect(asyncpg_dsn(url), timeout=10)
+    return await asyncpg.connect(asyncpg_dsn(url), timeout=PATIENCE_S)
 
 
 async def execute(url: str, *statements: str) -> None:

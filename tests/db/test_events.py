@@ -15,6 +15,8 @@ from sqlalchemy.exc import DBAPIError
 
 from db.session import Change, Database, Event
 from db.tables import Team
+from tests.blocking import until_it_waits
+from tests.patience import in_time
 from tests.tenant import Tenant
 
 EVENTS = text("select * from ev.event where org_id = :org order by seq")
@@ -161,7 +163,7 @@ async def test_a_change_without_events_does_not_touch_the_feed(
 async def test_organisations_do_not_wait_for_each_other(database: Database, tenant: Tenant, neighbour: Tenant) -> None:
     async with database.change(tenant.org_id) as slow:
         await _append(slow, event())
-        async with asyncio.timeout(10), database.change(neighbour.org_id) as quick:
+        async with in_time(), database.change(neighbour.org_id) as quick:
             quick.events.append(event())
         assert await is_whole(database, neighbour.org_id)
     assert await is_whole(database, tenant.org_id)
@@ -177,8 +179,7 @@ async def test_within_an_organisation_the_second_writer_waits_for_the_first(data
     async with database.change(tenant.org_id) as first:
         await _append(first, event(kind="first"))
         waiting = asyncio.create_task(second())
-        await asyncio.sleep(0.05)
-        assert not waiting.done()
+        await until_it_waits(waiting, first)
         assert await is_whole(database, tenant.org_id) == before
     await waiting
     events, _ = await feed(database, tenant.org_id)

@@ -9,6 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from db.listening import Wakeups
+from tests.patience import eventually
 
 
 class Standby:
@@ -79,9 +80,7 @@ async def test_what_was_told_on_a_connection_that_was_lost_is_told_on_the_next(m
     wakeups = Wakeups("postgresql://u:p@host/d")
     wakeups.tell(org_id)
     running = asyncio.create_task(wakeups.run())
-    async with asyncio.timeout(30):
-        while not server.told:
-            await asyncio.sleep(0.01)
+    await eventually(lambda: server.told)
     running.cancel()
     await asyncio.wait([running])
     assert org_id.hex in server.told[0]

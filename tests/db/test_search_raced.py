@@ -13,6 +13,8 @@ from db.ids import uuid7
 from db.session import Change, Database
 from registry import search as searches
 from registry.search import Search
+from tests.blocking import is_waited_for
+from tests.patience import eventually
 from tests.tenant import Tenant, uuid_of
 
 Step = Callable[[Change], Awaitable[None]]
@@ -67,9 +69,11 @@ async def one_after_the_other(database: Database, org_id: UUID, first: Step, the
     async with database.change(org_id) as change:
         await first(change)
         under_way = asyncio.create_task(other())
-        blocked = text("select exists (select from pg_locks l where pg_backend_pid() = any(pg_blocking_pids(l.pid)))")
-        while not under_way.done() and not (await change.execute(blocked)).scalar_one():
-            await asyncio.sleep(0.01)
+
+        async def is_done_or_waits() -> bool:
+            return under_way.done() or await is_waited_for(change)
+
+        await eventually(is_done_or_waits)
     await under_way
 
 

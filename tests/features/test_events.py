@@ -19,6 +19,7 @@ from resolvers import events, ids
 from resolvers.context import Operation
 from tests import services
 from tests.db.ground import connect
+from tests.patience import PATIENCE_S
 from tests.stages import Line
 from tests.subscribing import Refused, connected, subscribe, subscribed
 from tests.tenant import GraphQLFailed, Tenant
@@ -246,7 +247,7 @@ async def test_what_no_client_can_mean_is_bad_input(live: str, tenant: Tenant, g
 async def test_streams_over_http_tell_the_same(live: str, tenant: Tenant, neighbour: Tenant, accept: str) -> None:
     theirs = (await page(neighbour, last=1))["pageInfo"]["endCursor"]
     headers = {"authorization": f"Bearer {tenant.client.token}", "accept": accept}
-    async with httpx2.AsyncClient(headers=headers, timeout=20) as http:
+    async with httpx2.AsyncClient(headers=headers, timeout=PATIENCE_S) as http:
         for cursor, code in ((theirs, "CURSOR_RESET"), ("x", "BAD_USER_INPUT")):
             sent = {"query": ALL, "variables": {"after": cursor}}
             answer = await http.post(f"{live}/graphql", json=sent)

@@ -3,7 +3,6 @@
 import ast
 from pathlib import Path
 
-import pytest
 from sqlalchemy import text
 
 from db.codes import Decision, RequestState, UploadState
@@ -74,7 +73,6 @@ def test_whatever_can_be_deleted_is_declared_as_such() -> None:
         assert {f"{noun}.{verb}" for verb in ("created", "deleted", "restored")} <= KINDS
 
 
-@pytest.mark.timeout(240)
 async def test_every_kind_that_a_mutation_tells_is_declared(tenant: Tenant, database: Database) -> None:
     for mutation in MUTATIONS:
         payload = await tenant.client.change(mutation, "__typename", **await valid_input(tenant, mutation))

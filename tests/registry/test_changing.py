@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -23,6 +24,8 @@ from registry.changes import add
 from registry.changing import Outcome
 from registry.errors import IdempotencyKeyReused, InvalidValue, NameTaken
 from registry.inputs import KEEP
+from tests.blocking import is_waited_for, until_it_waits
+from tests.patience import eventually
 from tests.tenant import Tenant
 
 
@@ -60,7 +63,7 @@ async def test_of_fifty_calls_at_once_one_is_executed_and_the_others_get_its_out
     async def slow(change: Change, actor: Actor, *, name: str) -> Team:
         executed[name] += 1
         row = await add(change, actor, Team(org_id=change.org_id, name=name))
-        await asyncio.sleep(0.05)
+        await eventually(partial(is_waited_for, change))
         return row
 
     outcomes = await asyncio.gather(
@@ -133,24 +136,16 @@ async def test_a_change_that_fails_leaves_neither_row_nor_key(tenant: Tenant) ->
 
 
 async def test_a_waiting_call_makes_the_change_when_the_first_one_fails(tenant: Tenant) -> None:
-    began, fail = asyncio.Event(), asyncio.Event()
+    waiting: list[asyncio.Task[Outcome]] = []
 
     async def first(change: Change, actor: Actor, *, name: str) -> Team:
-        began.set()
-        await fail.wait()
+        waiting.append(asyncio.create_task(run(tenant, "key", name="x")))
+        await until_it_waits(waiting[0], change)
         raise InvalidValue("no")
 
-    failing = asyncio.create_task(
-        changing.run(tenant.database, tenant.actor, "createTeam", first, {"name": "x"}, "key")
-    )
-    await began.wait()
-    waiting = asyncio.create_task(run(tenant, "key", name="x"))
-    await asyncio.sleep(0.05)
-    assert not waiting.done()
-    fail.set()
     with pytest.raises(InvalidValue):
-        await failing
-    assert not (await waiting).replayed
+        await changing.run(tenant.database, tenant.actor, "createTeam", first, {"name": "x"}, "key")
+    assert not (await waiting[0]).replayed
 
 
 async def test_the_same_key_of_another_principal_is_another_key(tenant: Tenant) -> None:

@@ -12,6 +12,7 @@ from registry import data_facts
 from registry.data_facts import Column, ColumnProfile, DatasetProfile, DatasetSchema
 from registry.errors import InvalidValue
 from registry.inputs import BigInt, ParameterValue
+from tests.blocking import until_it_waits
 from tests.tenant import Tenant, uuid_of
 
 SHOWN = """query($id: ID!) { node(id: $id) { ... on DatasetVersion {
@@ -49,8 +50,7 @@ async def test_a_profile_waits_for_the_one_that_is_being_set_and_takes_its_place
         first = DatasetProfile(row_count=BigInt(1))
         await data_facts.set_profile(change, tenant.actor, dataset_version_id=uuid_of(version), profile=first)
         waiting = asyncio.create_task(profiled(tenant, version, row_count=BigInt(2)))
-        # Long enough for the other to come as far as it can.
-        await asyncio.sleep(0.3)
+        await until_it_waits(waiting, change)
     await waiting
     assert (await tenant.client(SHOWN, id=version))["node"]["profile"]["rowCount"] == "2"
 

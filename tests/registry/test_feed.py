@@ -1,7 +1,7 @@
 """The feed delivered: every event once and in order to every reader, whoever wrote it, however fast the reader is."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -20,6 +20,7 @@ from registry.feed import Bookmark, Feed, Message, Ring
 from server.following import following
 from tests import services
 from tests.db.ground import connect
+from tests.patience import eventually, in_time
 from tests.tenant import Tenant, uuid_of
 
 
@@ -81,7 +82,7 @@ class Reader:
 
     async def has(self, count: int) -> "Reader":
         """Wait until it has got so many messages. Raises what ended it."""
-        await until(lambda: len(self.got) >= count or self._task.done())
+        await eventually(lambda: len(self.got) >= count or self._task.done())
         if self._task.done():
             self._task.result()
         return self
@@ -91,7 +92,7 @@ class Reader:
         await asyncio.gather(self._task, return_exceptions=True)
 
     async def failure(self) -> BaseException | None:
-        async with asyncio.timeout(30):
+        async with in_time():
             (ended,) = await asyncio.gather(self._task, return_exceptions=True)
         return ended
 
@@ -148,7 +149,7 @@ async def test_a_process_that_is_woken_need_not_look_by_itself(
 ) -> None:
     monkeypatch.setattr(feeds, "POLL_S", 3600.0)
     async with process(database_url) as other, reading(other.feed, tenant.org_id) as reader:
-        await until(lambda: one.wakeups.up and other.wakeups.up)
+        await eventually(lambda: one.wakeups.up and other.wakeups.up)
         for kind in ("a.one", "a.two", "a.three"):
             await one.write(tenant.org_id, kind)
         await reader.has(4)
@@ -172,11 +173,11 @@ async def test_a_listener_that_is_killed_comes_back_and_looks_for_what_it_missed
         process(database_url) as other,
         reading(other.feed, tenant.org_id) as reader,
     ):
-        await until(lambda: other.wakeups.up)
+        await eventually(lambda: other.wakeups.up)
         await silent.write(tenant.org_id, "a.missed")
         await kill_listeners(database_url)
-        await until(lambda: reader.kinds == ["a.missed"])
-        await until(lambda: one.wakeups.up and other.wakeups.up)
+        await eventually(lambda: reader.kinds == ["a.missed"])
+        await eventually(lambda: one.wakeups.up and other.wakeups.up)
         await one.write(tenant.org_id, "a.heard")
         await reader.has(3)
         assert reader.kinds == ["a.missed", "a.heard"]
@@ -188,10 +189,10 @@ async def test_a_wake_up_names_organisations_and_tells_nothing_of_them(
     heard: list[str] = []
     listener = await connect(database_url)
     await listener.add_listener("registry_feed", lambda *said: heard.append(str(said[3])))
-    await until(lambda: one.wakeups.up)
+    await eventually(lambda: one.wakeups.up)
     await one.write(tenant.org_id, "a.one")
     await one.write(neighbour.org_id, "a.two")
-    await until(lambda: {tenant.org_id.hex, neighbour.org_id.hex} <= set(",".join(heard).split(",")))
+    await eventually(lambda: {tenant.org_id.hex, neighbour.org_id.hex} <= set(",".join(heard).split(",")))
     assert all(set(said) <= set("0123456789abcdef,?*") for said in heard)
     await listener.close()
 
@@ -200,10 +201,10 @@ async def test_too_many_organisations_are_told_as_all(one: Process, database_url
     heard: list[str] = []
     listener = await connect(database_url)
     await listener.add_listener("registry_feed", lambda *said: heard.append(str(said[3])))
-    await until(lambda: one.wakeups.up)
+    await eventually(lambda: one.wakeups.up)
     for _ in range(1_000):
         one.wakeups.tell(uuid4())
-    await until(lambda: "*" in heard)
+    await eventually(lambda: "*" in heard)
     await listener.close()
 
 
@@ -234,10 +235,10 @@ async def test_a_filter_passes_what_is_wanted_and_a_bookmark_passes_the_rest(
     async with reading(one.feed, tenant.org_id, filter=wanted) as reader:
         await one.write(tenant.org_id, *["a.one"] * 5)
         last = (await head(one.database, tenant.org_id)).head
-        await until(lambda: reader.got[-1].cursor == last)
+        await eventually(lambda: reader.got[-1].cursor == last)
         assert all(isinstance(message, Bookmark) for message in reader.got)
         await one.write(tenant.org_id, "a.two", "b.one")
-        await until(lambda: reader.kinds == ["b.one"])
+        await eventually(lambda: reader.kinds == ["b.one"])
 
 
 async def test_a_reader_who_wants_little_gets_bookmarks_however_much_happens(
@@ -246,7 +247,7 @@ async def test_a_reader_who_wants_little_gets_bookmarks_however_much_happens(
     monkeypatch.setattr(feeds, "BOOKMARK_S", 0.2)
     async with reading(one.feed, tenant.org_id, filter=Filter(kinds=frozenset({"b.one"}))) as reader:
         writing = asyncio.create_task(keep_writing(one, tenant.org_id))
-        await until(lambda: len({message.cursor.seq for message in reader.got}) >= 4)
+        await eventually(lambda: len({message.cursor.seq for message in reader.got}) >= 4)
         writing.cancel()
         await asyncio.wait([writing])
         places = [message.cursor.seq for message in reader.got]
@@ -266,7 +267,7 @@ async def test_the_project_of_a_version_is_known_by_its_model(one: Process, tena
     async with reading(one.feed, tenant.org_id, filter=Filter(project_id=uuid_of(elsewhere))) as reader:
         await tenant.version(here)
         version = await tenant.version(there)
-        await until(lambda: "version.created" in reader.kinds)
+        await eventually(lambda: "version.created" in reader.kinds)
         subjects = {one.subject for one in reader.got if isinstance(one, StoredEvent)}
         assert subjects == {f"Version:{uuid_of(version)}"}
 
@@ -315,10 +316,10 @@ async def test_readers_leave_nothing_behind(one: Process, tenant: Tenant) -> Non
 
 async def test_a_thousand_readers_get_every_event_in_order(one: Process, tenant: Tenant) -> None:
     readers = [Reader(one.feed, tenant.org_id) for _ in range(1_000)]
-    await until(lambda: all(reader.got for reader in readers))
+    await eventually(lambda: all(reader.got for reader in readers))
     for number in range(20):
         await one.write(tenant.org_id, f"a.{number}")
-    await until(lambda: all(len(reader.got) == 21 for reader in readers))
+    await eventually(lambda: all(len(reader.got) == 21 for reader in readers))
     expected = [f"a.{number}" for number in range(20)]
     assert all(reader.kinds == expected for reader in readers)
     for reader in readers:
@@ -381,13 +382,6 @@ async def test_a_gap_sends_the_readers_to_the_database(one: Process, tenant: Ten
         await one.write(tenant.org_id, *[f"a.{number}" for number in range(10)])
         await reader.has(11)
         assert reader.kinds == [f"a.{number}" for number in range(10)]
-
-
-async def until(true: Callable[[], bool]) -> None:
-    """Wait until a condition holds."""
-    async with asyncio.timeout(90):
-        while not true():
-            await asyncio.sleep(0.01)
 
 
 async def kill_listeners(url: str) -> None:

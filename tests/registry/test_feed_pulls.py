@@ -9,7 +9,8 @@ import pytest
 from db.session import Event
 from registry import feed as feeds
 from registry.feed import Feed, Ring
-from tests.registry.test_feed import Process, process, reading, stored, until
+from tests.patience import eventually
+from tests.registry.test_feed import Process, process, reading, stored
 from tests.tenant import Tenant, found_tenant
 
 
@@ -74,7 +75,7 @@ async def test_a_pull_that_fails_asks_for_less_the_next_time_and_for_all_again_i
     assert min(asked) == 100
     monkeypatch.setattr(Feed, "_pull_slice", pull)
     async with reading(one.feed, tenant.org_id):
-        await until(lambda: one.feed._at_once == feeds._AT_ONCE)
+        await eventually(lambda: one.feed._at_once == feeds._AT_ONCE)
 
 
 def test_a_ring_keeps_no_more_of_an_event_than_it_counts(tenant: Tenant) -> None:

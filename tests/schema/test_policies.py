@@ -1,6 +1,5 @@
 """Deny by default: no door into the graph and no kind of thing in it is without a policy, and policies are enforced."""
 
-import asyncio
 from collections.abc import Iterable
 from typing import Any
 
@@ -19,6 +18,7 @@ from registry.access import Action
 from schema.build import build_schema
 from schema.node import RowNode
 from schema.root import NODE_TYPES, Mutation, Query, Subscription
+from tests.patience import in_time
 from tests.tenant import Client, GraphQLFailed, Tenant, join
 
 ROOTS = (Query, Mutation, Subscription)
@@ -165,7 +165,7 @@ async def test_a_principal_without_any_role_hears_nothing(tenant: Tenant, strang
     asked = STREAMS[field.python_name]
     asked = asked % await tenant.model() if "%s" in asked else asked
     # A stream that goes on would be read for ever.
-    async with asyncio.timeout(10):
+    async with in_time():
         response = await stranger.http.post(
             "/graphql",
             json={"query": f"subscription {{ {asked} }}"},

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,10 +16,10 @@ from typing import Any
 import httpx2
 
 from server.embedded.processes import is_running
+from tests.patience import PATIENCE_S as PATIENCE_S, block_until
 
 ROOT = Path(__file__).parents[2]
 READY = re.compile(r"API +(http://\S+)/graphql\n +health +(\S+)\n")
-PATIENCE_S = 60
 KEPT = ("PATH", "HOME", "LANG", "TMPDIR", "VIRTUAL_ENV")
 
 NAMES = {"rclone serve": "S3", "postgres -D": "Postgres", "server worker": "worker"}
@@ -100,10 +99,7 @@ class Server:
 
     def wait_until_nothing_is_left(self) -> None:
         """Return once every process of the family has ended."""
-        deadline = time.monotonic() + PATIENCE_S
-        while left := [pid for pid in self.family if is_running(pid)]:
-            assert time.monotonic() < deadline, left
-            time.sleep(0.02)
+        block_until(lambda: not any(is_running(pid) for pid in self.family))
 
 
 def start(data_dir: Path, before: Sequence[str] = (), dying: str | None = None, **settings: str) -> Server:
@@ -122,11 +118,9 @@ def start(data_dir: Path, before: Sequence[str] = (), dying: str | None = None, 
             process_group=0,
         )
     server = Server(process, said)
-    deadline = time.monotonic() + PATIENCE_S
-    while not (ready := READY.search(server.output())):
-        assert process.poll() is None, server.output()
-        assert time.monotonic() < deadline, server.output()
-        time.sleep(0.05)
+    block_until(lambda: READY.search(server.output()) or process.poll() is not None)
+    ready = READY.search(server.output())
+    assert ready is not None, server.output()
     server.url = ready[1]
     token = re.search(r"#token=(\S+)", server.output())
     server.token = token[1] if token else ""

@@ -18,6 +18,7 @@ from server.cli import app as cli
 from server.graphql_ws import SocketSettings
 from tests import services
 from tests.db.ground import connect
+from tests.patience import PATIENCE_S
 from tests.subscribing import Refused, connected, subscribe, subscribed
 from tests.tenant import Client, Tenant
 
@@ -74,7 +75,7 @@ async def test_a_stream_over_http_ends_with_the_reason_when_its_token_is_revoked
     member = await tenant.member(Role.READER)
     headers = {"authorization": f"Bearer {member.token}", "accept": "text/event-stream"}
     async with (
-        httpx2.AsyncClient(headers=headers, timeout=20) as http,
+        httpx2.AsyncClient(headers=headers, timeout=PATIENCE_S) as http,
         http.stream("POST", f"{live}/graphql", json={"query": EVERYTHING}) as stream,
     ):
         received = ""

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -29,9 +29,8 @@ from server.settings import Settings
 from storage.store import ObjectStore
 from tests import services
 from tests.automation import ACCURACY, Served
+from tests.patience import PATIENCE_S, eventually
 from tests.tenant import found_tenant
-
-PATIENCE_S = 15.0
 
 
 @pytest.fixture(scope="module")
@@ -81,12 +80,6 @@ async def jobs_of(database: Database, org_id: UUID) -> dict[UUID, Any]:
             select(col(Job.id), col(Job.last_error), col(Job.run_after)).where(col(Job.org_id) == org_id)
         )
         return {row.id: row for row in rows}
-
-
-async def until(reached: Callable[[], Any]) -> None:
-    async with asyncio.timeout(PATIENCE_S):
-        while not await reached():
-            await asyncio.sleep(0.02)
 
 
 async def test_without_work_there_is_nothing_to_do(own: Services, org_id: UUID) -> None:
@@ -142,7 +135,7 @@ async def test_a_bug_in_one_job_does_not_stop_the_others(
     monkeypatch.setattr(worker, "HANDLERS", {**handlers.HANDLERS, JobKind.VERIFY_ARTIFACT: verify})
     stop = asyncio.Event()
     running = asyncio.create_task(worker.run(own, stop))
-    await until(lambda: asyncio.sleep(0, good in done))
+    await eventually(lambda: good in done)
     stop.set()
     await asyncio.wait_for(running, PATIENCE_S)
 
@@ -173,7 +166,7 @@ async def test_a_breach_rolls_back_while_a_file_is_verified(
             async def is_back() -> bool:
                 return await served.in_production() == 0
 
-            await until(is_back)
+            await eventually(is_back)
             assert not over.is_set()
         finally:
             over.set()
@@ -242,19 +235,15 @@ async def test_a_worker_forgets_old_keys_at_its_start_and_goes_on_while_there_ar
             key = Idempotency(org_id=org_id, principal_id=ada.id, key=str(uuid4()), request_hash=b"", created_at=at)
             change.add(key)
 
-    async def left() -> int:
+    async def is_one_left() -> bool:
         async with own.database.change(org_id) as change:
-            return (await change.execute(select(func.count()).select_from(Idempotency))).scalar_one()
+            return (await change.execute(select(func.count()).select_from(Idempotency))).scalar_one() == 1
 
     stop = asyncio.Event()
     running = asyncio.create_task(worker.run(own, stop))
-    await until(lambda: _is(left, 1))
+    await eventually(is_one_left)
     stop.set()
     await asyncio.wait_for(running, PATIENCE_S)
-
-
-async def _is(count: Callable[[], Awaitable[int]], wanted: int) -> bool:
-    return await count() == wanted
 
 
 async def test_several_workers_share_the_work(
@@ -271,7 +260,7 @@ async def test_several_workers_share_the_work(
     monkeypatch.setattr(worker, "HANDLERS", {JobKind.CLEAR_UPLOAD: clear})
     stop = asyncio.Event()
     running = [asyncio.create_task(worker.run(replace(own, store=ObjectStore(settings.store)), stop)) for _ in range(4)]
-    await until(lambda: asyncio.sleep(0, len(done) >= len(put)))
+    await eventually(lambda: len(done) >= len(put))
     stop.set()
     await asyncio.wait_for(asyncio.gather(*running), PATIENCE_S)
 

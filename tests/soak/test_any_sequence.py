@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import httpx2
-import pytest
 from hypothesis import HealthCheck, Phase, given, settings, strategies as st
 
 from db.session import Database
@@ -199,7 +198,6 @@ class World:
             assert answer[name] == {"totalCount": len([one for one in self.of(kind) if not one.deleted])}
 
 
-@pytest.mark.timeout(300)
 @settings(
     phases=(Phase.explicit, Phase.reuse, Phase.generate),
     max_examples=10,

@@ -10,7 +10,6 @@ from bench.screens import SCREENS
 from bench.seed import Shape
 
 # Services of its own, a server and every comparison are started and run by the first test.
-pytestmark = pytest.mark.timeout(300)
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,6 @@ from itertools import permutations
 from typing import Any
 
 import httpx2
-import pytest
 from hypothesis import HealthCheck, Phase, given, settings, strategies as st
 
 from db.session import Database
@@ -203,7 +202,6 @@ class World:
             yield world, answers
 
 
-@pytest.mark.timeout(300)
 @settings(
     phases=(Phase.explicit, Phase.reuse, Phase.generate),
     max_examples=12,

@@ -10,6 +10,7 @@ import pytest
 
 from storage.keys import blob_key
 from storage.store import ObjectStore
+from tests.patience import PATIENCE_S
 from tests.storage.s3_server import BUCKET, OwnServer, Server, s3_server
 from tests.storage.uploader import Read, Uploader
 
@@ -36,7 +37,7 @@ async def store(server: Server) -> AsyncIterator[ObjectStore]:
 
 @pytest.fixture(scope="session")
 async def http() -> AsyncIterator[httpx2.AsyncClient]:
-    async with httpx2.AsyncClient(timeout=30) as client:
+    async with httpx2.AsyncClient(timeout=PATIENCE_S) as client:
         yield client
 
 

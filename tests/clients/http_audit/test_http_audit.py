@@ -18,7 +18,6 @@ async def installed() -> None:
     await install(HERE)
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.usefixtures("installed")
 async def test_every_audit_of_graphql_over_http_is_ok(live: str, tenant: Tenant) -> None:
     ran = await run(HERE, "node", "audit.mjs", f"{live}/graphql", AUDIT_TOKEN=tenant.client.token)

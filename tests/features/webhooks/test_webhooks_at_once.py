@@ -26,10 +26,9 @@ from server.settings import Settings
 from server.worker import deliver_due
 from storage.store import ObjectStore
 from tests.hooks import alter, events_of, hook, log_of, look, teams
+from tests.patience import PATIENCE_S
 from tests.receiver import Receiver, receiver
 from tests.tenant import Tenant, uuid_of
-
-PATIENCE_S = 30.0
 
 
 @asynccontextmanager

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 import pytest
 
 from server.embedded.processes import is_running
+from tests.patience import block_until
 
 ROOT = Path(__file__).parents[3]
 OWNER = Path(__file__).with_name("owner.py")
@@ -55,10 +55,7 @@ class Owner:
         return [pid for pid in self.report.get("pids", []) + self.report.get("guardian_pids", []) if is_running(pid)]
 
     def wait_until_nothing_is_left(self) -> None:
-        deadline = time.monotonic() + 40
-        while self.pids_left():
-            assert time.monotonic() < deadline, self.pids_left()
-            time.sleep(0.02)
+        block_until(lambda: not self.pids_left())
 
 
 StartOwner = Callable[..., Owner]

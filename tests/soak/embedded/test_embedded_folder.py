@@ -11,6 +11,7 @@ import pytest
 
 from server.embedded.errors import DataFolderInUse
 from server.embedded.folder import claim
+from tests.patience import PATIENCE_S
 
 ROOT = Path(__file__).parents[3]
 # Claims the folder, starts a process that holds the lock, and dies at once, as does what is killed.
@@ -66,7 +67,7 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_service_that_lost_owner_and_guardian_is_stopped_by_the_next_start(
     data_dir: Path, leave_behind: LeaveBehind, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("server.embedded.folder.LEFTOVER_WAIT_S", 30.0)
+    monkeypatch.setattr("server.embedded.folder.LEFTOVER_WAIT_S", PATIENCE_S)
     pid = leave_behind("ours")
     with claim(data_dir, "s3"):
         assert not exists(pid)

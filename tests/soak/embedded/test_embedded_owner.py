@@ -11,6 +11,7 @@ import pytest
 
 from server.embedded.postgres import start_postgres
 from server.embedded.s3 import start_s3
+from tests.patience import PATIENCE_S
 
 
 async def write_a_row(dsn: str) -> None:
@@ -34,7 +35,7 @@ async def test_the_services_end_with_their_owner_and_keep_the_data(
     owner = start_owner(data_dir)
     await write_a_row(owner.report["dsn"])
     os.killpg(owner.process.pid, number)
-    owner.process.wait(30)
+    owner.process.wait(PATIENCE_S)
     owner.wait_until_nothing_is_left()
     assert "database system is shut down" in (data_dir / "postgres" / "postgres.log").read_text()
     with start_postgres(data_dir) as postgres, start_s3(data_dir) as s3:
@@ -48,7 +49,7 @@ async def test_a_start_right_after_the_owner_was_killed_waits_for_the_old_servic
     owner = start_owner(data_dir)
     await write_a_row(owner.report["dsn"])
     owner.process.kill()
-    owner.process.wait(30)
+    owner.process.wait(PATIENCE_S)
     with start_postgres(data_dir) as postgres, start_s3(data_dir):
         assert await the_row(postgres.dsn) == 42
     owner.wait_until_nothing_is_left()
@@ -61,6 +62,6 @@ async def test_everything_killed_at_once_is_recovered_from(data_dir: Path, start
         # A service ends by itself as soon as its guardian is gone.
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-    owner.process.wait(30)
+    owner.process.wait(PATIENCE_S)
     with start_postgres(data_dir) as postgres, start_s3(data_dir):
         assert await the_row(postgres.dsn) == 42

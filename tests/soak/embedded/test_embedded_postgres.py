@@ -20,6 +20,7 @@ from server.embedded.errors import DataFolderForeign, DataFolderInUse, EmbeddedU
 from server.embedded.folder import claim
 from server.embedded.postgres import EmbeddedPostgres, start_postgres
 from server.embedded.processes import command_line
+from tests.patience import PATIENCE_S
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="shows what happens for root")
 
@@ -169,7 +170,7 @@ async def test_a_killed_server_is_noticed_and_the_next_start_recovers(data_dir: 
     with start_postgres(data_dir) as postgres:
         await write_a_row(postgres)
         os.kill(postgres.pid, signal.SIGKILL)
-        assert postgres.wait(20) == 128 + signal.SIGKILL
+        assert postgres.wait(PATIENCE_S) == 128 + signal.SIGKILL
         assert not postgres.alive()
     with start_postgres(data_dir) as postgres:
         assert await the_row(postgres) == 42
@@ -179,7 +180,7 @@ async def test_a_killed_guardian_takes_the_server_along_and_the_next_start_is_cl
     with start_postgres(data_dir) as postgres:
         await write_a_row(postgres)
         os.kill(postgres.child.guardian_pid, signal.SIGKILL)
-        postgres.wait(20)
+        postgres.wait(PATIENCE_S)
     with start_postgres(data_dir) as postgres:
         assert await the_row(postgres) == 42
 

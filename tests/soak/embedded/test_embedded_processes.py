@@ -4,7 +4,6 @@ import os
 import signal
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -13,9 +12,10 @@ import pytest
 
 from server.embedded.errors import ServiceFailed
 from server.embedded.processes import Child, Log, StopStep, is_running, minimal_environment, spawn
+from tests.patience import PATIENCE_S, block_until
 
 TERMINATE = StopStep(signal.SIGTERM, 0.3)
-PATIENT = StopStep(signal.SIGTERM, 20)
+PATIENT = StopStep(signal.SIGTERM, PATIENCE_S)
 KILL = StopStep(signal.SIGKILL, 5.0)
 DEAF = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(600)"
 TIDY = """
@@ -29,13 +29,6 @@ time.sleep(600)
 """
 
 Run = Callable[..., Child]
-
-
-def eventually(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline, "it never happened"
-        time.sleep(0.01)
 
 
 @pytest.fixture
@@ -73,14 +66,14 @@ def test_a_child_may_be_stopped_twice(run: Run) -> None:
 
 def test_a_child_that_ignores_the_first_step_gets_the_next(run: Run, log: Log) -> None:
     child = run([sys.executable, "-c", DEAF])
-    eventually(lambda: "deaf" in log.last_lines())
+    block_until(lambda: "deaf" in log.last_lines())
     child.stop()
     assert child.wait() == 128 + signal.SIGKILL
     assert not is_running(child.pid)
 
 
 def test_the_exit_status_of_a_child_is_told(run: Run) -> None:
-    assert run(["/bin/sh", "-c", "exit 7"]).wait(20) == 7
+    assert run(["/bin/sh", "-c", "exit 7"]).wait(PATIENCE_S) == 7
 
 
 def test_waiting_for_a_child_has_a_limit(run: Run) -> None:
@@ -91,7 +84,7 @@ def test_waiting_for_a_child_has_a_limit(run: Run) -> None:
 def test_a_killed_child_is_noticed(run: Run) -> None:
     child = run(["/bin/sleep", "600"])
     os.kill(child.pid, signal.SIGKILL)
-    assert child.wait(20) == 128 + signal.SIGKILL
+    assert child.wait(PATIENCE_S) == 128 + signal.SIGKILL
     assert not child.alive()
 
 
@@ -114,7 +107,7 @@ def test_a_child_outlives_the_thread_that_started_it(run: Run) -> None:
 def test_a_child_ends_when_its_guardian_is_killed(run: Run) -> None:
     child = run(["/bin/sleep", "600"])
     os.kill(child.guardian_pid, signal.SIGKILL)
-    eventually(lambda: not is_running(child.pid))
+    block_until(lambda: not is_running(child.pid))
     assert not child.alive()
 
 
@@ -123,9 +116,9 @@ def test_a_guardian_that_is_asked_to_end_stops_its_child_in_order(
     run: Run, log: Log, tmp_path: Path, number: signal.Signals
 ) -> None:
     child = run([sys.executable, "-c", TIDY, str(tmp_path / "tidied")], PATIENT)
-    eventually(lambda: "tidy" in log.last_lines())
+    block_until(lambda: "tidy" in log.last_lines())
     os.kill(child.guardian_pid, number)
-    assert child.wait(20) == 5
+    assert child.wait(PATIENCE_S) == 5
     assert (tmp_path / "tidied").exists()
 
 
@@ -137,7 +130,7 @@ def test_a_child_stands_outside_the_process_group_of_its_owner(run: Run) -> None
 
 def test_a_child_sees_no_variable_of_the_caller(run: Run, log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PGDATA", "/elsewhere")
-    assert run(["/usr/bin/env"]).wait(20) == 0
+    assert run(["/usr/bin/env"]).wait(PATIENCE_S) == 0
     assert {line.split("=")[0] for line in log.last_lines().splitlines()} <= {"PATH", "LC_ALL", "TZ"}
 
 

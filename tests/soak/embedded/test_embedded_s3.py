@@ -19,6 +19,7 @@ from botocore.exceptions import ClientError
 from server.embedded.errors import DataFolderInUse, EmbeddedUnavailable
 from server.embedded.processes import command_line
 from server.embedded.s3 import EmbeddedS3, start_s3
+from tests.patience import PATIENCE_S
 
 if TYPE_CHECKING:
     from types_aiobotocore_s3 import S3Client
@@ -159,7 +160,7 @@ async def test_a_killed_server_is_noticed_and_the_next_start_has_the_data(data_d
             unfinished = (await client.create_multipart_upload(Bucket=BUCKET, Key="org/half"))["UploadId"]
             await http.put(await part_url(client, "org/half", unfinished, 1), content=PART)
         os.kill(s3.pid, signal.SIGKILL)
-        assert s3.wait(20) == 128 + signal.SIGKILL
+        assert s3.wait(PATIENCE_S) == 128 + signal.SIGKILL
         assert not s3.alive()
     assert len(list((data_dir / "s3" / "objects" / BUCKET / "org").iterdir())) == 2
     with start_s3(data_dir) as s3:

@@ -14,7 +14,8 @@ from db.codes import JobKind
 from db.tables import AutomationFiring, Job
 from tests.automation import ACCURACY, Served as Serving, firings_of, held_by, set_rule, wake, work
 from tests.dependencies import Dependencies, Served
-from tests.replicas import KILLED, PATIENCE_S, end_of, process
+from tests.patience import in_time
+from tests.replicas import KILLED, end_of, process
 from tests.stages import Line
 from tests.tenant import Tenant
 
@@ -110,7 +111,7 @@ async def test_a_worker_that_dies_in_the_middle_leaves_one_effect_to_another(
     async with AsyncExitStack() as stack:
         for _ in range(2):
             await stack.enter_async_context(process(own, "worker"))
-        async with asyncio.timeout(PATIENCE_S):
+        async with in_time():
             while await held_by(line, stage) == before:
                 await asyncio.sleep(0.1)
 
@@ -138,7 +139,7 @@ async def test_two_workers_and_many_reports_at_once_have_one_effect_for_each_ver
         for _ in range(2):
             await stack.enter_async_context(process(own, "worker"))
         await asyncio.gather(*[keep_failing(deployment) for deployment in others])
-        async with asyncio.timeout(PATIENCE_S):
+        async with in_time():
             while await jobs_left(tenant):
                 await asyncio.sleep(0.1)
     assert await serving.in_production() == 2, "what the reports are about was taken out once"

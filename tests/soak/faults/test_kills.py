@@ -15,8 +15,9 @@ from db.tables import Job, Upload
 from tests import hooks, sending
 from tests.dependencies import Dependencies, Served
 from tests.hooks import hook, log_of, teams
+from tests.patience import eventually, in_time
 from tests.receiver import receiver
-from tests.replicas import KILLED, PATIENCE_S, client_of, end_of, process
+from tests.replicas import KILLED, client_of, end_of, process
 from tests.tenant import Client, Tenant, uuid_of
 
 
@@ -108,7 +109,7 @@ async def test_a_worker_that_dies_leaves_its_job_to_another(
     async with tenant.database.change(tenant.org_id) as change:
         past = utc_now() - timedelta(seconds=1)
         await change.execute(update(Job).where(col(Job.subject_id) == subject).values(lease_until=past))
-    async with process(own, "worker"), asyncio.timeout(PATIENCE_S):
+    async with process(own, "worker"), in_time():
         while (await sending.look(tenant.client, artifact["id"]))["state"] == "VERIFYING":
             await asyncio.sleep(0.1)
 
@@ -135,7 +136,7 @@ async def test_a_worker_that_dies_while_it_delivers_leaves_the_rest_to_another_i
             own_job = col(Job.subject_id) == uuid_of(webhook)
             await change.execute(update(Job).where(own_job).values(lease_until=past))
         async with process(own, "worker"), process(own, "worker"):
-            await endpoint.until(lambda: len(endpoint.received) == told + 4, PATIENCE_S)
+            await endpoint.until(lambda: len(endpoint.received) == told + 4)
         assert endpoint.sequences() == wanted[:told] + wanted
         assert len({one.headers["webhook-id"] for one in endpoint.received}) == 4
 
@@ -156,9 +157,7 @@ async def test_a_server_that_is_killed_loses_nothing_that_it_has_answered(own: D
 
     async with process(own, "serve") as killed, client_of(killed, tenant) as client:
         busy = [asyncio.create_task(keep_creating(client, number)) for number in range(4)]
-        async with asyncio.timeout(PATIENCE_S):
-            while len(answered) < 40:
-                await asyncio.sleep(0.01)
+        await eventually(lambda: len(answered) >= 40)
         killed.kill()
         await asyncio.gather(*busy)
 

@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import text
 
 from tests.dependencies import Dependencies
+from tests.patience import in_time
 from tests.replicas import KILLED, client_of, end_of, process
 from tests.stages import Line
 from tests.tenant import Client, Tenant
@@ -68,7 +69,6 @@ async def check_history(tenant: Tenant, line: Line, promotions: int) -> None:
     assert Counter(await line.stages()) == {"ARCHIVED": promotions - 1, "STAGING": 1}
 
 
-@pytest.mark.timeout(300)
 async def test_fifty_who_promote_fifty_versions_of_one_model_win_one_revision_each(
     own: Dependencies, tenant: Tenant
 ) -> None:
@@ -78,7 +78,7 @@ async def test_fifty_who_promote_fifty_versions_of_one_model_win_one_revision_ea
             await stack.enter_async_context(client_of(await stack.enter_async_context(process(own, "serve")), tenant))
             for _ in range(2)
         ]
-        async with asyncio.timeout(90):
+        async with in_time():
             tries = await asyncio.gather(
                 *[
                     promote_once_it_works(clients[number % 2], version, 0)
@@ -132,7 +132,7 @@ async def test_servers_that_are_killed_again_and_again_leave_one_effect_for_each
         before = len(left)
         async with process(own, "serve") as killed, client_of(killed, tenant) as client:
             busy = asyncio.create_task(promote_until_killed(client))
-            async with asyncio.timeout(60):
+            async with in_time():
                 while len(left) > max(before - 4, 0):
                     await asyncio.sleep(0.002)
             killed.kill()
