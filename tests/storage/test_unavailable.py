@@ -15,12 +15,12 @@ import pytest
 from storage.config import StoreConfig
 from storage.errors import StoreUnavailable
 from storage.store import CHECK_S, COMPLETE_S, CONTROL_S, ObjectStore, StoredPart
+from tests.patience import in_time
 from tests.storage.s3_server import BUCKET, OwnServer, Server
+from tests.timers import counted_waits, watched_timers
 
 SECRET = "a-secret-nobody-should-see"
 KEY = "org/one/blob/two"
-# The bounds are the product's; the rest is what a loaded machine may add.
-PATIENCE_S = 3.0
 
 CALLS: dict[str, tuple[Callable[[ObjectStore], Awaitable[object]], float]] = {
     "start_upload": (lambda store: store.start_upload(BUCKET, KEY, None), CONTROL_S),
@@ -35,6 +35,12 @@ CALLS: dict[str, tuple[Callable[[ObjectStore], Awaitable[object]], float]] = {
 }
 
 
+@pytest.fixture(autouse=True)
+async def _timers_are_watched() -> AsyncIterator[None]:
+    with watched_timers():
+        yield
+
+
 def config_of(endpoint: str) -> StoreConfig:
     return StoreConfig(endpoint, "an-access-key", SECRET, stall_s=CONTROL_S)
 
@@ -44,9 +50,11 @@ async def assert_all_unavailable(store: ObjectStore) -> list[StoreUnavailable]:
 
     async def failure_of(name: str) -> StoreUnavailable:
         call, bound_s = CALLS[name]
-        async with asyncio.timeout(bound_s + PATIENCE_S):
-            with pytest.raises(StoreUnavailable) as raised:
-                await call(store)
+        with counted_waits() as waits:
+            async with in_time():
+                with pytest.raises(StoreUnavailable) as raised:
+                    await call(store)
+        assert waits.total_s <= bound_s
         return raised.value
 
     return await asyncio.gather(*(failure_of(name) for name in CALLS))
@@ -150,9 +158,11 @@ async def test_an_object_that_only_drips_is_not_waited_for() -> None:
         writer.close()
 
     async with serving(drip) as endpoint, ObjectStore(replace(config_of(endpoint), stall_s=0.5)) as store:
-        async with asyncio.timeout(PATIENCE_S):
-            with pytest.raises(StoreUnavailable):
-                await store.hash_object(BUCKET, KEY)
+        with counted_waits() as waits:
+            async with in_time():
+                with pytest.raises(StoreUnavailable):
+                    await store.hash_object(BUCKET, KEY)
+    assert waits.total_s <= 0.5
 
 
 async def test_a_stopped_store_is_unavailable_and_well_again_when_it_runs(own_server: OwnServer) -> None:
