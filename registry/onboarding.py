@@ -4,6 +4,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from db.codes import PrincipalKind, Role
+from db.ids import uuid7
 from db.session import Change, Database
 from db.tables import Principal
 from registry import organisations, tokens
@@ -40,19 +41,20 @@ async def _organisation(database: Database, name: str) -> UUID:
     known = await organisations.id_by_name(database, name)
     if known is not None:
         return known
+    org_id = uuid7()
+    system = organisations.system(org_id)
     try:
-        made = await organisations.found(database, name)
+        async with database.change(org_id) as change:
+            await organisations.create_organisation(change, name=name)
+            team = await organisations.create_team(change, system, name="default")
+            await organisations.create_project(change, system, team_id=team.id, name="default")
     except NameTaken:
         # Somebody else was faster by a moment.
         again = await organisations.id_by_name(database, name)
         if again is None:
             raise
         return again
-    async with database.change(made.id) as change:
-        system = organisations.system(made.id)
-        team = await organisations.create_team(change, system, name="default")
-        await organisations.create_project(change, system, team_id=team.id, name="default")
-    return made.id
+    return org_id
 
 
 async def _principal(

@@ -9,7 +9,6 @@ from typing_extensions import Doc
 
 from db.base import unique_key
 from db.codes import PrincipalKind, Role, ScopeKind
-from db.ids import uuid7
 from db.session import Change, Database
 from db.tables import Organisation, Principal, Project, RoleBinding, Team
 from registry import inputs
@@ -27,17 +26,17 @@ def system(org_id: UUID) -> Actor:
     return Actor(org_id, SYSTEM_ID, PrincipalKind.SERVICE_ACCOUNT, "system", (grant,))
 
 
-async def found(database: Database, name: str) -> Organisation:
-    """A new organisation with its event stream. Only operators do this; it has no members yet.
+async def create_organisation(change: Change, *, name: str) -> Organisation:
+    """The organisation of a change that began with a new id, and its event stream.
+
+    Only operators do this; it has no members yet.
 
     Raises: InvalidValue, NameTaken.
     """
-    org_id = uuid7()
-    async with database.change(org_id) as change:
-        await change.execute(text("select ev.open_stream(:org_id)"), {"org_id": org_id})
-        row = Organisation(org_id=org_id, id=org_id, name=inputs.name(name))
-        taken = {unique_key(Organisation, "name"): NameTaken("organisation", row.name, "installation")}
-        return await add(change, system(org_id), row, taken)
+    await change.execute(text("select ev.open_stream(:org_id)"), {"org_id": change.org_id})
+    row = Organisation(org_id=change.org_id, id=change.org_id, name=inputs.name(name))
+    taken = {unique_key(Organisation, "name"): NameTaken("organisation", row.name, "installation")}
+    return await add(change, system(change.org_id), row, taken)
 
 
 async def id_by_name(database: Database, name: str) -> UUID | None:

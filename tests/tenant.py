@@ -1,7 +1,7 @@
 """An organisation of a test's own, and a client that asks the real application as one of its members."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -9,7 +9,8 @@ from uuid import UUID, uuid4
 import httpx2
 
 from db.codes import PrincipalKind, Role
-from db.session import Database
+from db.ids import uuid7
+from db.session import Change, Database
 from registry import organisations, tokens
 from registry.access import Actor
 from resolvers import ids
@@ -160,20 +161,35 @@ async def join(
     kind: PrincipalKind = PrincipalKind.USER,
 ) -> Client:
     """A client of a new principal."""
-    system = organisations.system(org_id)
     async with database.change(org_id) as change:
-        principal = await organisations.add_principal(change, system, name=name, kind=kind, role=role)
-        _, token = await tokens.issue(
-            change, system, principal_id=principal.id, name="test", lifetime=timedelta(hours=1)
-        )
-    return Client(http, token, await tokens.authenticate(database, token))
+        actor, token = await _enter(change, name, role, kind)
+    return Client(http, token, actor)
+
+
+async def found_organisation(database: Database, name: str | None = None) -> UUID:
+    """The id of a new organisation without members."""
+    org_id = uuid7()
+    async with database.change(org_id) as change:
+        await organisations.create_organisation(change, name=name or f"org {org_id}")
+    return org_id
 
 
 async def found_tenant(database: Database, http: httpx2.AsyncClient) -> Tenant:
-    """A new organisation with an owner, a team and a project."""
-    organisation = await organisations.found(database, f"org {uuid4()}")
-    owner = await join(database, http, organisation.id, "owner", Role.OWNER)
-    tenant = Tenant(database, http, organisation.id, owner)
-    team = await owner.make("createTeam", "team", name="team")
-    tenant.project = await owner.make("createProject", "project", team=team, name="project")
-    return tenant
+    """A new organisation with an owner, a team and a project, by one transaction of the rules."""
+    org_id = uuid7()
+    async with database.change(org_id) as change:
+        await organisations.create_organisation(change, name=f"org {org_id}")
+        owner, token = await _enter(change, "owner", Role.OWNER, PrincipalKind.USER)
+        team = await organisations.create_team(change, owner, name="team")
+        project = await organisations.create_project(change, owner, team_id=team.id, name="project")
+    return Tenant(database, http, org_id, Client(http, token, owner), ids.encode("Project", project.id))
+
+
+async def _enter(change: Change, name: str, role: Role, kind: PrincipalKind) -> tuple[Actor, str]:
+    """A new principal at work, as `tokens.authenticate` knows it by its token."""
+    system = organisations.system(change.org_id)
+    principal = await organisations.add_principal(change, system, name=name, kind=kind, role=role)
+    issued, token = await tokens.issue(
+        change, system, principal_id=principal.id, name="test", lifetime=timedelta(hours=1)
+    )
+    return replace(await organisations.acting(change, principal), expires_at=issued.expires_at), token

@@ -14,9 +14,10 @@ from db.base import utc_now
 from db.codes import JobKind
 from db.session import Database
 from db.tables import Job, Organisation
-from registry import jobs, organisations
+from registry import jobs
 from registry.jobs import Lease, LeaseLost
 from tests import services
+from tests.tenant import found_organisation
 
 AT_ONCE = 8
 
@@ -34,7 +35,7 @@ async def queue(worker_id: str) -> AsyncIterator[Database]:
 @pytest.fixture
 async def org_id(queue: Database) -> AsyncIterator[UUID]:
     """An organisation, the only one with jobs: it takes them away with it, those that are due later as well."""
-    org_id = (await organisations.found(queue, f"org {uuid4()}")).id
+    org_id = await found_organisation(queue)
     yield org_id
     async with queue.change(org_id) as change:
         await change.execute(delete(Job))
@@ -106,7 +107,7 @@ async def test_the_job_that_is_due_longest_comes_first(queue: Database, org_id: 
 
 
 async def test_a_worker_sees_the_jobs_of_every_organisation(queue: Database, org_id: UUID) -> None:
-    other = (await organisations.found(queue, f"org {uuid4()}")).id
+    other = await found_organisation(queue)
     for organisation in (org_id, other):
         await put_in(queue, organisation)
     assert {(await taken(queue)).org_id, (await taken(queue)).org_id} == {org_id, other}

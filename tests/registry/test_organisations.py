@@ -7,30 +7,33 @@ from sqlalchemy import select
 from sqlmodel import col
 
 from db.codes import PrincipalKind, Role, ScopeKind
+from db.ids import uuid7
 from db.session import Database
 from db.tables import Organisation, Principal, RoleBinding
 from registry import organisations
 from registry.errors import Forbidden, InvalidValue, NameTaken, NotFound
 from tests.registry.told import events_about
-from tests.tenant import Tenant, uuid_of
+from tests.tenant import Tenant, found_organisation, uuid_of
 
 
 async def test_an_organisation_is_its_own_tenant_and_tells_of_its_founding(database: Database) -> None:
     name = f"größe {uuid4()}"
-    made = await organisations.found(database, f" {name} ")
-    assert (made.id, made.name) == (made.org_id, name)
-    assert await organisations.id_by_name(database, name) == made.id
-    (event,) = await events_about(database, made.id, made.id)
+    org_id = uuid7()
+    async with database.change(org_id) as change:
+        made = await organisations.create_organisation(change, name=f" {name} ")
+    assert (made.id, made.org_id, made.name) == (org_id, org_id, name)
+    assert await organisations.id_by_name(database, name) == org_id
+    (event,) = await events_about(database, org_id, org_id)
     assert (event.kind, event.actor) == ("organisation.created", f"Principal:{organisations.SYSTEM_ID}")
 
 
 async def test_the_name_of_an_organisation_is_unique_in_the_installation(database: Database) -> None:
     name = f"org {uuid4()}"
-    await organisations.found(database, name)
+    await found_organisation(database, name)
     with pytest.raises(NameTaken):
-        await organisations.found(database, name)
+        await found_organisation(database, name)
     with pytest.raises(InvalidValue):
-        await organisations.found(database, " ")
+        await found_organisation(database, " ")
     assert await organisations.id_by_name(database, f"no {name}") is None
 
 

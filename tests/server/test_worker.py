@@ -30,7 +30,7 @@ from storage.store import ObjectStore
 from tests import services
 from tests.automation import ACCURACY, Served
 from tests.patience import PATIENCE_S, eventually
-from tests.tenant import found_tenant
+from tests.tenant import found_organisation, found_tenant
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,7 @@ def own(door: Starlette) -> Services:
 
 @pytest.fixture
 async def org_id(own: Services) -> UUID:
-    return (await organisations.found(own.database, f"org {uuid4()}")).id
+    return await found_organisation(own.database)
 
 
 async def put_in(database: Database, org_id: UUID, kind: str, due_s: float = -60.0) -> UUID:

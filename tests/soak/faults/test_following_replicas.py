@@ -20,7 +20,6 @@ from websockets.exceptions import WebSocketException
 
 from db.codes import Role
 from db.session import Database
-from registry import organisations
 from registry.events import Cursor
 from registry.promotion_events import KINDS
 from tests import services
@@ -29,7 +28,7 @@ from tests.patience import PATIENCE_S, eventually, in_time
 from tests.server import processes
 from tests.stages import Line
 from tests.subscribing import MULTIPART, SSE, Refused, Stream, Subscription, streamed, subscribed
-from tests.tenant import Client, GraphQLFailed, Tenant, join, uuid_of
+from tests.tenant import Client, GraphQLFailed, Tenant, found_organisation, join, uuid_of
 
 EVENTS = "subscription($after: String) { events(after: $after) { cursor ... on Event { sequence kind subjectId } } }"
 PROMOTIONS = "subscription($after: String) { promotionEvents(after: $after) { cursor ... on PromotionEvent { at } } }"
@@ -89,9 +88,9 @@ async def replicas(worker_id: str) -> AsyncIterator[Replicas]:
     name = f"registry_replicas_{worker_id}"
     url = await services.create_database(name)
     database = Database.connect(url, services.ROLES, pool_size=2)
-    organisation = await organisations.found(database, f"org {uuid4()}")
+    org_id = await found_organisation(database)
     async with httpx2.AsyncClient() as http:
-        owner = await join(database, http, organisation.id, "owner", Role.OWNER)
+        owner = await join(database, http, org_id, "owner", Role.OWNER)
         async with AsyncExitStack() as stack:
             made = Replicas(url, [], database, owner, stack)
             made.servers = await asyncio.gather(*[asyncio.to_thread(made.start) for _ in range(2)])
