@@ -127,6 +127,12 @@ async def tenant(database: Database, http: httpx2.AsyncClient) -> Tenant:
     return await found_tenant(database, http)
 
 
+@pytest.fixture(scope="session")
+async def shared_tenant(database: Database, http: httpx2.AsyncClient) -> Tenant:
+    """An organisation of all tests whose requests change nothing: they are refused."""
+    return await found_tenant(database, http)
+
+
 @pytest.fixture
 async def neighbour(database: Database, http: httpx2.AsyncClient) -> Tenant:
     """Another organisation."""

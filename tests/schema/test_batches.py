@@ -6,11 +6,20 @@ import pytest
 from graphql import GraphQLObjectType
 from sqlalchemy import text
 
-from db.codes import Role
 from db.session import Database
 from schema import mutations
 from tests.registry.told import events_about
-from tests.schema.valid_inputs import BATCHES, MUTATIONS, SCHEMA, reference_fields, row_of, title, unknown, valid_input
+from tests.schema.built import SCHEMA
+from tests.schema.valid_inputs import (
+    BATCHES,
+    MUTATIONS,
+    Refusing,
+    reference_fields,
+    row_of,
+    title,
+    unknown,
+    valid_input,
+)
 from tests.tenant import Client, GraphQLFailed, Tenant, uuid_of
 
 every_batch = pytest.mark.parametrize("batch", BATCHES)
@@ -92,11 +101,10 @@ async def test_a_batch_is_done_in_order_and_once_under_its_key(tenant: Tenant, b
 
 
 @every_batch
-async def test_a_reader_sends_no_batch(tenant: Tenant, batch: str) -> None:
-    reader = await tenant.member(Role.READER)
-    item = await valid_input(tenant, BATCHES[batch])
+async def test_a_reader_sends_no_batch(refusing: Refusing, batch: str) -> None:
+    item = await refusing.input_of(BATCHES[batch])
     with pytest.raises(GraphQLFailed) as refused:
-        await send(reader, batch, [item])
+        await send(refusing.reader, batch, [item])
     assert refused.value.code == "FORBIDDEN"
 
 

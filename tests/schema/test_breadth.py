@@ -13,9 +13,9 @@ from resolvers.loading import Loaders
 from schema.breadth import BreadthFirst
 from schema.build import build_schema
 from schema.failures import MaskingSchema
+from tests.schema.built import BUILT
 from tests.tenant import Tenant
 
-BY_BREADTH = build_schema()
 ITEM_BY_ITEM = build_schema()
 ITEM_BY_ITEM.execution_context_class = StrawberryGraphQLCoreExecutionContext
 
@@ -35,7 +35,7 @@ async def answers(app: Starlette, tenant: Tenant, schema: MaskingSchema, query: 
 
 async def same(app: Starlette, tenant: Tenant, query: str) -> tuple[Any, Any]:
     """The answer of both ways, which must be one."""
-    fast = await answers(app, tenant, BY_BREADTH, query)
+    fast = await answers(app, tenant, BUILT, query)
     assert fast == await answers(app, tenant, ITEM_BY_ITEM, query)
     return fast
 
@@ -76,7 +76,7 @@ def selection(draw: st.DrawFn, parent: GraphQLObjectType, depth: int) -> str:
 @st.composite
 def queries(draw: st.DrawFn) -> str:
     """A query of one root field."""
-    query = BY_BREADTH._schema.query_type
+    query = BUILT._schema.query_type
     assert query is not None
     name = draw(st.sampled_from(ROOTS))
     kind = get_named_type(query.fields[name].type)
@@ -174,7 +174,7 @@ async def test_lists_inside_a_list_that_is_left_to_graphql_core_still_share_thei
     query = """{ models { nodes { versions(first: 2) { nodes { upstream(depth: 1) { truncated }
         artifacts(first: 2) { nodes { createdBy { name } } } } } } } }"""
 
-    _, errors = await answers(app, filled, BY_BREADTH, query)
+    _, errors = await answers(app, filled, BUILT, query)
 
     assert errors == []
     about_artifacts = [statement for statement in statements if "FROM registry.artifact" in statement]
@@ -182,7 +182,7 @@ async def test_lists_inside_a_list_that_is_left_to_graphql_core_still_share_thei
 
 
 async def test_a_shared_row_is_read_and_completed_once(app: Starlette, filled: Tenant, statements: list[str]) -> None:
-    data, _ = await answers(app, filled, BY_BREADTH, "{ models { nodes { project { name team { name } } } } }")
+    data, _ = await answers(app, filled, BUILT, "{ models { nodes { project { name team { name } } } } }")
 
     first, *others = data["models"]["nodes"]
     assert all(other["project"] is first["project"] for other in others)

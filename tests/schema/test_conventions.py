@@ -12,9 +12,9 @@ from graphql import (
     get_named_type,
 )
 
-from schema.build import build_schema
+from tests.schema.built import BUILT
 
-GRAPH = read_schema(build_schema().as_str())
+GRAPH = read_schema(BUILT.as_str())
 assert GRAPH.query_type is not None
 QUERY = GRAPH.query_type
 ENDS = ("Connection", "Edge", "Payload", "Error")

@@ -15,9 +15,7 @@ from graphql import (
     is_specified_scalar_type,
 )
 
-from schema.build import build_schema
-
-SCHEMA = build_schema()._schema
+from tests.schema.built import SCHEMA
 
 
 def parts_of(shown: GraphQLNamedType) -> Iterator[tuple[str, str | None]]:

@@ -15,15 +15,14 @@ from db.session import Database
 from registry.firing import act
 from resolvers import ids
 from resolvers.finding import FINDABLE
-from schema.build import build_schema
 from schema.edges import Edge
 from schema.node import RowNode
 from schema.root import NODE_TYPES
 from tests.automation import ACCURACY, Served
+from tests.schema.built import BUILT
 from tests.schema.valid_inputs import valid_input
 from tests.tenant import Client, Tenant, found_tenant, join, uuid_of
 
-SCHEMA = build_schema()
 # What is no edge of rows: values inside the row, walks, and URLs that are signed when they are asked for.
 COMPUTED = {
     "tags", "parameters", "inputs", "outputs", "features", "columns", "packages", "hardware",
@@ -58,7 +57,7 @@ def edge_of(field: Any) -> Edge:
 
 
 def graph_name(field: Any) -> str:
-    name: str = SCHEMA.config.name_converter.get_graphql_name(field)
+    name: str = BUILT.config.name_converter.get_graphql_name(field)
     return name
 
 

@@ -22,10 +22,9 @@ from resolvers.conditions import Deleted
 from resolvers.paging import OrderDirection
 from resolvers.weighing import TieBreak
 from schema import enums
-from schema.build import build_schema
+from tests.schema.built import SCHEMA
 from tests.tenant import GraphQLFailed, Tenant, uuid_of
 
-SCHEMA = build_schema()._schema
 SHOWN = {
     name: shown
     for name, shown in SCHEMA.type_map.items()

@@ -2,24 +2,28 @@
 
 import hashlib
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID, uuid4
 
+import httpx2
 import pytest
 from graphql import GraphQLObjectType, GraphQLUnionType
 
 from db.base import utc_now
+from db.session import Database
 from db.tables import Webhook, WebhookDelivery
 from registry import errors
 from registry.changes import find
 from registry.sealing import Vault
 from registry.webhooks import MAX_WAITING
 from schema.errors import ERROR_TYPES, as_data
+from tests.schema.built import SCHEMA
 from tests.schema.deletion_cases import in_use, name_taken_since, not_at_rest, parent_deleted
 from tests.schema.valid_inputs import (
     DELETIONS_OF,
     MUTATIONS,
-    SCHEMA,
+    Refusing,
     reference_fields,
     refusal_of,
     row_of,
@@ -28,7 +32,7 @@ from tests.schema.valid_inputs import (
     valid_input,
 )
 from tests.stages import spoil
-from tests.tenant import Tenant, uuid_of
+from tests.tenant import Tenant, found_tenant, uuid_of
 
 Given = dict[str, Any]
 LONG = "x" * 201
@@ -95,11 +99,6 @@ async def _ended_run(tenant: Tenant, mutation: str) -> Given:
     return given
 
 
-async def _with_too_many_datasets(tenant: Tenant, mutation: str) -> Given:
-    given = await valid_input(tenant, mutation)
-    return given | {"datasets": given["datasets"] * 101}
-
-
 async def _earlier_price(tenant: Tenant, mutation: str) -> Given:
     given = await valid_input(tenant, mutation)
     await tenant.client.change(mutation, "replayed", **given)
@@ -142,17 +141,24 @@ async def _external_with_bad_key(tenant: Tenant, mutation: str) -> Given:
     return await _external(tenant, mutation) | {"idempotencyKey": " "}
 
 
-def _with(**values: Any) -> Callable[[Tenant, str], Awaitable[Given]]:
-    async def given(tenant: Tenant, mutation: str) -> Given:
-        return await valid_input(tenant, mutation) | values
+@dataclass(frozen=True)
+class OfTheInput:
+    """A refusal that follows from the input alone: what makes one of an input that would be accepted."""
 
-    return given
+    spoiled: Callable[[str, Given], Given]
 
 
-async def _unknown_reference(tenant: Tenant, mutation: str) -> Given:
-    given = await valid_input(tenant, mutation)
+def _with(**values: Any) -> OfTheInput:
+    return OfTheInput(lambda _, given: given | values)
+
+
+def _with_unknown_reference(mutation: str, given: Given) -> Given:
     name, kind = next((name, kind) for name, kind in reference_fields(mutation).items() if name in given)
     return given | {name: unknown(kind)}
+
+
+_unknown_reference = OfTheInput(_with_unknown_reference)
+_too_many_datasets = OfTheInput(lambda _, given: given | {"datasets": given["datasets"] * 101})
 
 
 async def _archived(tenant: Tenant, mutation: str) -> Given:
@@ -218,7 +224,7 @@ async def _reused_key(tenant: Tenant, mutation: str) -> Given:
 
 PARENTLESS = ("createTeam", "createEnvironment", "setPrice")
 BAD_METRIC = [{"name": "loss", "phase": "TEST", "value": 1.0, "step": "-1"}]
-CASES: dict[tuple[str, str], Callable[[Tenant, str], Awaitable[Given]]] = {
+CASES: dict[tuple[str, str], OfTheInput | Callable[[Tenant, str], Awaitable[Given]]] = {
     **{(name, "IdempotencyKeyReusedError"): _reused_key for name in MUTATIONS},
     **{(name, "NotFoundError"): _unknown_reference for name in MUTATIONS if name not in PARENTLESS},
     **{
@@ -280,7 +286,7 @@ CASES: dict[tuple[str, str], Callable[[Tenant, str], Awaitable[Given]]] = {
     ("createVersion", "InvalidValueError"): _with(label=" "),
     ("logParameters", "InvalidValueError"): _with(parameters=[{"name": "a", "value": 1}, {"name": "a", "value": 1}]),
     ("logMetrics", "InvalidValueError"): _with(metrics=BAD_METRIC),
-    ("logRunDatasets", "InvalidValueError"): _with_too_many_datasets,
+    ("logRunDatasets", "InvalidValueError"): _too_many_datasets,
     ("logRunDatasets", "ConflictError"): _ended_run,
     ("logVersionMetrics", "InvalidValueError"): _with(metrics=BAD_METRIC),
     ("logResourceSamples", "InvalidValueError"): _with(samples=[{"sampledAt": "1066-10-14T00:00:00Z"}]),
@@ -365,8 +371,15 @@ def test_every_declared_failure_of_every_mutation_is_tried_below() -> None:
 
 
 @pytest.mark.parametrize(("mutation", "error"), CASES)
-async def test_a_refusal_is_data(tenant: Tenant, mutation: str, error: str) -> None:
-    given = await CASES[mutation, error](tenant, mutation)
+async def test_a_refusal_is_data(
+    refusing: Refusing, database: Database, http: httpx2.AsyncClient, mutation: str, error: str
+) -> None:
+    case = CASES[mutation, error]
+    if isinstance(case, OfTheInput):
+        tenant, given = refusing.tenant, case.spoiled(mutation, await refusing.input_of(mutation))
+    else:
+        tenant = await found_tenant(database, http)
+        given = await case(tenant, mutation)
     refusal = await refusal_of(tenant.client, mutation, given)
     assert refusal["__typename"] == error
     assert refusal["code"] == "".join(f"_{c}" if c.isupper() else c.upper() for c in error)[1:].removesuffix("_ERROR")

@@ -8,16 +8,15 @@ from graphql import GraphQLEnumType, GraphQLInputObjectType, GraphQLObjectType
 from db import tables
 from db.base import Deletable, Row, Time, columns
 from resolvers.finding import FINDABLE
-from schema.build import build_schema
 from schema.filters import MAX_CHARACTERS, MAX_CONDITIONS, MAX_NESTING, MAX_VALUES
 from schema.root import NODE_TYPES
+from tests.schema.built import SCHEMA
 from tests.tenant import GraphQLFailed, Tenant
 
-GRAPH = build_schema()._schema
 TABLES = {table.__name__: table for table in FINDABLE}
 LISTS = {
     f"{name}.{field}": definition
-    for name, shown in GRAPH.type_map.items()
+    for name, shown in SCHEMA.type_map.items()
     if isinstance(shown, GraphQLObjectType)
     for field, definition in shown.fields.items()
     # A search has its own order and its own words, and the feed has one order and is asked as it is followed.
@@ -42,7 +41,7 @@ def test_a_list_can_be_filtered_and_ordered(path: str) -> None:
 
 @pytest.mark.parametrize("kind", TABLES)
 def test_what_is_ordered_by_are_columns_or_computed_each_with_its_sentence(kind: str) -> None:
-    shown = GRAPH.type_map[f"{kind}OrderField"]
+    shown = SCHEMA.type_map[f"{kind}OrderField"]
     assert isinstance(shown, GraphQLEnumType)
     names = {column.name for column in columns(TABLES[kind])}
     findable = FINDABLE[TABLES[kind]]
@@ -52,7 +51,7 @@ def test_what_is_ordered_by_are_columns_or_computed_each_with_its_sentence(kind:
 
 @pytest.mark.parametrize("kind", TABLES)
 def test_conditions_combine(kind: str) -> None:
-    where = GRAPH.type_map[f"{kind}Where"]
+    where = SCHEMA.type_map[f"{kind}Where"]
     assert isinstance(where, GraphQLInputObjectType)
     shown = {name: str(field.type) for name, field in where.fields.items()}
     combined = {"and": f"[{kind}Where!]", "or": f"[{kind}Where!]", "not": f"{kind}Where"}

@@ -13,7 +13,7 @@ from registry.errors import BadInput
 from registry.inputs import KEEP, Keep, Of
 from resolvers import ids
 from schema.inputs import declared, input_type, values_of
-from tests.schema.valid_inputs import MUTATIONS, reference_fields, refusal_of, title, unknown, valid_input
+from tests.schema.valid_inputs import MUTATIONS, Refusing, reference_fields, refusal_of, title, unknown
 from tests.tenant import GraphQLFailed, Tenant
 
 REFERENCES = [(mutation, name) for mutation in MUTATIONS for name in reference_fields(mutation)]
@@ -78,21 +78,21 @@ def test_null_is_a_value_only_where_the_rule_takes_none() -> None:
 
 
 @pytest.mark.parametrize(("mutation", "name"), REFERENCES)
-async def test_an_id_that_was_never_given_out_is_a_request_error(tenant: Tenant, mutation: str, name: str) -> None:
-    sound = await valid_input(tenant, mutation)
+async def test_an_id_that_was_never_given_out_is_a_request_error(refusing: Refusing, mutation: str, name: str) -> None:
+    sound = await refusing.input_of(mutation)
     for wrong in [*ILL_FORMED, unknown("Organisation"), unknown("Foo")]:
         with pytest.raises(GraphQLFailed) as refused:
-            await tenant.client.change(mutation, "replayed", **{**sound, name: wrong})
+            await refusing.tenant.client.change(mutation, "replayed", **{**sound, name: wrong})
         assert refused.value.code == "BAD_USER_INPUT", wrong
 
 
 @pytest.mark.parametrize(("mutation", "name"), REFERENCES)
-async def test_an_id_of_nothing_is_an_answer_that_names_the_input(tenant: Tenant, mutation: str, name: str) -> None:
-    sound = await valid_input(tenant, mutation)
+async def test_an_id_of_nothing_is_an_answer_that_names_the_input(refusing: Refusing, mutation: str, name: str) -> None:
+    sound = await refusing.input_of(mutation)
     if name == "run" and "version" in sound and "path" in sound:
         del sound["version"]
     kind = reference_fields(mutation)[name]
-    error = await refusal_of(tenant.client, mutation, {**sound, name: unknown(kind)})
+    error = await refusal_of(refusing.tenant.client, mutation, {**sound, name: unknown(kind)})
     assert error == {
         "__typename": "NotFoundError",
         "code": "NOT_FOUND",
@@ -114,28 +114,27 @@ async def test_an_input_names_the_place_in_a_list_that_it_is_about(tenant: Tenan
 
 
 @pytest.mark.parametrize("mutation", MUTATIONS)
-async def test_a_field_that_the_input_does_not_have_is_a_request_error(tenant: Tenant, mutation: str) -> None:
+async def test_a_field_that_the_input_does_not_have_is_a_request_error(refusing: Refusing, mutation: str) -> None:
+    given = await refusing.input_of(mutation)
     with pytest.raises(GraphQLFailed) as refused:
-        await tenant.client.change(mutation, "replayed", **await valid_input(tenant, mutation), surprise=1)
+        await refusing.tenant.client.change(mutation, "replayed", **given, surprise=1)
     assert refused.value.code == "BAD_USER_INPUT"
     assert "surprise" in refused.value.errors[0]["message"]
 
 
 @pytest.mark.parametrize("mutation", MUTATIONS)
-async def test_an_input_can_stand_in_the_document_itself(tenant: Tenant, mutation: str) -> None:
+async def test_an_input_can_stand_in_the_document_itself(shared_tenant: Tenant, mutation: str) -> None:
     with pytest.raises(GraphQLFailed) as refused:
-        await tenant.client(f"mutation {{ {mutation}(input: {{surprise: 1}}) {{ replayed }} }}")
+        await shared_tenant.client(f"mutation {{ {mutation}(input: {{surprise: 1}}) {{ replayed }} }}")
     assert refused.value.code == "GRAPHQL_VALIDATION_FAILED"
     assert f"{title(mutation)}Input" in refused.value.errors[0]["message"]
 
 
 @pytest.mark.parametrize("value", ["tags: null", "tags: [null]", "tags: [{key: null}]", "tags: [1]", 'tags: "a"'])
-async def test_a_list_holds_no_null_and_nothing_of_another_type(tenant: Tenant, value: str) -> None:
+async def test_a_list_holds_no_null_and_nothing_of_another_type(shared_tenant: Tenant, value: str) -> None:
+    given = f'project: "{shared_tenant.project}", name: "a", framework: "sklearn", {value}'
     with pytest.raises(GraphQLFailed) as refused:
-        await tenant.client(
-            f'mutation {{ createModel(input: {{project: "{tenant.project}", name: "a", framework: "sklearn", {value}}})'
-            " { replayed } }"
-        )
+        await shared_tenant.client(f"mutation {{ createModel(input: {{{given}}}) {{ replayed }} }}")
     assert refused.value.code == "GRAPHQL_VALIDATION_FAILED"
 
 

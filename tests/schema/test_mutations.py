@@ -4,7 +4,8 @@ import pytest
 from graphql import GraphQLNonNull, GraphQLObjectType
 
 from db.codes import Role
-from tests.schema.valid_inputs import MUTATIONS, SCHEMA, refusal_of, row_of, title, valid_input
+from tests.schema.built import SCHEMA
+from tests.schema.valid_inputs import MUTATIONS, Refusing, refusal_of, row_of, title, valid_input
 from tests.tenant import GraphQLFailed, Tenant
 
 SHOWING_ONCE = ("createWebhook", "rotateWebhookSecret")
@@ -49,11 +50,10 @@ async def test_a_valid_input_is_accepted(tenant: Tenant, mutation: str) -> None:
 
 
 @every_mutation
-async def test_a_reader_may_not_write(tenant: Tenant, mutation: str) -> None:
-    reader = await tenant.member(Role.READER)
-    given = await valid_input(tenant, mutation)
+async def test_a_reader_may_not_write(refusing: Refusing, mutation: str) -> None:
+    given = await refusing.input_of(mutation)
     with pytest.raises(GraphQLFailed) as refused:
-        await reader.change(mutation, "replayed", **given)
+        await refusing.reader.change(mutation, "replayed", **given)
     (error,) = refused.value.errors
     assert error["extensions"]["code"] == "FORBIDDEN"
     assert error["path"] == [mutation]
@@ -111,20 +111,20 @@ async def test_the_same_key_and_input_again_give_the_first_outcome(tenant: Tenan
 
 @every_simple_mutation
 async def test_an_idempotency_key_that_cannot_be_kept_is_refused_and_nothing_happens(
-    tenant: Tenant, mutation: str
+    refusing: Refusing, mutation: str
 ) -> None:
-    given = await valid_input(tenant, mutation)
+    given = await refusing.input_of(mutation)
     for key in ("", "   ", "\n", "k" * 256):
-        error = await refusal_of(tenant.client, mutation, given | {"idempotencyKey": key})
+        error = await refusal_of(refusing.tenant.client, mutation, given | {"idempotencyKey": key})
         assert (error["code"], error["path"]) == ("INVALID_VALUE", ["idempotencyKey"]), key
 
 
 @every_mutation
-async def test_null_is_no_input(tenant: Tenant, mutation: str) -> None:
+async def test_null_is_no_input(shared_tenant: Tenant, mutation: str) -> None:
     nothing: tuple[object, ...] = (None, [], 1, "text", {})
     for given in nothing:
         with pytest.raises(GraphQLFailed) as refused:
-            await tenant.client(
+            await shared_tenant.client(
                 f"mutation($input: {title(mutation)}Input!) {{ {mutation}(input: $input) {{ replayed }} }}", input=given
             )
         assert refused.value.code == "BAD_USER_INPUT"

@@ -178,9 +178,9 @@ async def test_a_neighbours_model_is_not_found_by_id_or_name(tenant: Tenant, nei
         'query($id: ID!) { found: model(by: {name: {project: $id, name: "a"}}) { id } }',
     ],
 )
-async def test_an_id_that_was_never_given_out_is_a_request_error(tenant: Tenant, query: str, id: str) -> None:
+async def test_an_id_that_was_never_given_out_is_a_request_error(shared_tenant: Tenant, query: str, id: str) -> None:
     with pytest.raises(GraphQLFailed) as refused:
-        await tenant.client(query, id=id)
+        await shared_tenant.client(query, id=id)
     assert refused.value.code == "BAD_USER_INPUT"
 
 

@@ -15,11 +15,11 @@ from db.codes import Role
 from db.session import Database
 from db.tables import RoleBinding
 from registry.access import Action
-from schema.build import build_schema
 from schema.node import RowNode
 from schema.root import NODE_TYPES, Mutation, Query, Subscription
 from tests.patience import in_time
-from tests.tenant import Client, GraphQLFailed, Tenant, join
+from tests.schema.built import BUILT, SCHEMA
+from tests.tenant import Client, GraphQLFailed, Tenant
 
 ROOTS = (Query, Mutation, Subscription)
 
@@ -74,25 +74,23 @@ def test_every_kind_of_row_says_who_may_see_it() -> None:
 
 
 def test_every_kind_of_row_in_the_graph_is_among_the_nodes() -> None:
-    schema = build_schema()
     rows = {
         name
-        for name, shown in schema.schema_converter.type_map.items()
+        for name, shown in BUILT.schema_converter.type_map.items()
         if isinstance(origin := getattr(shown.definition, "origin", None), type)
         and issubclass(origin, RowNode)
-        and isinstance(schema._schema.type_map[name], GraphQLObjectType)
+        and isinstance(SCHEMA.type_map[name], GraphQLObjectType)
     }
     assert rows == {node.__name__ for node in NODE_TYPES}
 
 
 def test_no_type_can_be_come_to_but_through_a_root_field_with_a_policy() -> None:
-    schema = build_schema()._schema
     shown = {
         name
-        for name, shown in schema.type_map.items()
+        for name, shown in SCHEMA.type_map.items()
         if isinstance(shown, GraphQLObjectType) and not name.startswith("__")
     }
-    assert reached(schema, [root.__name__ for root in ROOTS]) == shown
+    assert reached(SCHEMA, [root.__name__ for root in ROOTS]) == shown
 
 
 ARGUMENTS = {
@@ -121,32 +119,45 @@ ARGUMENTS = {
 
 def read_of(field: Any, **ids: str) -> str:
     """A query of one root field."""
-    name = build_schema().config.name_converter.get_graphql_name(field)
+    name = BUILT.config.name_converter.get_graphql_name(field)
     leaf = name in ("supportedFrameworks", "serverVersion")
     return f"{{ {name}{ARGUMENTS.get(name, '').format(**ids)} {'' if leaf else '{ __typename }'} }}"
 
 
-@pytest.fixture
-async def stranger(tenant: Tenant, database: Database, http: httpx2.AsyncClient) -> Client:
+@pytest.fixture(scope="module")
+async def stranger(shared_tenant: Tenant, database: Database) -> Client:
     """A principal of the organisation that has no role."""
-    client = await join(database, http, tenant.org_id, "stranger", Role.READER)
-    async with database.change(tenant.org_id) as change:
+    client = await shared_tenant.member(Role.READER)
+    async with database.change(shared_tenant.org_id) as change:
         of_stranger = col(RoleBinding.principal_id) == client.actor.principal_id
         await change.execute(delete(RoleBinding).where(of_stranger))
     return client
 
 
-@pytest.mark.parametrize("field", list(fields_of(Query)), ids=lambda field: field.python_name)
-async def test_a_principal_without_any_role_reads_nothing(tenant: Tenant, stranger: Client, field: Any) -> None:
-    team = await tenant.client.make("createTeam", "team", name="one")
+@pytest.fixture(scope="module")
+async def made(shared_tenant: Tenant) -> dict[str, str]:
+    """The ids of things that root fields find."""
+    tenant = shared_tenant
+    version = await tenant.version(runtime={"image": "slim"})
     await tenant.client.make("createDataset", "dataset", project=tenant.project, name="data")
-    model, version = await tenant.model(), await tenant.version(runtime={"image": "slim"})
-    made = {"run": await tenant.run(), "deployment": await tenant.deployment(version=version)}
-    made["artifact"] = await tenant.client.make(
-        "createExternalArtifact", "artifact", version=version, path="a", kind="OTHER", uri="s3://a/b"
-    )
-    query = read_of(field, team=team, model=model, project=tenant.project, version=version, **made)
-    assert await tenant.client(query)
+    external = {"version": version, "path": "a", "kind": "OTHER", "uri": "s3://a/b"}
+    return {
+        "project": tenant.project,
+        "team": await tenant.client.make("createTeam", "team", name="one"),
+        "model": await tenant.model(),
+        "version": version,
+        "run": await tenant.run(),
+        "deployment": await tenant.deployment(version=version),
+        "artifact": await tenant.client.make("createExternalArtifact", "artifact", **external),
+    }
+
+
+@pytest.mark.parametrize("field", list(fields_of(Query)), ids=lambda field: field.python_name)
+async def test_a_principal_without_any_role_reads_nothing(
+    shared_tenant: Tenant, made: dict[str, str], stranger: Client, field: Any
+) -> None:
+    query = read_of(field, **made)
+    assert await shared_tenant.client(query)
     with pytest.raises(GraphQLFailed) as refused:
         await stranger(query)
     assert refused.value.code == "FORBIDDEN"
@@ -161,9 +172,9 @@ STREAMS = {
 
 
 @pytest.mark.parametrize("field", list(fields_of(Subscription)), ids=lambda field: field.python_name)
-async def test_a_principal_without_any_role_hears_nothing(tenant: Tenant, stranger: Client, field: Any) -> None:
+async def test_a_principal_without_any_role_hears_nothing(made: dict[str, str], stranger: Client, field: Any) -> None:
     asked = STREAMS[field.python_name]
-    asked = asked % await tenant.model() if "%s" in asked else asked
+    asked = asked % made["model"] if "%s" in asked else asked
     # A stream that goes on would be read for ever.
     async with in_time():
         response = await stranger.http.post(

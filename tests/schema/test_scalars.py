@@ -115,20 +115,19 @@ async def test_a_parameter_is_read_as_it_was_written(tenant: Tenant, value: Any)
 @pytest.mark.parametrize(
     "literal", ["99999999999999999999999", "-9223372036854775809", "1e999", "[1]", "{a: 1}", "null", '"\\u0000"']
 )
-async def test_a_literal_that_cannot_be_kept_is_a_request_error(tenant: Tenant, literal: str) -> None:
-    answer = await tenant.client.post(
-        f'mutation {{ createRun(input: {{project: {json.dumps(tenant.project)}, name: "a",'
+async def test_a_literal_that_cannot_be_kept_is_a_request_error(shared_tenant: Tenant, literal: str) -> None:
+    answer = await shared_tenant.client.post(
+        f'mutation {{ createRun(input: {{project: {json.dumps(shared_tenant.project)}, name: "a",'
         f' parameters: [{{name: "p", value: {literal}}}]}}) {{ run {{ id }} }} }}'
     )
     assert answer["errors"][0]["extensions"]["code"] in ("BAD_USER_INPUT", "GRAPHQL_VALIDATION_FAILED")
 
 
 @pytest.mark.parametrize("value", [None, [], {"a": 1}, [["a"]], 2**63])
-async def test_a_variable_that_is_no_parameter_is_a_request_error(tenant: Tenant, value: Any) -> None:
+async def test_a_variable_that_is_no_parameter_is_a_request_error(shared_tenant: Tenant, value: Any) -> None:
+    given = {"project": shared_tenant.project, "name": "a", "parameters": [{"name": "p", "value": value}]}
     with pytest.raises(GraphQLFailed) as refused:
-        await tenant.client.change(
-            "createRun", "replayed", project=tenant.project, name="a", parameters=[{"name": "p", "value": value}]
-        )
+        await shared_tenant.client.change("createRun", "replayed", **given)
     assert refused.value.code == "BAD_USER_INPUT"
 
 

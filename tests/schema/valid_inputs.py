@@ -2,6 +2,8 @@
 
 import re
 from collections.abc import Mapping
+from copy import deepcopy
+from dataclasses import dataclass, field
 from functools import partial
 from inspect import isawaitable
 from typing import Any
@@ -11,10 +13,9 @@ from db.codes import DeliveryState, Role
 from db.tables import WebhookDelivery
 from registry.deletion import DELETIONS
 from resolvers import ids
-from schema.build import build_schema
+from tests.schema.built import SCHEMA
 from tests.tenant import Client, Tenant, uuid_of
 
-SCHEMA = build_schema()._schema
 _ALL: tuple[str, ...] = tuple(SCHEMA.mutation_type.fields) if SCHEMA.mutation_type else ()
 BATCHES: dict[str, str] = {
     name: single[0].lower() + single[1:].removesuffix("Input")
@@ -199,6 +200,21 @@ async def valid_input(tenant: Tenant, mutation: str) -> dict[str, Any]:
         if name not in given and not (name == "run" and "path" in given) and mutation != "setPromotionPolicy":
             given[name] = await _made(tenant, kind)
     return given
+
+
+@dataclass(frozen=True)
+class Refusing:
+    """An organisation whose tests are all refused. Nothing is used up, so one input of each mutation is enough."""
+
+    tenant: Tenant
+    reader: Client
+    _inputs: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    async def input_of(self, mutation: str) -> dict[str, Any]:
+        """An input of this mutation that would be accepted."""
+        if mutation not in self._inputs:
+            self._inputs[mutation] = await valid_input(self.tenant, mutation)
+        return deepcopy(self._inputs[mutation])
 
 
 async def _deletable(tenant: Tenant, mutation: str) -> dict[str, Any]:
