@@ -16,7 +16,9 @@ from db.roles import Roles
 from db.session import Database, SnapshotClosed
 from db.tables import Team
 from tests import services
+from tests.blocking import is_waited_for, until_it_waits
 from tests.db.ground import connect, with_parameters
+from tests.patience import PATIENCE_S, eventually
 from tests.tenant import Tenant
 
 NAMES = select(col(Team.name)).order_by(col(Team.name))
@@ -53,11 +55,14 @@ async def sessions(tenant: Tenant) -> list[str]:
 
 
 async def settled(tenant: Tenant) -> list[str]:
-    """The states once all are idle, or after 5 seconds: a cancelled statement ends a moment after its task."""
-    for _ in range(500):
-        if set(states := await sessions(tenant)) <= {"idle"}:
-            break
-        await asyncio.sleep(0.01)
+    """The states once all are idle: a cancelled statement ends a moment after its task. Raises: TimeoutError."""
+    states: list[str] = []
+
+    async def are_idle() -> bool:
+        states[:] = await sessions(tenant)
+        return set(states) <= {"idle"}
+
+    await eventually(are_idle)
     return states
 
 
@@ -93,7 +98,7 @@ async def test_a_loader_may_wait_for_another_between_its_statements(ours: Databa
         await snapshot.rows(PID)
         return below + 1
 
-    assert await asyncio.wait_for(nested(4), 10) == 31
+    assert await asyncio.wait_for(nested(4), PATIENCE_S) == 31
     await snapshot.close()
 
 
@@ -155,42 +160,50 @@ async def test_a_closed_snapshot_refuses_to_read(ours: Database, tenant: Tenant)
 
 async def test_closing_waits_for_the_statement_under_way(ours: Database, tenant: Tenant) -> None:
     snapshot = ours.new_snapshot(tenant.org_id)
-    reading = asyncio.create_task(snapshot.rows(text("select pg_sleep(0.1), 1 as one")))
-    await asyncio.sleep(0.02)
-    await snapshot.close()
+    lock = text("select pg_advisory_xact_lock(:key), 1 as one").bindparams(key=tenant.org_id.int % 2**63)
+    await snapshot.rows(text("select set_config('lock_timeout', '0', true)"))
+    async with tenant.database.change(tenant.org_id) as holder:
+        await holder.execute(lock)
+        reading = asyncio.create_task(snapshot.rows(lock))
+        await until_it_waits(reading, holder)
+        closing = asyncio.create_task(snapshot.close())
+        await is_waited_for(holder)
+        assert not closing.done()
+    await closing
     assert (await reading)[0].one == 1
     assert pool_of(ours).checkedout() == 0
 
 
-@pytest.mark.parametrize("after_s", [0, 0.0005, 0.002, 0.005, 0.02, 0.08])
+@pytest.mark.parametrize("after_s", [0, 0.0005, 0.002, 0.005, 0.02, 0.08, None])
 async def test_a_cancelled_query_leaves_neither_connection_nor_transaction(
-    ours: Database, tenant: Tenant, after_s: float
+    ours: Database, tenant: Tenant, after_s: float | None
 ) -> None:
     async def query() -> None:
         snapshot = ours.new_snapshot(tenant.org_id)
         try:
-            for _ in range(3):
+            while True:
                 await snapshot.rows(text("select pg_sleep(0.03)"))
         finally:
             await snapshot.close()
 
-    await _cancelled(query(), after_s)
+    await _cancelled(query(), after_s, tenant)
     assert pool_of(ours).checkedout() == 0
     assert set(await settled(tenant)) <= {"idle"}
     await _is_usable(ours, tenant)
 
 
-@pytest.mark.parametrize("after_s", [0, 0.0005, 0.002, 0.005, 0.02, 0.08])
+@pytest.mark.parametrize("after_s", [0, 0.0005, 0.002, 0.005, 0.02, 0.08, None])
 async def test_a_cancelled_change_changes_nothing_and_leaves_nothing(
-    ours: Database, tenant: Tenant, after_s: float
+    ours: Database, tenant: Tenant, after_s: float | None
 ) -> None:
     async def alter() -> None:
         async with ours.change(tenant.org_id) as change:
             change.add(Team(org_id=tenant.org_id, name="never"))
             await change.flush()
-            await change.execute(text("select pg_sleep(1)"))
+            while True:
+                await change.execute(text("select pg_sleep(0.03)"))
 
-    await _cancelled(alter(), after_s)
+    await _cancelled(alter(), after_s, tenant)
     assert pool_of(ours).checkedout() == 0
     assert set(await settled(tenant)) <= {"idle"}
     assert "never" not in await _is_usable(ours, tenant)
@@ -200,7 +213,7 @@ async def test_a_snapshot_cancelled_while_it_closes_gives_its_connection_back(ou
     for _ in range(10):
         snapshot = ours.new_snapshot(tenant.org_id)
         await snapshot.rows(NAMES)
-        await _cancelled(snapshot.close(), 0)
+        await _cancelled(snapshot.close(), 0, tenant)
         await snapshot.close()
         assert pool_of(ours).checkedout() == 0
     assert set(await settled(tenant)) <= {"idle"}
@@ -358,9 +371,17 @@ async def test_an_error_of_the_body_comes_out_as_it_was_and_nothing_is_kept(ours
     assert "never" not in await _is_usable(ours, tenant)
 
 
-async def _cancelled(work: Coroutine[Any, Any, None], after_s: float) -> None:
+async def _cancelled(work: Coroutine[Any, Any, None], after_s: float | None, tenant: Tenant) -> None:
+    """Cancel what goes on for ever; after None, while the server is at a statement of it."""
     task = asyncio.create_task(work)
-    await asyncio.sleep(after_s)
+    if after_s is None:
+
+        async def is_at_it() -> bool:
+            return "active" in await sessions(tenant)
+
+        await eventually(is_at_it)
+    else:
+        await asyncio.sleep(after_s)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task

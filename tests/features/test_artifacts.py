@@ -15,6 +15,7 @@ from db.session import Database
 from schema.build import build_schema
 from storage.store import ObjectStore
 from tests import sending
+from tests.patience import PATIENCE_S
 from tests.tenant import GraphQLFailed, Tenant
 
 DOWNLOAD = "query($id: ID!, $s: Int) { node(id: $id) { ... on Artifact { download(expiresS: $s) { url expiresAt } } } }"
@@ -102,7 +103,7 @@ async def test_a_download_url_opens_nothing_else(tenant: Tenant, database: Datab
         for owner in ({"run": await tenant.run()}, {"version": await tenant.version()})
     ]
     url = first.geturl()
-    async with httpx2.AsyncClient() as http:
+    async with httpx2.AsyncClient(timeout=PATIENCE_S) as http:
         answers = [
             await http.put(url, content=b"evil"),
             await http.delete(url),
@@ -191,7 +192,8 @@ async def test_a_file_kept_elsewhere_is_a_note_that_nobody_follows(
         writer.close()
 
     async with await asyncio.start_server(knocked, "127.0.0.1", 0) as listener:
-        uri = f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}/model.bin"
+        host, port = listener.sockets[0].getsockname()
+        uri = f"http://{host}:{port}/model.bin"
         artifact = await tenant.client.make(
             "createExternalArtifact", "artifact",
             run=await tenant.run(), path="model.bin", kind="MODEL", uri=uri, sha256="AB" * 32, sizeBytes="5",
@@ -200,9 +202,12 @@ async def test_a_file_kept_elsewhere_is_a_note_that_nobody_follows(
         found = await sending.look(tenant.client, artifact)
         completed = await sending.complete(tenant.client, artifact)
         aborted = await tenant.client.refusal("abortUpload", "artifact", artifact=artifact)
-        await asyncio.sleep(0)
+        # Whoever had come before would have been heard before this one.
+        own, writer = await asyncio.open_connection(host, port)
+        await asyncio.wait_for(own.read(), PATIENCE_S)
+        writer.close()
 
-    assert knocks == []
+    assert knocks == ["knock"]
     assert (found["state"], found["externalUri"], found["sha256"]) == ("EXTERNAL", uri, "ab" * 32)
     assert (found["download"], found["upload"], found["verifiedAt"]) == (None, None, None)
     assert [error["code"] for error in completed["errors"]] == ["CONFLICT"]

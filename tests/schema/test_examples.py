@@ -17,6 +17,7 @@ from resolvers.context import Operation
 from schema.build import build_schema
 from server.worker import work_once
 from storage.store import ObjectStore
+from tests.patience import PATIENCE_S
 from tests.tenant import Client, Tenant
 
 FOLDER = Path(__file__).parents[2] / "schema/examples"
@@ -319,7 +320,7 @@ async def test_the_steps_of_uploading_end_with_a_download(
     announced = await run(tenant, example, "UploadAnnounce", pasted)
     pasted |= ids_in(announced)
     (part,) = announced["createUpload"]["artifact"]["upload"]["parts"]
-    async with httpx2.AsyncClient() as http:
+    async with httpx2.AsyncClient(timeout=PATIENCE_S) as http:
         assert (await http.put(part["url"], content=b"hello")).status_code == 200
         completed = await run(tenant, example, "UploadComplete", pasted)
         assert completed["completeUpload"]["errors"] == []

@@ -1,6 +1,5 @@
 """The WebSocket side of the GraphQL endpoint, frame by frame, with a client that knows nothing of the protocol."""
 
-import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -13,6 +12,7 @@ from websockets.typing import Subprotocol
 
 from server.graphql_http import DoorSettings
 from server.graphql_ws import MAX_FRAME_BYTES, SocketSettings
+from tests.patience import PATIENCE_S, eventually, in_time
 from tests.server.door_stub import AUTHORIZED, SECRET, Served, make_schema, served
 
 INIT = {"type": "connection_init", "payload": AUTHORIZED}
@@ -33,7 +33,8 @@ async def serving(**settings: Any) -> AsyncIterator[Served]:
 
 @asynccontextmanager
 async def opened(server: Served, **options: Any) -> AsyncIterator[ClientConnection]:
-    async with connect(server.ws_url, subprotocols=[PROTOCOL], proxy=None, **options) as connection:
+    patient = {"open_timeout": PATIENCE_S, **options}
+    async with connect(server.ws_url, subprotocols=[PROTOCOL], proxy=None, **patient) as connection:
         yield connection
 
 
@@ -51,7 +52,7 @@ async def say(connection: ClientConnection, message: Any) -> None:
 
 async def hear(connection: ClientConnection) -> Any:
     """Return the next message; binary frames are an error."""
-    async with asyncio.timeout(10):
+    async with in_time():
         frame = await connection.recv()
     assert isinstance(frame, str)
     return json.loads(frame)
@@ -60,7 +61,7 @@ async def hear(connection: ClientConnection) -> Any:
 async def closing_of(connection: ClientConnection) -> tuple[int | None, str | None]:
     """Return code and reason of the close, passing over what comes before it."""
     with suppress(ConnectionClosedError):
-        async with asyncio.timeout(10):
+        async with in_time():
             async for _ in connection:
                 pass
     return connection.close_code, connection.close_reason
@@ -121,9 +122,16 @@ async def test_completing_ends_the_operation_on_the_server() -> None:
 
 
 async def until_nothing_waits(server: Served) -> None:
-    async with asyncio.timeout(10):
-        while any(context.waiting for context in server.door.contexts):
-            await asyncio.sleep(0.01)
+    await eventually(lambda: not any(context.waiting for context in server.door.contexts))
+
+
+async def until_something_waits(server: Served) -> None:
+    await eventually(lambda: any(context.waiting for context in server.door.contexts))
+
+
+def give_up_on_silence(server: Served) -> None:
+    """Have the server wait no longer to hear of those who are connected."""
+    object.__setattr__(server.endpoint._settings.socket, "silence_s", 0)
 
 
 async def test_a_client_that_leaves_ends_its_operations() -> None:
@@ -177,7 +185,7 @@ async def test_so_many_operations_run_on_a_connection_and_no_more() -> None:
 
 async def test_an_operation_ends_at_its_deadline() -> None:
     async with served(make_schema(deadline_s=0.05)) as server, ready(server) as connection:
-        await say(connection, subscribe("{ slow(seconds: 60) }"))
+        await say(connection, subscribe("{ slow(seconds: 3600) }"))
         assert await code_of_error(connection) == "TIMEOUT"
         assert server.door.contexts[0].closed
 
@@ -214,7 +222,7 @@ async def test_subscribing_before_the_acknowledgement_is_4401(endpoint: Served) 
 async def test_a_principal_that_is_gone_loses_its_socket() -> None:
     async with serving(recheck_s=0.05) as server, ready(server) as connection:
         await say(connection, subscribe("subscription { waits }"))
-        await hear(connection)
+        await until_something_waits(server)
         server.door.gone = True
         assert (await closing_of(connection))[0] == 4403
         await until_nothing_waits(server)
@@ -224,9 +232,7 @@ async def test_a_dead_database_does_not_cut_those_who_are_in() -> None:
     async with serving(recheck_s=0.02) as server, ready(server) as connection:
         server.door.down = True
         asked = server.door.asked
-        async with asyncio.timeout(10):
-            while server.door.asked < asked + 3:
-                await asyncio.sleep(0.01)
+        await eventually(lambda: server.door.asked >= asked + 3)
         await say(connection, subscribe("{ hello }"))
         assert (await hear(connection))["type"] == "next"
 
@@ -296,7 +302,7 @@ async def test_a_second_init_is_4429_and_a_second_use_of_an_id_4409(endpoint: Se
 
 async def test_other_subprotocols_are_4406(endpoint: Served) -> None:
     for offered in ([Subprotocol("graphql-ws")], None):
-        async with connect(endpoint.ws_url, subprotocols=offered, proxy=None) as connection:
+        async with connect(endpoint.ws_url, subprotocols=offered, proxy=None, open_timeout=PATIENCE_S) as connection:
             assert (await closing_of(connection))[0] == 4406
 
 
@@ -325,23 +331,26 @@ async def test_pings_are_answered_and_sent() -> None:
 
 
 async def test_a_peer_that_answers_no_pings_is_dropped_with_its_operations() -> None:
-    async with serving(ping_s=0.2, silence_s=1) as server, ready(server) as connection:
+    async with serving(ping_s=0.05) as server, ready(server) as connection:
         await say(connection, subscribe("subscription { waits }"))
+        await until_something_waits(server)
+        give_up_on_silence(server)
         assert await closing_of(connection) == (4408, "Nothing was heard for too long.")
         await until_nothing_waits(server)
 
 
 async def test_operations_end_even_if_the_peer_never_answers_the_close() -> None:
-    async with serving(ping_s=0.2, silence_s=1) as server, ready(server) as connection:
+    async with serving(ping_s=0.05) as server, ready(server) as connection:
         await say(connection, subscribe("subscription { waits }"))
-        await hear(connection)
+        await until_something_waits(server)
         connection.transport.pause_reading()
+        give_up_on_silence(server)
         await until_nothing_waits(server)
         connection.transport.resume_reading()
 
 
 async def test_a_connection_has_a_greatest_age() -> None:
-    async with serving(max_age_s=1) as server, ready(server) as connection:
+    async with serving(max_age_s=0.2) as server, opened(server) as connection:
         assert (await closing_of(connection))[0] == 1012
 
 

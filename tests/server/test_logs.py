@@ -59,6 +59,9 @@ def entries() -> Entries:
     return look
 
 
+AT_ONCE = 10
+
+
 @pytest.fixture
 async def client() -> AsyncIterator[httpx2.AsyncClient]:
     """A client of a small application behind the log."""
@@ -67,8 +70,10 @@ async def client() -> AsyncIterator[httpx2.AsyncClient]:
         structlog.get_logger("inner").info("inside")
         return PlainTextResponse("hello")
 
+    all_are_here = asyncio.Barrier(AT_ONCE)
+
     async def late(_request: Request) -> Response:
-        await asyncio.sleep(0.02)
+        await all_are_here.wait()
         structlog.get_logger("inner").info("inside")
         return PlainTextResponse("late")
 
@@ -104,9 +109,9 @@ async def test_the_answer_and_every_entry_of_a_request_have_its_id(
 async def test_each_request_has_an_id_of_its_own_also_at_the_same_moment(
     client: httpx2.AsyncClient, entries: Entries
 ) -> None:
-    responses = await asyncio.gather(*(client.get("/graphql") for _ in range(10)))
+    responses = await asyncio.gather(*(client.get("/graphql") for _ in range(AT_ONCE)))
     ids = [response.headers["x-request-id"] for response in responses]
-    assert len(set(ids)) == 10
+    assert len(set(ids)) == AT_ONCE
     assert sorted(entry["request_id"] for entry in entries()) == sorted(ids * 2)
 
 

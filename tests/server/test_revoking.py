@@ -18,7 +18,7 @@ from server.cli import app as cli
 from server.graphql_ws import SocketSettings
 from tests import services
 from tests.db.ground import connect
-from tests.patience import PATIENCE_S
+from tests.patience import PATIENCE_S, in_time
 from tests.subscribing import Refused, connected, subscribe, subscribed
 from tests.tenant import Client, Tenant
 
@@ -101,9 +101,10 @@ async def test_a_role_that_is_lost_ends_what_it_allowed(live: str, tenant: Tenan
 
         async def go_on() -> None:
             # Who has lost a role is asked for again within a moment; what happens from then on is not told.
-            for _ in range(100):
-                await tenant.model()
-                await following.next()
+            async with in_time():
+                while True:
+                    await tenant.model()
+                    await following.next()
 
         with pytest.raises(Refused) as refused:
             await go_on()

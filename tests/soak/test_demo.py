@@ -36,6 +36,7 @@ from demo.tuning import narrowed
 from resolvers.ids import encode
 from server.worker import work_once
 from storage.store import ObjectStore
+from tests.patience import PATIENCE_S
 from tests.tenant import Tenant
 
 # Eighteen versions are trained, which a busy machine takes its time for.
@@ -188,7 +189,7 @@ def quality_is_better_than_guessing(version: dict[str, Any]) -> None:
 
 async def the_confusion_matrix_is_a_picture(version: dict[str, Any]) -> None:
     (picture,) = [file for file in version["artifacts"]["nodes"] if file["kind"] == "CONFUSION_MATRIX"]
-    async with httpx2.AsyncClient() as http:
+    async with httpx2.AsyncClient(timeout=PATIENCE_S) as http:
         got = await http.get(picture["download"]["url"])
     assert got.headers["content-type"] == "image/png"
     assert got.content.startswith(b"\x89PNG")
@@ -311,7 +312,7 @@ async def test_a_broken_off_upload_goes_on_with_the_parts_that_are_missing(
         sizeBytes=str(file.size_bytes),
         contentType=file.content_type,
     )
-    async with httpx2.AsyncClient() as http:
+    async with httpx2.AsyncClient(timeout=PATIENCE_S) as http:
         first = begun["artifact"]["upload"]["parts"][0]["url"]
         assert (await http.put(first, content=content[: 8 * MIB_BYTES])).status_code == 200
     sent: list[int] = []

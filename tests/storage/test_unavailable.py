@@ -15,7 +15,7 @@ import pytest
 from storage.config import StoreConfig
 from storage.errors import StoreUnavailable
 from storage.store import CHECK_S, COMPLETE_S, CONTROL_S, ObjectStore, StoredPart
-from tests.patience import in_time
+from tests.patience import PATIENCE_S, in_time
 from tests.storage.s3_server import BUCKET, OwnServer, Server
 from tests.timers import counted_waits, watched_timers
 
@@ -200,9 +200,17 @@ async def test_a_missing_bucket_is_unavailable(store: ObjectStore) -> None:
 
 
 async def test_cancelling_a_call_is_no_failure_of_the_store() -> None:
-    async with answering(None) as endpoint, ObjectStore(config_of(endpoint)) as store:
+    asked = asyncio.Event()
+
+    async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        asked.set()
+        await reader.read()
+        writer.close()
+
+    async with serving(listen) as endpoint, ObjectStore(config_of(endpoint)) as store:
         call = asyncio.ensure_future(store.stat(BUCKET, KEY))
-        await asyncio.sleep(0.1)
+        await asyncio.wait_for(asked.wait(), PATIENCE_S)
         call.cancel()
         with pytest.raises(asyncio.CancelledError):
             await call

@@ -16,7 +16,7 @@ from tests.patience import PATIENCE_S, block_until
 
 TERMINATE = StopStep(signal.SIGTERM, 0.3)
 PATIENT = StopStep(signal.SIGTERM, PATIENCE_S)
-KILL = StopStep(signal.SIGKILL, 5.0)
+KILL = StopStep(signal.SIGKILL, PATIENCE_S)
 DEAF = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(600)"
 TIDY = """
 import pathlib, signal, sys, time

@@ -57,7 +57,7 @@ async def upload(client: "S3Client", key: str, parts: list[bytes]) -> list[str]:
     upload_id = (await client.create_multipart_upload(Bucket=BUCKET, Key=key))["UploadId"]
     urls = [await part_url(client, key, upload_id, number) for number in range(1, len(parts) + 1)]
     tags: dict[int, str] = {}
-    async with httpx2.AsyncClient() as http:
+    async with httpx2.AsyncClient(timeout=PATIENCE_S) as http:
         for number in range(len(parts), 0, -1):
             answer = await http.put(urls[number - 1], content=parts[number - 1])
             assert answer.status_code == 200
@@ -92,7 +92,7 @@ async def test_one_small_part_is_an_object_too(data_dir: Path, content: bytes) -
 
 async def test_a_part_url_is_dead_after_completion(data_dir: Path) -> None:
     with start_s3(data_dir, buckets=[BUCKET]) as s3:
-        async with client_of(s3) as client, httpx2.AsyncClient() as http:
+        async with client_of(s3) as client, httpx2.AsyncClient(timeout=PATIENCE_S) as http:
             (url,) = await upload(client, "org/blob", [b"good"])
             assert (await http.put(url, content=b"evil")).status_code == 404
             assert await read(client, "org/blob") == b"good"
@@ -100,7 +100,7 @@ async def test_a_part_url_is_dead_after_completion(data_dir: Path) -> None:
 
 async def test_a_download_takes_a_range_and_the_name_of_the_file(data_dir: Path) -> None:
     with start_s3(data_dir, buckets=[BUCKET]) as s3:
-        async with client_of(s3) as client, httpx2.AsyncClient() as http:
+        async with client_of(s3) as client, httpx2.AsyncClient(timeout=PATIENCE_S) as http:
             await upload(client, "org/blob", [PART])
             disposition = 'attachment; filename="a model.bin"'
             place = {"Bucket": BUCKET, "Key": "org/blob", "ResponseContentDisposition": disposition}
@@ -114,7 +114,7 @@ async def test_a_download_takes_a_range_and_the_name_of_the_file(data_dir: Path)
 
 async def test_nobody_gets_in_without_a_true_signature(data_dir: Path) -> None:
     with start_s3(data_dir, buckets=[BUCKET]) as s3:
-        async with client_of(s3) as client, httpx2.AsyncClient() as http:
+        async with client_of(s3) as client, httpx2.AsyncClient(timeout=PATIENCE_S) as http:
             await upload(client, "org/blob", [b"secret"])
             url = await client.generate_presigned_url("get_object", Params={"Bucket": BUCKET, "Key": "org/blob"})
             for address in (url.replace("Signature=", "Signature=0"), url.split("?")[0], s3.endpoint):
@@ -137,7 +137,7 @@ async def test_objects_keys_and_port_survive_a_restart(data_dir: Path) -> None:
             first.access_key,
             first.secret_key,
         )
-        async with httpx2.AsyncClient() as http:
+        async with httpx2.AsyncClient(timeout=PATIENCE_S) as http:
             assert (await http.get(url)).content == b"kept"
 
 
@@ -155,7 +155,7 @@ async def test_a_port_taken_meanwhile_is_replaced(data_dir: Path) -> None:
 
 async def test_a_killed_server_is_noticed_and_the_next_start_has_the_data(data_dir: Path) -> None:
     with start_s3(data_dir, buckets=[BUCKET]) as s3:
-        async with client_of(s3) as client, httpx2.AsyncClient() as http:
+        async with client_of(s3) as client, httpx2.AsyncClient(timeout=PATIENCE_S) as http:
             await upload(client, "org/blob", [PART])
             unfinished = (await client.create_multipart_upload(Bucket=BUCKET, Key="org/half"))["UploadId"]
             await http.put(await part_url(client, "org/half", unfinished, 1), content=PART)

@@ -89,7 +89,7 @@ async def replicas(worker_id: str) -> AsyncIterator[Replicas]:
     url = await services.create_database(name)
     database = Database.connect(url, services.ROLES, pool_size=2)
     org_id = await found_organisation(database)
-    async with httpx2.AsyncClient() as http:
+    async with httpx2.AsyncClient(timeout=PATIENCE_S) as http:
         owner = await join(database, http, org_id, "owner", Role.OWNER)
         async with AsyncExitStack() as stack:
             made = Replicas(url, [], database, owner, stack)
