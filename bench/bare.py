@@ -7,7 +7,7 @@ import asyncpg
 
 from db.roles import Roles
 from db.url import asyncpg_dsn
-from registry.access import Actor
+from registry.kernel.access import Actor
 from server.settings import Settings
 
 _BEGIN = (

@@ -14,8 +14,8 @@ from bench.plan import Plan
 from bench.report import Line
 from db.listening import CHANNEL, Wakeups
 from db.session import Database
-from registry.events import StoredEvent
-from registry.feed import Feed
+from registry.events.event_log import StoredEvent
+from registry.events.feed import Feed
 from server.following import following
 
 RATES = (100, 500)

@@ -14,8 +14,8 @@ from bench.plan import LARGE
 from bench.seed import Shape, seed
 from db.session import Database
 from db.tables import Project
-from registry.onboarding import token_for
-from registry.tokens import authenticate
+from registry.tenants.onboarding import token_for
+from registry.tenants.tokens import authenticate
 from server.local import local_services
 from server.settings import Settings
 

@@ -26,13 +26,13 @@ from bench.wire import Wire, wire
 from db.session import Database
 from db.tables import Project
 from db.url import asyncpg_dsn
-from registry.access import Actor
-from registry.onboarding import token_for
-from registry.tokens import authenticate
+from registry.kernel.access import Actor
+from registry.tenants.onboarding import token_for
+from registry.tenants.tokens import authenticate
 from resolvers.context import Operation
 from resolvers.services import Services
 from schema.build import build_schema
-from schema.failures import MaskingSchema
+from schema.execution.masking import MaskingSchema
 from server.embedded.processes import Log, StopStep, minimal_environment, spawn
 from server.local import local_services
 from server.services import create_services

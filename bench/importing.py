@@ -17,8 +17,8 @@ from bench.seed import copy, defaults
 from db.base import SCHEMA, utc_now
 from db.ids import uuid7
 from db.tables import Run
-from registry import organisations
-from registry.access import Actor
+from registry.kernel.access import Actor
+from registry.tenants import organizations
 from registry.transfer.importing import Importing
 
 POINTS = 9
@@ -29,7 +29,7 @@ _files = count()
 
 async def measure(ground: Ground, plan: Plan) -> list[Line]:
     """One line, in milliseconds a file: one run in ten lines, nine points each."""
-    grants = organisations.system(ground.actor.org_id).grants
+    grants = organizations.system(ground.actor.org_id).grants
     actor = Actor(ground.actor.org_id, ground.actor.principal_id, ground.actor.kind, ground.actor.name, grants)
     async with superuser(ground) as connection:
         turns: dict[str, Any] = {

@@ -14,7 +14,7 @@ from bench.report import Line
 from bench.rounds import race
 from bench.wire import Wire
 from db.base import SCHEMA, utc_now
-from registry import runs
+from registry.tracking import runs
 from resolvers import ids
 
 LOG = """mutation Log($input: LogMetricsInput!) {

@@ -24,9 +24,9 @@ from db.base import columns, utc_now
 from db.codes import Stage, TransitionKind
 from db.ids import uuid7
 from db.tables import SlotRevision, Transition, Version
-from registry import models
-from registry.changes import EVENT_SHAPE
-from registry.gates.kinds import ALWAYS, verdict_as_json
+from registry.catalog import models
+from registry.kernel.rows import EVENT_SHAPE
+from registry.promotion.gates.kinds import ALWAYS, verdict_as_json
 from resolvers import ids
 
 PROMOTE = """mutation Promote($input: PromoteVersionInput!) {

@@ -12,7 +12,7 @@ from bench.plan import Plan
 from bench.report import Line
 from bench.rounds import race
 from db.base import SCHEMA, utc_now
-from registry import runs
+from registry.tracking import runs
 from resolvers import ids
 
 HISTORY = """query History($run: ID!) { node(id: $run) { ... on Run {

@@ -25,7 +25,7 @@ from db.tables import (
     VersionMetric,
 )
 from db.url import asyncpg_dsn
-from registry.access import Actor
+from registry.kernel.access import Actor
 
 SURPLUS = 2
 """More rows of each kind than are asked for, so that every page has a next one."""

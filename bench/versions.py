@@ -19,7 +19,7 @@ from bench.rounds import race
 from bench.wire import Wire
 from db.base import columns
 from db.tables import Version
-from registry.changes import EVENT_SHAPE
+from registry.kernel.rows import EVENT_SHAPE
 from resolvers import ids
 
 CREATE = """mutation Create($input: CreateVersionInput!) {

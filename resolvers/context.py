@@ -4,9 +4,9 @@ from typing import Any, TypeAlias
 
 from strawberry import Info as StrawberryInfo
 
-from registry.access import Actor
-from registry.errors import Refusal
-from resolvers.loading import Loaders
+from registry.kernel.access import Actor
+from registry.kernel.errors import Refusal
+from resolvers.loading.loaders import Loaders
 from resolvers.services import Services
 
 

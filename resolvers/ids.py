@@ -5,7 +5,7 @@ from base64 import b64decode, b64encode
 from typing import NamedTuple
 from uuid import UUID
 
-from registry.errors import BadInput
+from registry.kernel.errors import BadInput
 
 _LONGEST = 128
 

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 
 from db.session import Database
-from registry.feed import Feed
-from registry.hook_urls import TrustedHosts
-from registry.sealing import Vault
-from registry.shelves import Shelves
+from registry.events.feed import Feed
+from registry.files.shelves import Shelves
+from registry.webhooks.hook_urls import TrustedHosts
+from registry.webhooks.vault import Vault
 from storage.store import ObjectStore
 
 

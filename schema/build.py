@@ -2,13 +2,13 @@
 
 from strawberry.schema.config import StrawberryConfig
 
-from schema import enums  # noqa: F401  # describes the enums before any type uses them
-from schema.breadth import BreadthFirst
-from schema.failures import MaskingSchema
-from schema.gate import GATE_TYPES
-from schema.limits import door_extensions
+from schema.building import enums  # noqa: F401  # describes the enums before any type uses them
+from schema.building.scalars import SCALARS
+from schema.execution.breadth import BreadthFirst
+from schema.execution.limits import door_extensions
+from schema.execution.masking import MaskingSchema
 from schema.root import MESSAGE_TYPES, NODE_TYPES, Mutation, Query, Subscription
-from schema.scalars import SCALARS
+from schema.types.promotion.gate import GATE_TYPES
 
 
 def build_schema(*, introspection: bool = True) -> MaskingSchema:

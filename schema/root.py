@@ -8,19 +8,46 @@ from typing import Annotated, Any, Final
 import strawberry
 
 from db.base import Row, utc_now
-from registry.access import Action, require
-from registry.errors import BadInput
-from registry.lineage import KINDS
-from resolvers import nodes
+from registry.graph.lineage import KINDS
+from registry.kernel.access import Action, require
+from registry.kernel.errors import BadInput
 from resolvers.context import Info
-from resolvers.paging import MAX_PAGE
-from schema.alias import Alias, AliasMutation, AliasQuery, AliasRevision
-from schema.artifact import Artifact, ArtifactMutation, ArtifactQuery, Upload
-from schema.automation import AutomationFiring, AutomationMutation, AutomationQuery, AutomationRule
-from schema.champion import ChampionQuery
-from schema.comparison import ComparisonQuery
-from schema.dataset import Dataset, DatasetMutation, DatasetProfile, DatasetQuery, DatasetSchema, DatasetVersion
-from schema.deployment import (
+from resolvers.loading import nodes
+from resolvers.pages.paging import MAX_PAGE
+from schema.building.edges import read
+from schema.building.node import Node, RowNode
+from schema.types.catalog.alias import Alias, AliasMutation, AliasQuery, AliasRevision
+from schema.types.catalog.artifact import Artifact, ArtifactMutation, ArtifactQuery, Upload
+from schema.types.catalog.dataset import (
+    Dataset,
+    DatasetMutation,
+    DatasetProfile,
+    DatasetQuery,
+    DatasetSchema,
+    DatasetVersion,
+)
+from schema.types.catalog.model import Model, ModelMutation, ModelQuery
+from schema.types.catalog.runtime import Runtime, RuntimeQuery
+from schema.types.catalog.signature import Signature
+from schema.types.catalog.version import Version, VersionMutation, VersionQuery
+from schema.types.events.event import Bookmark, Event, EventQuery, EventSubscription
+from schema.types.events.webhook import Webhook, WebhookDelivery, WebhookMutation, WebhookQuery
+from schema.types.graph.lineage import LineageNode
+from schema.types.graph.search import SearchQuery
+from schema.types.graph.statistics import StatisticsQuery
+from schema.types.promotion.automation_rule import AutomationFiring, AutomationMutation, AutomationQuery, AutomationRule
+from schema.types.promotion.champion import ChampionQuery
+from schema.types.promotion.policy import PolicyMutation, PolicyQuery, PromotionPolicy, PromotionPolicyRevision
+from schema.types.promotion.promotion_event import PromotionEvent, PromotionEventSubscription
+from schema.types.promotion.request import (
+    PromotionRequest,
+    PromotionReview,
+    RequestMutation,
+    RequestQuery,
+    VersionCheck,
+)
+from schema.types.promotion.slot import PromotionMutation, PromotionQuery, Slot, SlotRevision, Transition
+from schema.types.serving.deployment import (
     Deployment,
     DeploymentChange,
     DeploymentMetric,
@@ -29,25 +56,18 @@ from schema.deployment import (
     DeploymentReport,
     Environment,
 )
-from schema.edges import read
-from schema.event import Bookmark, Event, EventQuery, EventSubscription
-from schema.experiment import Experiment, ExperimentMutation, ExperimentQuery
-from schema.lineage import LineageNode
-from schema.model import Model, ModelMutation, ModelQuery
-from schema.node import Node, RowNode
-from schema.organisation import Organisation, OrganisationMutation, OrganisationQuery, Principal, Project, Team
-from schema.policy import PolicyMutation, PolicyQuery, PromotionPolicy, PromotionPolicyRevision
-from schema.price import Price, PriceMutation, PriceQuery
-from schema.promotion import PromotionMutation, PromotionQuery, Slot, SlotRevision, Transition
-from schema.promotion_event import PromotionEvent, PromotionEventSubscription
-from schema.request import PromotionRequest, PromotionReview, RequestMutation, RequestQuery, VersionCheck
-from schema.run import Run, RunMutation, RunQuery
-from schema.runtime import Runtime, RuntimeQuery
-from schema.search import SearchQuery
-from schema.signature import Signature
-from schema.statistics import StatisticsQuery
-from schema.version import Version, VersionMutation, VersionQuery
-from schema.webhook import Webhook, WebhookDelivery, WebhookMutation, WebhookQuery
+from schema.types.tenants.organization import (
+    Organisation,
+    OrganisationMutation,
+    OrganisationQuery,
+    Principal,
+    Project,
+    Team,
+)
+from schema.types.tracking.comparison import ComparisonQuery
+from schema.types.tracking.experiment import Experiment, ExperimentMutation, ExperimentQuery
+from schema.types.tracking.price import Price, PriceMutation, PriceQuery
+from schema.types.tracking.run import Run, RunMutation, RunQuery
 
 NODE_TYPES: Final[tuple[type[RowNode], ...]] = (
     Alias, AliasRevision, Artifact, AutomationFiring, AutomationRule, Dataset, DatasetProfile, DatasetSchema,

@@ -17,7 +17,7 @@ from starlette.routing import Route, WebSocketRoute
 
 from db.listening import Wakeups
 from db.session import Database
-from registry.access import Actor
+from registry.kernel.access import Actor
 from resolvers.context import Operation
 from resolvers.services import Services
 from schema.build import build_schema
@@ -40,7 +40,7 @@ ROOT: Final = Path(__file__).parents[1]
 
 @dataclass
 class RegistryDoor:
-    """Who asks and what an operation gets: see `schema.operation.Door`."""
+    """Who asks and what an operation gets: see `schema.execution.scope.Door`."""
 
     services: Services
     authenticator: Authenticator

@@ -8,11 +8,11 @@ from typing import Final
 from uuid import UUID
 
 from db.session import Database
-from registry import tokens
-from registry.access import Actor
-from registry.errors import Refusal, Unauthenticated
-from registry.events import StoredEvent
-from registry.faults import refusal_of
+from registry.events.event_log import StoredEvent
+from registry.kernel.access import Actor
+from registry.kernel.errors import Refusal, Unauthenticated
+from registry.kernel.faults import refusal_of
+from registry.tenants import tokens
 from server.metrics import AUTHENTICATIONS
 
 CACHE_S = 5.0

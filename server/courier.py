@@ -25,9 +25,9 @@ import aiohttp
 import orjson
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from registry.deliveries import Answer, Message
-from registry.errors import InvalidValue, Overloaded
-from registry.hook_urls import Refused, Target, TrustedHosts, allowed, target_of
+from registry.kernel.errors import InvalidValue, Overloaded
+from registry.webhooks.deliveries import Answer, Message
+from registry.webhooks.hook_urls import Refused, Target, TrustedHosts, allowed, target_of
 from resolvers import ids
 
 BODY_SHAPE: Final = 1

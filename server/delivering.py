@@ -8,10 +8,11 @@ from uuid import UUID
 import structlog
 
 from db.errors import told
-from registry import deliveries, jobs
-from registry.deliveries import Means
-from registry.faults import refusal_of
-from registry.jobs import Lane, Lease
+from registry.jobs import queue
+from registry.jobs.queue import Lane, Lease
+from registry.kernel.faults import refusal_of
+from registry.webhooks import deliveries
+from registry.webhooks.deliveries import Means
 
 log = structlog.get_logger(__name__)
 
@@ -59,14 +60,14 @@ async def run(means: Means, do: Do, stop: asyncio.Event) -> None:
 async def deliver_due(means: Means, do: Do) -> None:
     """Look for new events once and do every delivery that is due, one after another."""
     await deliveries.wake(means.database)
-    while (lease := await jobs.take(means.database, (Lane.DELIVERIES,))) is not None:
+    while (lease := await queue.take(means.database, (Lane.DELIVERIES,))) is not None:
         await _do(means, do, lease)
 
 
 async def _begin(means: Means, do: Do, busy: Busy) -> None:
     """Begin jobs that are due, as many as there is room for."""
     while len(busy) < AT_ONCE:
-        lease = await jobs.take(means.database, (Lane.DELIVERIES,), passing_over=_have_their_share(busy))
+        lease = await queue.take(means.database, (Lane.DELIVERIES,), passing_over=_have_their_share(busy))
         if lease is None:
             return
         busy[asyncio.create_task(_do(means, do, lease))] = lease.org_id

@@ -7,7 +7,7 @@ from typing import Any
 
 from db.listening import Wakeups
 from db.session import Database
-from registry.feed import Feed
+from registry.events.feed import Feed
 
 
 @asynccontextmanager

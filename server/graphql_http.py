@@ -21,9 +21,9 @@ from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType
 
 from db.errors import traceback_of
-from registry.errors import Overloaded, Unauthenticated, Unavailable
-from schema.failures import INTERNAL, INTERNAL_MESSAGE, MaskingSchema, log_unexpected, presentable
-from schema.operation import Door, Visit
+from registry.kernel.errors import Overloaded, Unauthenticated, Unavailable
+from schema.execution.masking import INTERNAL, INTERNAL_MESSAGE, MaskingSchema, log_unexpected, presentable
+from schema.execution.scope import Door, Visit
 from server.graphql_request import (
     GRAPHQL_JSON,
     MAX_BODY_BYTES,

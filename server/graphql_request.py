@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from strawberry.http.streaming import HTTPStreamTransport, MultipartSubscriptionTransport, SSETransport
 
-from schema.texts import fault_of
+from schema.execution.json_guard import fault_of
 
 JSON = "application/json"
 GRAPHQL_JSON = "application/graphql-response+json"

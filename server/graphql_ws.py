@@ -20,10 +20,10 @@ from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
 from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import BaseGraphQLTransportWSHandler
 
 from db.errors import traceback_of
-from registry.errors import Overloaded, Unauthenticated, Unavailable
-from schema.cost import too_much
-from schema.failures import MaskingSchema
-from schema.operation import Door, Visit
+from registry.kernel.errors import Overloaded, Unauthenticated, Unavailable
+from schema.execution.masking import MaskingSchema
+from schema.execution.query_cost import too_much
+from schema.execution.scope import Door, Visit
 
 log = structlog.get_logger(__name__)
 

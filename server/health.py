@@ -15,7 +15,7 @@ from starlette.responses import Response
 from db.errors import told
 from db.listening import Wakeups
 from db.session import Database
-from registry.faults import refusal_of
+from registry.kernel.faults import refusal_of
 from resolvers.services import Services
 from storage.errors import StoreError
 

@@ -17,7 +17,7 @@ from db.codes import JobKind
 from db.errors import told
 from db.listening import Wakeups
 from db.session import Database
-from registry.feed import Feed
+from registry.events.feed import Feed
 
 log = structlog.get_logger(__name__)
 

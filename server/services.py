@@ -9,8 +9,8 @@ from sqlalchemy import text
 from db.restoring import origin_warnings
 from db.revision import require_current
 from db.session import Database
-from registry.feed import Feed
-from registry.sealing import Vault
+from registry.events.feed import Feed
+from registry.webhooks.vault import Vault
 from resolvers.services import Services
 from server.errors import UnsafeRole
 from server.settings import Settings

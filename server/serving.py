@@ -18,9 +18,9 @@ from rich.console import Console
 from starlette.applications import Starlette
 
 from db.session import Database
-from registry.errors import Unauthenticated
-from registry.onboarding import token_for
-from registry.tokens import authenticate
+from registry.kernel.errors import Unauthenticated
+from registry.tenants.onboarding import token_for
+from registry.tenants.tokens import authenticate
 from server import logs
 from server.app import create_app
 from server.embedded.folder import write_private

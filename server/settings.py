@@ -9,8 +9,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from db.roles import Roles
 from db.url import asyncpg_dsn
-from registry.hook_urls import TrustedHosts
-from registry.shelves import Shelves
+from registry.files.shelves import Shelves
+from registry.webhooks.hook_urls import TrustedHosts
 from server.errors import NotConfigured
 from storage.config import StoreConfig
 

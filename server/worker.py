@@ -11,14 +11,16 @@ import structlog
 
 from db.errors import told, traceback_of
 from db.session import Database
-from registry import changing, deliveries, jobs
-from registry.deliveries import Means
-from registry.faults import refusal_of
-from registry.handlers import HANDLERS
-from registry.jobs import WORK, Lane, Lease, LeaseLost
+from registry.jobs import queue
+from registry.jobs.queue import WORK, Lane, Lease, LeaseLost
+from registry.kernel import transactions
+from registry.kernel.faults import refusal_of
+from registry.webhooks import deliveries
+from registry.webhooks.deliveries import Means
 from resolvers.services import Services
 from server import delivering
 from server.courier import Courier
+from server.job_handlers import HANDLERS
 from storage.store import ObjectStore
 
 log = structlog.get_logger(__name__)
@@ -65,8 +67,8 @@ async def _work(services: Services, lane: Lane) -> float:
 
 async def _forget(database: Database) -> float:
     """Forget what is old; at once again where there may be more of it."""
-    keys, entries = await changing.forget(database), await deliveries.forget(database)
-    if keys == changing.FORGOTTEN_AT_ONCE or entries == deliveries.FORGOTTEN_AT_ONCE:
+    keys, entries = await transactions.forget(database), await deliveries.forget(database)
+    if keys == transactions.FORGOTTEN_AT_ONCE or entries == deliveries.FORGOTTEN_AT_ONCE:
         return 0.0
     # At random, as workers start together.
     return FORGET_S * random.uniform(0.9, 1.1)
@@ -77,7 +79,7 @@ async def work_once(database: Database, store: ObjectStore, lanes: Collection[La
 
     A job that fails is postponed, longer each time; what went wrong is kept with it.
     """
-    lease = await jobs.take(database, lanes)
+    lease = await queue.take(database, lanes)
     if lease is None:
         return False
     handler = HANDLERS.get(lease.kind)
@@ -98,7 +100,7 @@ async def _do(database: Database, lease: Lease, act: Callable[[Lease], Awaitable
 
 async def _result_of(database: Database, lease: Lease, act: Callable[[Lease], Awaitable[None]] | None) -> str:
     if act is None:
-        await jobs.postpone(database, lease, "This release of the worker does not know jobs of this kind.")
+        await queue.postpone(database, lease, "This release of the worker does not know jobs of this kind.")
         return "unknown"
     try:
         await act(lease)
@@ -107,7 +109,7 @@ async def _result_of(database: Database, lease: Lease, act: Callable[[Lease], Aw
     except Exception as error:
         if refusal_of(error) is None:
             log.error("job.failed", exception=traceback_of(error))
-        await jobs.postpone(database, lease, told(error))
+        await queue.postpone(database, lease, told(error))
         return "postponed"
     return "done"
 

@@ -8,8 +8,11 @@ import sys
 from typing import Any
 
 from db import listening
-from registry import deliveries, firing, slots, uploads, verification
-from resolvers.loading import Loaders
+from registry.automation import rule_worker
+from registry.files import uploads, verification
+from registry.promotion import slots
+from registry.webhooks import deliveries
+from resolvers.loading.loaders import Loaders
 from server.courier import Courier
 
 POINTS = {
@@ -19,7 +22,7 @@ POINTS = {
     "while reading back": (verification._Heartbeat, "__call__"),
     "while writing the result": (verification, "_shelve"),
     "while a version moves": (slots, "_tell"),
-    "while a rule notes what it did": (firing, "_note"),
+    "while a rule notes what it did": (rule_worker, "_note"),
     "after a change has committed": (Loaders, "row"),
     "before an endpoint is told": (Courier, "send"),
     "after an endpoint was told": (deliveries, "_note"),

@@ -11,8 +11,8 @@ import httpx2
 from db.codes import PrincipalKind, Role
 from db.ids import uuid7
 from db.session import Change, Database
-from registry import organisations, tokens
-from registry.access import Actor
+from registry.kernel.access import Actor
+from registry.tenants import organizations, tokens
 from resolvers import ids
 
 
@@ -170,7 +170,7 @@ async def found_organisation(database: Database, name: str | None = None) -> UUI
     """The id of a new organisation without members."""
     org_id = uuid7()
     async with database.change(org_id) as change:
-        await organisations.create_organisation(change, name=name or f"org {org_id}")
+        await organizations.create_organisation(change, name=name or f"org {org_id}")
     return org_id
 
 
@@ -178,18 +178,18 @@ async def found_tenant(database: Database, http: httpx2.AsyncClient) -> Tenant:
     """A new organisation with an owner, a team and a project, by one transaction of the rules."""
     org_id = uuid7()
     async with database.change(org_id) as change:
-        await organisations.create_organisation(change, name=f"org {org_id}")
+        await organizations.create_organisation(change, name=f"org {org_id}")
         owner, token = await _enter(change, "owner", Role.OWNER, PrincipalKind.USER)
-        team = await organisations.create_team(change, owner, name="team")
-        project = await organisations.create_project(change, owner, team_id=team.id, name="project")
+        team = await organizations.create_team(change, owner, name="team")
+        project = await organizations.create_project(change, owner, team_id=team.id, name="project")
     return Tenant(database, http, org_id, Client(http, token, owner), ids.encode("Project", project.id))
 
 
 async def _enter(change: Change, name: str, role: Role, kind: PrincipalKind) -> tuple[Actor, str]:
     """A new principal at work, as `tokens.authenticate` knows it by its token."""
-    system = organisations.system(change.org_id)
-    principal = await organisations.add_principal(change, system, name=name, kind=kind, role=role)
+    system = organizations.system(change.org_id)
+    principal = await organizations.add_principal(change, system, name=name, kind=kind, role=role)
     issued, token = await tokens.issue(
         change, system, principal_id=principal.id, name="test", lifetime=timedelta(hours=1)
     )
-    return replace(await organisations.acting(change, principal), expires_at=issued.expires_at), token
+    return replace(await organizations.acting(change, principal), expires_at=issued.expires_at), token

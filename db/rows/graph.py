@@ -37,7 +37,7 @@ class LineageEdge(Row, table=True):
 class SearchDocument(Tenant, table=True):
     """The words of a thing, kept by triggers. `words` is null while the thing is deleted.
 
-    `registry.search` reads it: the index on `words` is of no use under row-level security.
+    `registry.graph.search` reads it: the index on `words` is of no use under row-level security.
     """
 
     __tablename__ = "search_document"

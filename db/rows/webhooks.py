@@ -18,7 +18,7 @@ class Webhook(Deletable, table=True):
     """Where events are posted to. `cursor_seq` is the last event that is done with; the next is tried until it arrives.
 
     `url` may hold a secret of its own, so that events tell `host` alone. `kinds` without any means all kinds of events.
-    The signing secrets are sealed by `registry.sealing`.
+    The signing secrets are sealed by `registry.webhooks.vault`.
     """
 
     __tablename__ = "webhook"

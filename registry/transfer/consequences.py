@@ -13,9 +13,9 @@ from db.codes import DatasetRole, DesiredState, JobKind, LineageKind, RunStatus
 from db.ids import uuid7
 from db.session import Change
 from db.tables import Deployment, DeploymentChange, Environment, Job, LineageEdge, Model, Run, Version
-from registry.access import Actor
-from registry.changes import find_all, record_of, route_of, shown
-from registry.errors import Conflict
+from registry.kernel.access import Actor
+from registry.kernel.errors import Conflict
+from registry.kernel.rows import find_all, record_of, route_of, shown
 from registry.transfer.bulk import arrays, core, insert_all, insertion
 from registry.transfer.planning import refused
 from registry.transfer.reading import Record

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from db.base import Tenant
-from registry import inputs
+from registry.kernel import inputs
 from registry.transfer import fields as read
 from registry.transfer.fields import Path, Read
 

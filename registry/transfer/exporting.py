@@ -17,7 +17,7 @@ from db.base import Deletable, Row
 from db.codes import ArtifactState
 from db.session import Database, Snapshot
 from db.tables import Artifact, Price
-from registry.access import Action, Actor, require
+from registry.kernel.access import Action, Actor, require
 from registry.transfer.declaring import Kind
 from registry.transfer.kinds import BY_NAME, KINDS
 from registry.transfer.scoping import leading_out, live, may_lead_out, within

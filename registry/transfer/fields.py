@@ -10,8 +10,8 @@ from functools import lru_cache
 from types import UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from registry import inputs
-from registry.errors import InvalidValue
+from registry.kernel import inputs
+from registry.kernel.errors import InvalidValue
 
 Path = tuple[str, ...]
 Read = Callable[[Any, Path], Any]

@@ -21,9 +21,9 @@ from db.base import utc_now
 from db.errors import RETRYABLE, sqlstate
 from db.session import Change, Database
 from db.tables import ImportProgress
-from registry import inputs
-from registry.access import Action, Actor, require
-from registry.errors import Conflict, InvalidValue
+from registry.kernel import inputs
+from registry.kernel.access import Action, Actor, require
+from registry.kernel.errors import Conflict, InvalidValue
 from registry.transfer.kinds import KINDS
 from registry.transfer.limits import CHUNK, MAX_CHUNK
 from registry.transfer.planning import Known, look_up, plan, refused, unknown

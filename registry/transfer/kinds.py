@@ -40,21 +40,14 @@ from db.tables import (
     Version,
     VersionMetric,
 )
-from registry import (
-    artifacts,
-    data_facts,
-    datasets,
-    deployments,
-    inputs,
-    metrics,
-    prices,
-    resources,
-    runs,
-    runtimes,
-    signatures,
-)
-from registry.contents import digest_of
-from registry.errors import InvalidValue
+from registry.catalog import datasets
+from registry.facts import dataset_facts, runtimes, signatures
+from registry.facts.content_rows import digest_of
+from registry.files import artifacts
+from registry.kernel import inputs
+from registry.kernel.errors import InvalidValue
+from registry.serving import deployments
+from registry.tracking import metrics, prices, resources, runs
 from registry.transfer import fields as read
 from registry.transfer.declaring import Field, Kind, Values, text, to
 from registry.transfer.fields import Path
@@ -75,7 +68,7 @@ POINT: Final = (
 
 
 def _content(cls: type[Any], stored: Callable[[Any], Values]) -> Callable[[Values], Values]:
-    """Reads the values of a line as one input object, as `registry.contents` keeps it."""
+    """Reads the values of a line as one input object, as `registry.facts.content_rows` keeps it."""
 
     def check(values: Values) -> Values:
         given = {read.camel(name): value for name, value in values.items()}
@@ -96,7 +89,7 @@ def _packages(value: Any, path: Path) -> list[dict[str, Any]]:
 
 def _profile(values: Values) -> Values:
     given = {"rowCount": values.get("row_count"), "columns": values.get("columns", [])}
-    return values | data_facts.stored_profile(read.thing(data_facts.DatasetProfile, given, ()))
+    return values | dataset_facts.stored_profile(read.thing(dataset_facts.DatasetProfile, given, ()))
 
 
 def _run(values: Values) -> Values:
@@ -195,7 +188,7 @@ KINDS: Final[tuple[Kind, ...]] = (
         DatasetSchema,
         _listed("columns"),
         ("digest",),
-        check=_content(data_facts.DatasetSchema, data_facts.stored_schema),
+        check=_content(dataset_facts.DatasetSchema, dataset_facts.stored_schema),
     ),
     Kind(Dataset, (to("project", "Project", "project_id"), NAME, DESCRIPTION, TAGS), ("project_id", "name")),
     Kind(

@@ -16,8 +16,8 @@ from db.base import Deletable
 from db.ids import uuid7
 from db.session import Change
 from db.tables import Artifact, ImportKey, Run, Version
-from registry.artifacts import RELEASED
-from registry.errors import Conflict, Failure, Forbidden, InvalidValue, NotFound
+from registry.files.artifacts import RELEASED
+from registry.kernel.errors import Conflict, Failure, Forbidden, InvalidValue, NotFound
 from registry.transfer.bulk import arrays, matching
 from registry.transfer.declaring import Kind
 from registry.transfer.kinds import BY_NAME, KINDS

@@ -10,8 +10,8 @@ from sqlmodel import col
 
 from db.session import Change
 from db.tables import ImportKey, Organisation, Price
-from registry.changes import find
-from registry.prices import room, too_many
+from registry.kernel.rows import find
+from registry.tracking.prices import room, too_many
 from registry.transfer.planning import Known, Plan, refused
 from registry.transfer.reading import Record
 

@@ -8,8 +8,8 @@ from typing import Any, BinaryIO, Final
 import orjson
 
 from db.tables import Model
-from registry.errors import Failure, Forbidden, InvalidValue
-from registry.models import known_framework
+from registry.catalog.models import known_framework
+from registry.kernel.errors import Failure, Forbidden, InvalidValue
 from registry.transfer import fields
 from registry.transfer.declaring import Field, Kind, Values
 from registry.transfer.kinds import BY_NAME

@@ -10,11 +10,11 @@ from sqlmodel import col
 from db.base import Row
 from db.session import Change
 from db.tables import Alias, Model, Version
-from registry import aliases
-from registry.access import Actor
-from registry.changes import find_by
-from registry.errors import Failure, Forbidden
-from registry.freezing import check_changeable
+from registry.catalog.immutability import check_changeable
+from registry.kernel.access import Actor
+from registry.kernel.errors import Failure, Forbidden
+from registry.kernel.rows import find_by
+from registry.promotion import aliases
 from registry.transfer.planning import refused
 from registry.transfer.reading import Record
 

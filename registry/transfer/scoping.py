@@ -15,8 +15,8 @@ from sqlmodel import col
 from db.base import Deletable
 from db.session import Database
 from db.tables import Project, Team
-from registry import inputs
-from registry.errors import InvalidValue
+from registry.kernel import inputs
+from registry.kernel.errors import InvalidValue
 from registry.transfer.declaring import Field, Kind
 from registry.transfer.kinds import BY_NAME, KINDS
 

@@ -26,10 +26,10 @@ from db.tables import (
     Version,
     VersionMetric,
 )
-from registry import runs
-from registry.access import Actor
-from registry.changes import Route, alter, find_all, record_of, route_of, shown
-from registry.errors import Conflict, Failure, NotFound
+from registry.kernel.access import Actor
+from registry.kernel.errors import Conflict, Failure, NotFound
+from registry.kernel.rows import Route, alter, find_all, record_of, route_of, shown
+from registry.tracking import runs
 from registry.transfer.bulk import arrays, core, insert_free, insertion, matching
 from registry.transfer.consequences import CONSEQUENCES, link, number
 from registry.transfer.declaring import Kind, Values

@@ -11,8 +11,8 @@ from pydantic import ValidationError
 
 from db.revision import require_current
 from db.session import Database
-from registry import organisations
-from registry.errors import InvalidValue
+from registry.kernel.errors import InvalidValue
+from registry.tenants import organizations
 from server.consoles import err
 from server.settings import Settings
 
@@ -46,7 +46,7 @@ def in_organisation(settings: Settings, name: str, act: Callable[[Database, UUID
 
     async def run() -> Made:
         async with connected(settings) as database:
-            org_id = await organisations.id_by_name(database, name.strip())
+            org_id = await organizations.id_by_name(database, name.strip())
             if org_id is None:
                 raise InvalidValue(f"There is no organisation {name!r}.", ("organisation",))
             return await act(database, org_id)

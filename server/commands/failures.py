@@ -3,8 +3,8 @@
 from db.errors import sqlstate, traceback_of, translate
 from db.revision import SchemaBehind
 from db.roles import NeedsAdministrator, ServerTooOld
-from registry.errors import RegistryError
-from registry.faults import refusal_of
+from registry.kernel.errors import RegistryError
+from registry.kernel.faults import refusal_of
 from server.embedded.errors import EmbeddedError
 from server.errors import NotConfigured, PortTaken, ServiceDied, UnsafeRole
 from storage.errors import StoreError

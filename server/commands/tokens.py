@@ -8,9 +8,9 @@ from uuid import UUID
 from db.codes import PrincipalKind, Role
 from db.session import Change, Database
 from db.tables import ApiToken, Principal
-from registry import organisations, tokens
-from registry.access import Actor
-from registry.onboarding import token_for
+from registry.kernel.access import Actor
+from registry.tenants import organizations, tokens
+from registry.tenants.onboarding import token_for
 from server.commands.environment import Made, connected, in_organisation
 from server.settings import Settings
 
@@ -58,7 +58,7 @@ def _as_operator(settings: Settings, organisation: str, act: Callable[[Change, A
 
     async def run(database: Database, org_id: UUID) -> Made:
         async with database.change(org_id) as change:
-            return await act(change, organisations.system(org_id))
+            return await act(change, organizations.system(org_id))
 
     return in_organisation(settings, organisation, run)
 

@@ -14,11 +14,11 @@ from rich.table import Table
 from db.codes import PrincipalKind, Role
 from db.session import Database
 from db.tables import Principal, Project
-from registry import organisations
-from registry.access import Actor
-from registry.changes import find_by
-from registry.errors import BadInput, InvalidValue, RegistryError
-from registry.inputs import name as clean_name
+from registry.kernel.access import Actor
+from registry.kernel.errors import BadInput, InvalidValue, RegistryError
+from registry.kernel.inputs import name as clean_name
+from registry.kernel.rows import find_by
+from registry.tenants import organizations
 from registry.transfer.exporting import Exported, export
 from registry.transfer.importing import Importing, Report
 from registry.transfer.scoping import find_project
@@ -73,7 +73,7 @@ def export_file(settings: Settings, organisation: str, file: str, project: str |
         project_id = None if project is None else await find_project(database, org_id, _local(project))
         with _opened(file, "wb") as stream, _progress() as progress:
             task = progress.add_task("lines", total=None)
-            system = organisations.system(org_id)
+            system = organizations.system(org_id)
             return await export(
                 database, system, stream, lambda counts: progress.update(task, completed=counts.total()), project_id
             )
@@ -107,13 +107,13 @@ def print_exported(exported: Exported) -> None:
 
 async def _actor_for(database: Database, org_id: UUID, principal: str) -> Actor:
     """Who imports: a principal with its own roles. One that is missing is made: a service account and maintainer."""
-    system = organisations.system(org_id)
+    system = organizations.system(org_id)
     async with database.change(org_id) as change:
         found = await find_by(change, Principal, name=clean_name(principal, ("as",)))
         if found is None:
             kind, role = PrincipalKind.SERVICE_ACCOUNT, Role.MAINTAINER
-            found = await organisations.add_principal(change, system, name=principal, kind=kind, role=role)
-        return await organisations.acting(change, found)
+            found = await organizations.add_principal(change, system, name=principal, kind=kind, role=role)
+        return await organizations.acting(change, found)
 
 
 def _local(project: str) -> str:

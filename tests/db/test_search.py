@@ -11,8 +11,8 @@ from db.codes import SearchKind
 from db.ids import uuid7
 from db.session import Database
 from db.tables import Webhook
-from registry import search as searches
-from registry.search import KINDS, Search
+from registry.graph import search as searches
+from registry.graph.search import KINDS, Search
 from tests.db.ground import Ground, execute, fetch
 from tests.tenant import Tenant, uuid_of
 

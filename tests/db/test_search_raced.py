@@ -11,8 +11,8 @@ from sqlalchemy import text
 
 from db.ids import uuid7
 from db.session import Change, Database
-from registry import search as searches
-from registry.search import Search
+from registry.graph import search as searches
+from registry.graph.search import Search
 from tests.blocking import is_waited_for
 from tests.patience import eventually
 from tests.tenant import Tenant, uuid_of

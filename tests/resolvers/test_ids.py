@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given, strategies as st
 
 from db.ids import uuid7
-from registry.errors import BadInput
+from registry.kernel.errors import BadInput
 from resolvers import ids
 from schema.root import NODE_TABLES
 

@@ -6,7 +6,7 @@ import pytest
 from strawberry.types.base import StrawberryOptional
 
 from db.base import columns
-from schema.node import RowNode
+from schema.building.node import RowNode
 from schema.root import NODE_TABLES, NODE_TYPES
 
 

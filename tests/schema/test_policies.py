@@ -14,8 +14,8 @@ from strawberry.types.base import StrawberryObjectDefinition
 from db.codes import Role
 from db.session import Database
 from db.tables import RoleBinding
-from registry.access import Action
-from schema.node import RowNode
+from registry.kernel.access import Action
+from schema.building.node import RowNode
 from schema.root import NODE_TYPES, Mutation, Query, Subscription
 from tests.patience import in_time
 from tests.schema.built import BUILT, SCHEMA

@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 
 from db.codes import DeliveryState, Role
 from db.tables import WebhookDelivery
-from registry.deletion import DELETIONS
+from registry.deletion.deletion import DELETIONS
 from resolvers import ids
 from tests.schema.built import SCHEMA
 from tests.tenant import Client, Tenant, uuid_of

@@ -12,9 +12,9 @@ from starlette.applications import Starlette
 from starlette.routing import Route, WebSocketRoute
 from strawberry.schema.config import StrawberryConfig
 
-from registry.errors import BadInput, Forbidden, InvalidValue, Unauthenticated, Unavailable
-from schema.failures import MaskingSchema
-from schema.limits import Limits, door_extensions
+from registry.kernel.errors import BadInput, Forbidden, InvalidValue, Unauthenticated, Unavailable
+from schema.execution.limits import Limits, door_extensions
+from schema.execution.masking import MaskingSchema
 from server.graphql_http import DoorSettings, GraphQLDoor
 from server.graphql_ws import MAX_FRAME_BYTES
 

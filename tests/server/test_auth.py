@@ -11,8 +11,8 @@ from sqlalchemy import event, text
 from db.codes import PrincipalKind, Role
 from db.roles import Roles
 from db.session import Database
-from registry import tokens
-from registry.errors import Unauthenticated, Unavailable
+from registry.kernel.errors import Unauthenticated, Unavailable
+from registry.tenants import tokens
 from server import auth
 from server.auth import Authenticator
 from tests.tenant import Client, Tenant

@@ -11,9 +11,9 @@ import pytest
 
 from db.session import Database
 from db.url import asyncpg_dsn
-from registry.errors import Unauthenticated
-from registry.organisations import id_by_name
-from registry.tokens import authenticate
+from registry.kernel.errors import Unauthenticated
+from registry.tenants.organizations import id_by_name
+from registry.tenants.tokens import authenticate
 from server.settings import Settings
 from storage.errors import StoreUnavailable
 from storage.store import ObjectStore

@@ -20,9 +20,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from registry.deliveries import Answer, Message
-from registry.errors import Overloaded
-from registry.hook_urls import TrustedHosts
+from registry.kernel.errors import Overloaded
+from registry.webhooks.deliveries import Answer, Message
+from registry.webhooks.hook_urls import TrustedHosts
 from server import courier
 from server.courier import Courier, Lookup, body_of, signature_of
 from tests.patience import PATIENCE_S, eventually

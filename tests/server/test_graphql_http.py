@@ -18,10 +18,10 @@ from db.base import utc_now
 from db.codes import Role
 from db.session import Database
 from db.tables import ApiToken
-from registry import tokens
+from registry.tenants import tokens
 from resolvers.services import Services
 from schema.build import build_schema
-from schema.texts import MAX_JSON_OBJECTS
+from schema.execution.json_guard import MAX_JSON_OBJECTS
 from server import auth
 from server.app import RegistryDoor
 from server.auth import Authenticator

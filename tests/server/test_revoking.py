@@ -11,8 +11,8 @@ from typer.testing import CliRunner
 
 from db.codes import Role
 from db.session import Change, Database, Event
-from registry import tokens
-from registry.errors import Unauthenticated
+from registry.kernel.errors import Unauthenticated
+from registry.tenants import tokens
 from server.auth import Authenticator
 from server.cli import app as cli
 from server.graphql_ws import SocketSettings

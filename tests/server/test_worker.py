@@ -20,10 +20,12 @@ from db.base import utc_now
 from db.codes import JobKind, PrincipalKind, Role
 from db.session import Database
 from db.tables import Idempotency, Job, Team
-from registry import changing, handlers, jobs, organisations
-from registry.jobs import Lease
+from registry.jobs import queue
+from registry.jobs.queue import Lease
+from registry.kernel import transactions
+from registry.tenants import organizations
 from resolvers.services import Services
-from server import worker
+from server import job_handlers, worker
 from server.app import create_app
 from server.settings import Settings
 from storage.store import ObjectStore
@@ -71,7 +73,7 @@ async def put_in(database: Database, org_id: UUID, kind: str, due_s: float = -60
 async def finish(database: Database, lease: Lease) -> None:
     """The end of a job, which else comes back when its lease is over."""
     async with database.change(lease.org_id) as change:
-        await jobs.finish(change, lease)
+        await queue.finish(change, lease)
 
 
 async def jobs_of(database: Database, org_id: UUID) -> dict[UUID, Any]:
@@ -132,7 +134,7 @@ async def test_a_bug_in_one_job_does_not_stop_the_others(
         done.append(lease.job_id)
         await finish(database, lease)
 
-    monkeypatch.setattr(worker, "HANDLERS", {**handlers.HANDLERS, JobKind.VERIFY_ARTIFACT: verify})
+    monkeypatch.setattr(worker, "HANDLERS", {**job_handlers.HANDLERS, JobKind.VERIFY_ARTIFACT: verify})
     stop = asyncio.Event()
     running = asyncio.create_task(worker.run(own, stop))
     await eventually(lambda: good in done)
@@ -151,7 +153,7 @@ async def test_a_breach_rolls_back_while_a_file_is_verified(
         verifying.set()
         await over.wait()
 
-    monkeypatch.setattr(worker, "HANDLERS", {**handlers.HANDLERS, JobKind.VERIFY_ARTIFACT: verify})
+    monkeypatch.setattr(worker, "HANDLERS", {**job_handlers.HANDLERS, JobKind.VERIFY_ARTIFACT: verify})
     transport = httpx2.ASGITransport(app=door)
     async with httpx2.AsyncClient(transport=transport, base_url="http://registry.test") as http:
         served = await Served.of(await found_tenant(own.database, http))
@@ -226,10 +228,10 @@ async def test_a_job_under_way_is_finished_before_the_end(
 async def test_a_worker_forgets_old_keys_at_its_start_and_goes_on_while_there_are_more(
     own: Services, org_id: UUID, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(changing, "FORGOTTEN_AT_ONCE", 2)
+    monkeypatch.setattr(transactions, "FORGOTTEN_AT_ONCE", 2)
     async with own.database.change(org_id) as change:
-        system = organisations.system(org_id)
-        ada = await organisations.add_principal(change, system, name="ada", kind=PrincipalKind.USER, role=Role.OWNER)
+        system = organizations.system(org_id)
+        ada = await organizations.add_principal(change, system, name="ada", kind=PrincipalKind.USER, role=Role.OWNER)
         for age_days in (8, 8, 8, 8, 8, 1):
             at = utc_now() - timedelta(days=age_days)
             key = Idempotency(org_id=org_id, principal_id=ada.id, key=str(uuid4()), request_hash=b"", created_at=at)

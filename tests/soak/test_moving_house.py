@@ -22,7 +22,7 @@ from registry.transfer.importing import Importing, Report
 from registry.transfer.reading import LineRefused
 from tests import services
 from tests.patience import eventually
-from tests.registry.test_importing import SMALL
+from tests.registry.transfer.test_importing import SMALL
 from tests.server.processes import command, environment, registry
 from tests.stages import Line as Served
 from tests.tenant import Tenant, found_tenant, uuid_of

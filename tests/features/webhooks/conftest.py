@@ -6,7 +6,7 @@ import httpx2
 import pytest
 from starlette.applications import Starlette
 
-from registry.deliveries import Means, Patience
+from registry.webhooks.deliveries import Means, Patience
 from server.app import create_app
 from server.courier import Courier
 from server.settings import Settings

@@ -8,10 +8,10 @@ import pytest
 from typer.testing import CliRunner
 
 from db.restoring import origin_warnings
-from registry import events
-from registry.deliveries import Means
-from registry.errors import CursorReset
-from registry.events import Stream
+from registry.events import event_log
+from registry.events.event_log import Stream
+from registry.kernel.errors import CursorReset
+from registry.webhooks.deliveries import Means
 from server.cli import app
 from server.worker import deliver_due
 from tests import services
@@ -52,7 +52,7 @@ async def restorer(own_url: str) -> AsyncIterator[asyncpg.Connection]:
 async def stream_of(tenant: Tenant) -> Stream:
     snapshot = tenant.database.new_snapshot(tenant.org_id)
     try:
-        return await events.stream_of(snapshot, tenant.org_id)
+        return await event_log.stream_of(snapshot, tenant.org_id)
     finally:
         await snapshot.close()
 

@@ -10,8 +10,8 @@ from structlog.testing import capture_logs
 
 from db.base import utc_now
 from db.tables import Job
-from registry.deliveries import Means, Patience
-from registry.sealing import Vault
+from registry.webhooks.deliveries import Means, Patience
+from registry.webhooks.vault import Vault
 from server.worker import deliver_due
 from tests.hooks import alter, events_of, hook, look, teams
 from tests.receiver import Receiver, is_genuine

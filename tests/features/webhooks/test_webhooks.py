@@ -17,8 +17,8 @@ from structlog.testing import capture_logs
 from db.base import utc_now
 from db.codes import DeliveryState, Role
 from db.tables import Webhook, WebhookDelivery
-from registry import deliveries
-from registry.deliveries import Means, Patience
+from registry.webhooks import deliveries
+from registry.webhooks.deliveries import Means, Patience
 from server.app import create_app
 from server.settings import Settings
 from server.worker import deliver_due

@@ -16,10 +16,11 @@ from db.base import utc_now
 from db.codes import JobKind
 from db.session import Database
 from db.tables import Job
-from registry import deliveries, jobs, webhooks
-from registry.deliveries import Answer, Means, Message, Patience
-from registry.errors import Overloaded
-from registry.jobs import Lane, Lease, LeaseLost
+from registry.jobs import queue
+from registry.jobs.queue import Lane, Lease, LeaseLost
+from registry.kernel.errors import Overloaded
+from registry.webhooks import deliveries, webhooks
+from registry.webhooks.deliveries import Answer, Means, Message, Patience
 from server import delivering, worker
 from server.courier import Courier
 from server.settings import Settings
@@ -47,7 +48,7 @@ async def workers(own: Starlette, settings: Settings, count: int = 1) -> AsyncIt
 async def taken(tenant: Tenant, means: Means) -> Lease:
     """The job of the tenant's webhook."""
     await deliveries.wake(means.database)
-    while (lease := await jobs.take(means.database, (Lane.DELIVERIES,))) is not None:
+    while (lease := await queue.take(means.database, (Lane.DELIVERIES,))) is not None:
         if lease.org_id == tenant.org_id:
             return lease
     raise AssertionError("nobody is behind")

@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 
 from db.base import utc_now
 from db.tables import Job
-from registry import verification
+from registry.files import verification
 from server import worker
 from server.services import create_services
 from storage.store import ObjectStore

@@ -20,8 +20,8 @@ from websockets.exceptions import WebSocketException
 
 from db.codes import Role
 from db.session import Database
-from registry.events import Cursor
-from registry.promotion_events import KINDS
+from registry.events.event_log import Cursor
+from registry.promotion.promotion_events import KINDS
 from tests import services
 from tests.db.ground import connect
 from tests.patience import PATIENCE_S, eventually, in_time

@@ -1,0 +1,1 @@
+"""Automation rules: what they watch for, and the worker that acts on them."""

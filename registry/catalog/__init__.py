@@ -1,0 +1,1 @@
+"""Models and datasets, their versions, and what is known of a version."""

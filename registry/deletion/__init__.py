@@ -1,0 +1,1 @@
+"""Deleting and restoring things of every kind, and what depends on them."""

@@ -1,0 +1,1 @@
+"""The event log of an organization, and the feed that delivers it."""

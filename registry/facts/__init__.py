@@ -1,0 +1,1 @@
+"""Immutable facts, stored once per organization under their digest: signatures, runtimes, dataset schemas."""

@@ -1,0 +1,1 @@
+"""Artifacts: the files of runs and versions, their uploads and their verification."""

@@ -1,0 +1,1 @@
+"""What connects things of every kind: lineage and search."""

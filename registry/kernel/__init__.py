@@ -1,0 +1,1 @@
+"""What every rule stands on: errors, access, checked inputs, rows, transactions, batches and revisions."""

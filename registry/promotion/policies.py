@@ -1,0 +1,156 @@
+"""Policies: what versions have to show before they go to a stage or get an alias. The nearest one holds, alone."""
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Final
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlmodel import col
+from typing_extensions import Doc
+
+from db.codes import JobKind, RequestState
+from db.session import Change
+from db.tables import Model, Project, PromotionPolicy, PromotionPolicyRevision, PromotionRequest
+from registry.kernel import inputs
+from registry.kernel.access import Action, Actor, require
+from registry.kernel.errors import Conflict, InvalidValue, StaleRevision
+from registry.kernel.inputs import OneOf
+from registry.kernel.revisions import expect, next_revision, retire
+from registry.kernel.rows import add, alter, find
+from registry.promotion.evaluation import REQUEST_EXPIRES_S
+from registry.promotion.gates.gate import Gate
+from registry.promotion.gates.kinds import GATES, MAX_GATES, checked
+from registry.promotion.open_requests import due, make_due
+from registry.promotion.targets import ALIAS, MAX_REASON, TO, Target, reason_of, target
+
+MAX_EXPIRES_S: Final = 366 * 86_400
+MIN_EXPIRES_S: Final = 60
+KEY: Final = "promotion_policy_key"
+
+
+async def set_policy(
+    change: Change,
+    actor: Actor,
+    *,
+    project_id: Annotated[inputs.ProjectId | None, Doc("For the models of this project.")] = None,
+    model_id: Annotated[inputs.ModelId | None, Doc("For this model. Without either it is for all models.")] = None,
+    to: TO = None,
+    alias: ALIAS = None,
+    gates: Annotated[
+        Sequence[Annotated[Gate, OneOf("Gate", GATES)]], Doc(f"All of them have to be open; at most {MAX_GATES}.")
+    ],
+    is_automatic: Annotated[
+        bool, Doc("Whether a request completes by itself at the moment when the last gate opens.")
+    ] = False,
+    request_expires_s: Annotated[
+        int, Doc(f"How many seconds a request stays open, {MIN_EXPIRES_S} to {MAX_EXPIRES_S}.")
+    ] = REQUEST_EXPIRES_S,
+    expected_revision: Annotated[
+        int | None, Doc("Its revision as you know it, 0 for none yet; refused if it changed since.")
+    ] = None,
+    reason: Annotated[str | None, Doc(f"Why, for those who look back; at most {MAX_REASON} characters.")] = None,
+) -> PromotionPolicy:
+    """Say what versions have to show. Replaces what was asked for before; requests that are open are judged by the new.
+
+    Raises: Forbidden, NotFound, InvalidValue, StaleRevision.
+    """
+    require(actor, Action.ADMINISTER)
+    goal = await _scope(change, project_id, model_id, target(to, alias))
+    if not MIN_EXPIRES_S <= request_expires_s <= MAX_EXPIRES_S:
+        raise InvalidValue(f"A request stays open {MIN_EXPIRES_S} to {MAX_EXPIRES_S} seconds.", ("requestExpiresS",))
+    asked: dict[str, Any] = {
+        "gates": checked(gates, ("gates",)),
+        "is_automatic": is_automatic,
+        "request_expires_s": request_expires_s,
+    }
+    why = reason_of(reason)
+    known = await _current(change, goal)
+    if known is None and not expected_revision:
+        first_revision = await next_revision(change, PromotionPolicy, **goal)
+        row = PromotionPolicy(
+            org_id=change.org_id, created_by=actor.principal_id, revision=first_revision, **goal, **asked
+        )
+        if (first := await _first(change, actor, row)) is not None:
+            await _note(change, actor, first, why)
+            return first
+        known = await _current(change, goal)
+    revision = 0 if known is None else known.revision
+    expect("policy", revision, expected_revision)
+    if known is None:
+        raise StaleRevision("There is no such policy. Look again.", 0, None)
+    if any(getattr(known, name) != value for name, value in asked.items()):
+        await alter(change, actor, known, {**asked, "revision": revision + 1})
+        await _note(change, actor, known, why)
+    return known
+
+
+async def remove_policy(
+    change: Change,
+    actor: Actor,
+    *,
+    policy_id: Annotated[UUID, inputs.Of("PromotionPolicy"), Doc("Which one.")],
+    expected_revision: Annotated[int | None, Doc("Its revision as you know it; refused if it changed since.")] = None,
+    reason: Annotated[str | None, Doc(f"Why, for those who look back; at most {MAX_REASON} characters.")] = None,
+) -> PromotionPolicy:
+    """Let a policy hold no more: the next nearest does then. Its history stays; the last revision says who and why.
+
+    Raises: Forbidden, NotFound, InvalidValue, StaleRevision.
+    """
+    policy = await find(change, PromotionPolicy, policy_id, "policy", lock=True)
+    why = reason_of(reason)
+    if await retire(change, actor, policy, "policy", expected_revision):
+        await _note(change, actor, policy, why)
+    return policy
+
+
+async def _scope(change: Change, project_id: UUID | None, model_id: UUID | None, goal: Target) -> dict[str, Any]:
+    """The columns that say what a policy is for. Raises: NotFound, InvalidValue."""
+    if project_id is not None:
+        await find(change, Project, project_id, "project")
+    if model_id is not None:
+        await find(change, Model, model_id, "model")
+    if project_id is not None and model_id is not None:
+        raise InvalidValue("A policy is for a project or for a model, not for both.", ("project",))
+    return {"project_id": project_id, "model_id": model_id, "stage": goal.stage, "alias": goal.alias}
+
+
+async def _current(change: Change, goal: Mapping[str, Any]) -> PromotionPolicy | None:
+    """The policy that is for exactly this, locked; None for none."""
+    same = [col(getattr(PromotionPolicy, name)).is_not_distinct_from(value) for name, value in goal.items()]
+    statement = select(PromotionPolicy).where(
+        col(PromotionPolicy.org_id) == change.org_id, col(PromotionPolicy.removed_at).is_(None), *same
+    )
+    return (await change.execute(statement.with_for_update())).scalar_one_or_none()
+
+
+async def _first(change: Change, actor: Actor, row: PromotionPolicy) -> PromotionPolicy | None:
+    """Set a policy where there is none; None where somebody else did so at the same moment."""
+    at_once = Conflict("Somebody else set this policy at the same moment.")
+    try:
+        async with change.begin_nested():
+            return await add(change, actor, row, {KEY: at_once})
+    except Conflict:
+        return None
+
+
+async def _note(change: Change, actor: Actor, policy: PromotionPolicy, reason: str | None) -> None:
+    """Keep what a policy asks for from now on, or that it asks for nothing any more; have open requests looked at."""
+    change.add(
+        PromotionPolicyRevision(
+            org_id=change.org_id,
+            policy_id=policy.id,
+            revision=policy.revision,
+            gates=policy.gates,
+            is_automatic=policy.is_automatic,
+            request_expires_s=policy.request_expires_s,
+            is_removal=policy.removed_at is not None,
+            reason=reason,
+            created_by=actor.principal_id,
+        )
+    )
+    await change.flush()
+    concerned = Target(policy.stage, policy.alias).of(PromotionRequest)
+    requests = due(JobKind.SETTLE_REQUEST, PromotionRequest).where(
+        col(PromotionRequest.org_id) == change.org_id, col(PromotionRequest.state) == RequestState.OPEN, concerned
+    )
+    await make_due(change, requests)

@@ -1,0 +1,1 @@
+"""Environments, deployments and what agents report of them."""

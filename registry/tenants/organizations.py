@@ -1,0 +1,166 @@
+"""Organisations, teams, projects and principals: the scopes everything lives in, and who acts there."""
+
+from typing import Annotated
+from uuid import UUID
+
+from sqlalchemy import select, text
+from sqlmodel import col
+from typing_extensions import Doc
+
+from db.base import unique_key
+from db.codes import PrincipalKind, Role, ScopeKind
+from db.session import Change, Database
+from db.tables import Organisation, Principal, Project, RoleBinding, Team
+from registry.kernel import inputs
+from registry.kernel.access import Action, Actor, Grant, require
+from registry.kernel.errors import NameTaken
+from registry.kernel.inputs import KEEP, Keep
+from registry.kernel.rows import add, alter, find
+
+SYSTEM_ID = UUID(int=0)
+
+
+def system(org_id: UUID) -> Actor:
+    """The operator at the command line, acting as owner of one organisation."""
+    grant = Grant(Role.OWNER, ScopeKind.ORGANISATION, org_id)
+    return Actor(org_id, SYSTEM_ID, PrincipalKind.SERVICE_ACCOUNT, "system", (grant,))
+
+
+async def create_organisation(change: Change, *, name: str) -> Organisation:
+    """The organisation of a change that began with a new id, and its event stream.
+
+    Only operators do this; it has no members yet.
+
+    Raises: InvalidValue, NameTaken.
+    """
+    await change.execute(text("select ev.open_stream(:org_id)"), {"org_id": change.org_id})
+    row = Organisation(org_id=change.org_id, id=change.org_id, name=inputs.name(name))
+    taken = {unique_key(Organisation, "name"): NameTaken("organisation", row.name, "installation")}
+    return await add(change, system(change.org_id), row, taken)
+
+
+async def id_by_name(database: Database, name: str) -> UUID | None:
+    """The id of an organisation, for operators."""
+    async with database.as_worker() as connection:
+        statement = select(col(Organisation.id)).where(col(Organisation.name) == name)
+        return (await connection.execute(statement)).scalar_one_or_none()
+
+
+async def add_principal(change: Change, actor: Actor, *, name: str, kind: PrincipalKind, role: Role) -> Principal:
+    """A new principal with a role in the whole organisation.
+
+    Raises: Forbidden, InvalidValue, NameTaken.
+    """
+    require(actor, Action.ADMINISTER)
+    row = Principal(org_id=change.org_id, kind=kind, name=inputs.name(name))
+    taken = NameTaken("principal", row.name, "organisation")
+    await add(change, actor, row, {unique_key(Principal, "name"): taken})
+    binding = RoleBinding(
+        org_id=change.org_id,
+        principal_id=row.id,
+        role=role,
+        scope_kind=ScopeKind.ORGANISATION,
+        scope_id=change.org_id,
+    )
+    await add(change, actor, binding)
+    return row
+
+
+async def acting(change: Change, principal: Principal) -> Actor:
+    """A principal at work, with the roles it has now, for operators at the command line."""
+    statement = select(RoleBinding).where(
+        col(RoleBinding.org_id) == change.org_id, col(RoleBinding.principal_id) == principal.id
+    )
+    bindings = (await change.execute(statement)).scalars()
+    grants = tuple(Grant(one.role, one.scope_kind, one.scope_id) for one in bindings)
+    return Actor(change.org_id, principal.id, principal.kind, principal.name, grants)
+
+
+async def in_the_name_of(change: Change, principal_id: UUID) -> Actor:
+    """Whoever asked for something that happens without their being here. It may do nothing else.
+
+    Raises: NotFound.
+    """
+    principal = await find(change, Principal, principal_id, "createdBy")
+    return Actor(change.org_id, principal.id, PrincipalKind(principal.kind), principal.name, ())
+
+
+async def roles_of(change: Change, principal: Principal) -> set[Role]:
+    """The roles of a principal, whatever their scopes."""
+    statement = select(col(RoleBinding.role)).where(
+        col(RoleBinding.org_id) == change.org_id, col(RoleBinding.principal_id) == principal.id
+    )
+    return set((await change.execute(statement)).scalars())
+
+
+async def create_team(
+    change: Change, actor: Actor, *, name: Annotated[str, Doc("Unique in the organisation.")]
+) -> Team:
+    """A new team.
+
+    Raises: Forbidden, InvalidValue, NameTaken.
+    """
+    require(actor, Action.ORGANISE)
+    row = Team(org_id=change.org_id, name=inputs.name(name))
+    return await add(change, actor, row, {unique_key(Team, "name"): NameTaken("team", row.name, "organisation")})
+
+
+async def create_project(
+    change: Change,
+    actor: Actor,
+    *,
+    team_id: Annotated[inputs.TeamId, Doc("The team that owns it.")],
+    name: Annotated[str, Doc("Unique in the team.")],
+    description: Annotated[str | None, Doc("What it is about.")] = None,
+) -> Project:
+    """A new project of a team.
+
+    Raises: Forbidden, NotFound, InvalidValue, NameTaken.
+    """
+    team = await find(change, Team, team_id, "team")
+    require(actor, Action.ORGANISE, team)
+    row = Project(
+        org_id=change.org_id,
+        team_id=team.id,
+        name=inputs.name(name),
+        description=inputs.text(description, ("description",)),
+    )
+    taken = NameTaken("project", row.name, "team")
+    return await add(change, actor, row, {unique_key(Project, "team_id", "name"): taken})
+
+
+async def update_team(
+    change: Change,
+    actor: Actor,
+    *,
+    team_id: Annotated[inputs.TeamId, Doc("Which one.")],
+    name: Annotated[str | Keep, Doc("A new name.")] = KEEP,
+) -> Team:
+    """Give a team another name.
+
+    Raises: Forbidden, NotFound, InvalidValue, NameTaken.
+    """
+    team = await find(change, Team, team_id, "team", lock=True)
+    require(actor, Action.ORGANISE, team)
+    values = inputs.description_of(name)
+    taken = NameTaken("team", str(values.get("name")), "organisation")
+    return await alter(change, actor, team, values, taken={unique_key(Team, "name"): taken})
+
+
+async def update_project(
+    change: Change,
+    actor: Actor,
+    *,
+    project_id: Annotated[inputs.ProjectId, Doc("Which one.")],
+    name: Annotated[str | Keep, Doc("A new name.")] = KEEP,
+    description: Annotated[str | Keep | None, Doc("A new description; null removes it.")] = KEEP,
+) -> Project:
+    """Change what people say about a project. What is not given stays.
+
+    Raises: Forbidden, NotFound, InvalidValue, NameTaken.
+    """
+    project = await find(change, Project, project_id, "project", lock=True)
+    require(actor, Action.ORGANISE, project)
+    values = inputs.description_of(name, description)
+    taken = NameTaken("project", str(values.get("name")), "team")
+    return await alter(change, actor, project, values, taken={unique_key(Project, "team_id", "name"): taken})

@@ -1,0 +1,1 @@
+"""Experiments, runs, their metrics and what they cost."""

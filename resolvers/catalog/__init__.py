@@ -1,0 +1,1 @@
+"""What the graph derives from versions, datasets and files."""

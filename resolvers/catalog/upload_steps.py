@@ -1,0 +1,18 @@
+"""Steps of changes that call the object store, outside of every transaction."""
+
+from uuid import UUID
+
+from registry.files import uploads
+from resolvers.context import Operation
+
+
+async def start_upload(operation: Operation, artifact_id: UUID) -> None:
+    """Open the multipart upload of an artifact that was announced."""
+    services = operation.services
+    await uploads.start(services.database, services.store, operation.actor, artifact_id)
+
+
+async def join_parts(operation: Operation, artifact_id: UUID) -> None:
+    """Let the store join the parts of an upload."""
+    services = operation.services
+    await uploads.join_parts(services.database, services.store, operation.actor, artifact_id)

@@ -1,0 +1,1 @@
+"""Pages and streams of events, and the state of webhooks."""

@@ -1,0 +1,1 @@
+"""Lineage walks, search and counts over the whole graph."""

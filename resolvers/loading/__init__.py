@@ -1,0 +1,1 @@
+"""Batched reads: loaders, the shapes they serve, and the rows they return."""

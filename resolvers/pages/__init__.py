@@ -1,0 +1,1 @@
+"""Keyset pages: their cursors, their orders and the statements behind them."""

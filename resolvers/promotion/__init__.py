@@ -1,0 +1,1 @@
+"""Promotion plans and candidates for champion."""

@@ -1,0 +1,1 @@
+"""Metrics, rankings, comparisons and costs of runs."""

@@ -1,0 +1,124 @@
+"""Batch forms of mutations: many inputs of one mutation in one transaction, each with an outcome of its own."""
+
+from functools import partial
+from typing import Annotated, Any
+
+import strawberry
+from strawberry import UNSET
+from strawberry.utils.str_converters import to_camel_case
+
+from registry.kernel import batches
+from registry.kernel.batches import MAX_ITEMS, BatchMode
+from registry.kernel.errors import BadInput, IdempotencyKeyReused, InvalidValue
+from resolvers.context import Info
+from schema.building.inputs import values_of
+from schema.building.mutations import KEY, KEYED, Declaration, error_union, row_field
+from schema.building.user_errors import as_data
+
+_REFUSED = (InvalidValue, IdempotencyKeyReused)
+
+
+def batch(field: Any, name: str, *, description: str) -> Any:
+    """The mutation `name` that does what the mutation `field` does for up to 100 inputs at once.
+
+    One transaction, one deadline and one idempotency key for all; the rows are read by one statement.
+    """
+    one: Declaration = field.metadata["declaration"]
+    if one.made.before is not None or one.made.after is not None:
+        raise TypeError(f"{one.made.name} has steps outside of its transaction.")
+    title = name[0].upper() + name[1:]
+    input_class = _input(title, one)
+    result_class = _result(title, one)
+    payload_class = _payload(title, result_class)
+    row = row_field(one.table)
+
+    async def resolve(info: Info, input: Any) -> Any:
+        operation = info.context
+        services, key = operation.services, getattr(input, KEY)
+        try:
+            items = [_values(one, item, place) for place, item in enumerate(input.items)]
+            make = partial(
+                batches.run, services.database, operation.actor, name, one.made.rule, items, BatchMode(input.mode),
+                None if key is UNSET else key, supplied=one.made.supply(services),
+            )  # fmt: skip
+            outcomes = await one.made.alone(operation, make)
+        except _REFUSED as failure:
+            return payload_class(results=[], errors=[as_data(failure)])
+        loaded = await operation.loaders.row(one.table).load_many([id_ for id_ in outcomes.ids if id_ is not None])
+        rows = iter(loaded)
+        results = [
+            result_class(
+                index=place,
+                errors=[as_data(outcomes.failures[place])] if place in outcomes.failures else [],
+                **{row: None if id_ is None else next(rows)},
+            )
+            for place, id_ in enumerate(outcomes.ids)
+        ]
+        return payload_class(results=results, errors=[], replayed=outcomes.replayed)
+
+    resolve.__annotations__["input"] = Annotated[
+        input_class, strawberry.argument(description="What to change, and what becomes of all where one is refused.")
+    ]
+    return strawberry.mutation(
+        resolve,
+        name=name,
+        graphql_type=payload_class | None,
+        description=f"{description} Up to {MAX_ITEMS} at once, in one transaction, as `{one.made.name}` does one.",
+        metadata={"access": one.made.action, "batch": True},
+    )
+
+
+def _values(one: Declaration, item: Any, place: int) -> dict[str, Any]:
+    """The values of one item. Raises: BadInput, InvalidValue for an idempotency key of its own."""
+    if getattr(item, KEY) not in (UNSET, None):
+        path = ("items", str(place), to_camel_case(KEY))
+        raise InvalidValue("Give one idempotency key for all items, beside them.", path)
+    try:
+        return values_of(item, one.fields)
+    except BadInput as error:
+        raise BadInput(f"`items.{place}`: {error.message}") from error
+
+
+def _input(title: str, one: Declaration) -> Any:
+    (key,) = KEYED
+    fields: dict[str, Any] = {
+        "items": strawberry.field(description=f"1 to {MAX_ITEMS}, done in this order. None has a key of its own."),
+        "mode": strawberry.field(
+            description="What becomes of the others where one is refused.", default=BatchMode.ALL_OR_NOTHING
+        ),
+        KEY: strawberry.field(description=f"{key.description} Items that were refused are tried again.", default=UNSET),
+    }
+    annotations = {"items": list[one.input_class], "mode": BatchMode, KEY: str | None}  # type: ignore[name-defined]  # made at run time
+    made = type(f"{title}Input", (), {**fields, "__annotations__": annotations, "__doc__": "See `batch`."})
+    return strawberry.input(made, description=f"What `{title[0].lower()}{title[1:]}` takes.")
+
+
+def _result(title: str, one: Declaration) -> Any:
+    row = row_field(one.table)
+    fields: dict[str, Any] = {
+        "index": strawberry.field(description="Its place among the items, from 0."),
+        row: strawberry.field(
+            description="What it was about, as it is now; null when nothing was done, for its sake or another's.",
+            default=None,
+        ),
+        "errors": strawberry.field(description="Why it was refused; empty when it was not.", default_factory=list),
+    }
+    annotations = {"index": int, row: one.ref | None, "errors": list[one.union]}  # type: ignore[name-defined]  # made at run time
+    made = type(f"{title}Result", (), {**fields, "__annotations__": annotations, "__doc__": "See `batch`."})
+    return strawberry.type(made, description=f"What came of one item of `{title[0].lower()}{title[1:]}`.")
+
+
+def _payload(title: str, result_class: Any) -> Any:
+    union: Any = error_union(title, _REFUSED)
+    fields: dict[str, Any] = {
+        "results": strawberry.field(
+            description="One for each item, in their order; none where the batch was refused as a whole."
+        ),
+        "errors": strawberry.field(description="Why the batch was refused as a whole.", default_factory=list),
+        "replayed": strawberry.field(
+            description="Whether it had been done before, under the same idempotency key.", default=False
+        ),
+    }
+    annotations = {"results": list[result_class], "errors": list[union], "replayed": bool}
+    made = type(f"{title}Payload", (), {**fields, "__annotations__": annotations, "__doc__": "See `batch`."})
+    return strawberry.type(made, description=f"What came of `{title[0].lower()}{title[1:]}`.")

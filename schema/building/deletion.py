@@ -1,0 +1,37 @@
+"""Deleting and restoring as mutations, the same for every kind of thing."""
+
+from typing import Any
+
+from db.base import Deletable
+from registry.deletion.deletion import DELETIONS, deleting, restoring
+from registry.deletion.dependents import has_dependents, is_dependent
+from registry.kernel.errors import Conflict, Failure, InUse, InvalidValue, NameTaken, NotFound
+from schema.building.mutations import change
+
+
+def delete(ref: Any, table: type[Deletable], *, description: str) -> Any:
+    """The mutation `deleteThing`."""
+    how = DELETIONS[table]
+    errors: list[type[Failure]] = [NotFound, InvalidValue]
+    errors += [Conflict] if how.guard else []
+    errors += [InUse] if has_dependents(table) else []
+    name = f"delete{table.__name__}"
+    return change(deleting(table), name, ref, table, action=how.action, errors=errors, description=description)
+
+
+def restore(ref: Any, table: type[Deletable]) -> Any:
+    """The mutation `restoreThing`."""
+    how = DELETIONS[table]
+    errors: list[type[Failure]] = [NotFound, InvalidValue]
+    errors += [NameTaken] if how.renamed else []
+    errors += [Conflict] if is_dependent(table) else []
+    renamed = f", under another {how.renamed} where its own is taken by now" if how.renamed else ""
+    return change(
+        restoring(table),
+        f"restore{table.__name__}",
+        ref,
+        table,
+        action=how.action,
+        errors=errors,
+        description=f"Brings back a deleted {how.word}{renamed}.",
+    )

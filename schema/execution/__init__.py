@@ -1,0 +1,1 @@
+"""How an operation runs: limits, cost, scope, breadth-first execution and masking of errors."""

@@ -1,0 +1,1 @@
+"""Models, versions, aliases, artifacts, datasets, signatures and runtimes."""

@@ -1,0 +1,77 @@
+"""What changed since an earlier version: the edge that the kinds of versions share, and what it leads to."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import strawberry
+from aiodataloader import DataLoader
+from strawberry import UNSET
+
+from db import tables
+from db.base import Row
+from registry.facts.signature_diff import ChangeKind, Verdict
+from resolvers.catalog.compatibility import LINES, ChangesSince
+from resolvers.context import Info
+from resolvers.ids import decode_as
+from resolvers.loading.loaders import Loaders
+from schema.building.edges import Edge, one
+from schema.building.refs import DatasetVersionRef, VersionRef
+
+_USUAL_CHANGES = 10
+"""What the changes of one version count in the cost of an operation: few have more, and a signature bounds them."""
+
+
+@strawberry.type(description="A part of a signature or of a schema that differs.")
+class PartChange:
+    """See `registry.facts.signature_diff.PartChange`."""
+
+    path: list[str] = strawberry.field(description="Where it stands: list, name and what of it, outermost first.")
+    kind: ChangeKind = strawberry.field(description="What became of it.")
+    before: str | None = strawberry.field(description="How it was, as text; null where it was not there.")
+    after: str | None = strawberry.field(description="How it is, as text; null where it is gone.")
+    breaking: bool = strawberry.field(
+        description="Whether something that worked before may fail: also for those who send or read by position."
+    )
+    sentence: str = strawberry.field(description="The same in words.")
+
+
+def _change(table: type[Row], ref: Any, name: str) -> Any:
+    """The graph type `name` for what changed since an earlier row of the same table."""
+    made = type(
+        name,
+        (),
+        {
+            "__annotations__": {"verdict": Verdict, "changes": list[PartChange]},
+            "__doc__": f"What changed since an earlier {table.__name__}.",
+            "verdict": strawberry.field(description="What the changes mean together."),
+            "changes": strawberry.field(
+                description="Each part that differs, breaking ones first.", metadata={"rows": _USUAL_CHANGES}
+            ),
+            "since": one(ref, table, "since_id", description="The earlier one."),
+        },
+    )
+    return strawberry.type(made, description="What changed since an earlier version.")
+
+
+SignatureChange = _change(tables.Version, VersionRef, "SignatureChange")
+DatasetSchemaChange = _change(tables.DatasetVersion, DatasetVersionRef, "DatasetSchemaChange")
+
+
+def since(table: type[Row], shown: Any, *, description: str) -> Any:
+    """What changed since an earlier row of the same table, as the graph type `shown`: two statements for any number."""
+
+    def load(loaders: Loaders, arguments: Mapping[str, Any]) -> DataLoader[Any, Any]:
+        given = arguments.get("since")
+        return loaders.of(ChangesSince(table, decode_as(table.__name__, given, "since") if given else None))
+
+    async def resolve(root: Any, info: Info, since: Since = UNSET) -> Any:
+        return await load(info.context.loaders, {"since": since}).load(root.id)
+
+    edge = Edge(LINES[table].content, "id", "id", load)
+    return strawberry.field(resolve, graphql_type=shown | None, description=description, metadata={"edge": edge})
+
+
+Since = Annotated[
+    strawberry.ID | None,
+    strawberry.argument(description="The id of the version to compare with; the one before it, if absent."),
+]

@@ -1,0 +1,134 @@
+"""Models."""
+
+from datetime import datetime
+
+import strawberry
+
+from db import tables
+from db.codes import TaskType
+from registry.catalog import models
+from registry.catalog.stages import SLOTS
+from registry.kernel.errors import InvalidValue, NameTaken, NotFound
+from resolvers.context import Info
+from resolvers.pages.paging import BY_NAME, Order
+from schema.building.batches import batch
+from schema.building.deletion import delete, restore
+from schema.building.derived import count_of
+from schema.building.edges import all_of, few, many, one, read
+from schema.building.lookups import by
+from schema.building.mutations import change
+from schema.building.node import RowNode
+from schema.building.refs import (
+    AliasRef,
+    AliasRevisionRef,
+    AutomationFiringRef,
+    AutomationRuleRef,
+    DeploymentRef,
+    PrincipalRef,
+    ProjectRef,
+    PromotionPolicyRef,
+    PromotionRequestRef,
+    SlotRef,
+    SlotRevisionRef,
+    TransitionRef,
+    VersionRef,
+)
+from schema.types.tracking.ranking import VERSIONS, BestVersion, VersionRanking, ranking
+from schema.types.tracking.values import DELETED_AT, tags
+
+
+@strawberry.type(description="A named line of versions.")
+class Model(RowNode):
+    """See `db.tables.Model`."""
+
+    table = tables.Model
+
+    name: str = strawberry.field(description="Unique in its project.")
+    framework: str = strawberry.field(description="What it is made with, one of `supportedFrameworks`.")
+    task: TaskType | None = strawberry.field(description="What it does; null where nobody said.")
+    description: str | None = strawberry.field(description="What it is for, in Markdown.")
+    created_at: datetime = strawberry.field(description="When it was registered.")
+    deleted_at: datetime | None = strawberry.field(description=DELETED_AT)
+    updated_at: datetime = strawberry.field(description="When anything that people say about it last changed.")
+    tags = tags()
+
+    project = one(ProjectRef, tables.Project, "project_id", required=True, description="Where it lives.")
+    owner = one(PrincipalRef, tables.Principal, "owner_id", description="Who answers for it.")
+    created_by = one(PrincipalRef, tables.Principal, "created_by", required=True, description="Who registered it.")
+    aliases = many(AliasRef, tables.Alias, "model_id", order=BY_NAME, description="Its aliases, by name.")
+    alias_history = many(
+        AliasRevisionRef, tables.AliasRevision, "model_id", order=Order("valid_from"),
+        description="What its aliases pointed at and point at, latest first. `where: {name, at}` tells what one was"
+        " at a time.",
+    )  # fmt: skip
+    version_count = count_of(tables.Version, "model_id", description="How many versions it has.")
+    versions = many(
+        VersionRef, tables.Version, "model_id", order=Order("number"), description="Its versions, highest number first."
+    )
+    deployments = many(DeploymentRef, tables.Deployment, "model_id", description="Where it is to run, newest first.")
+    slots = few(
+        SlotRef, tables.Slot, "model_id", limit=len(SLOTS),
+        description="What is in STAGING and in PRODUCTION now; empty before the first promotion.",
+    )  # fmt: skip
+    slot_history = many(
+        SlotRevisionRef, tables.SlotRevision, "model_id", order=Order("valid_from"),
+        description="What its slots held and hold, latest first. `where: {stage, at}` tells what was there at a time.",
+    )  # fmt: skip
+    transitions = many(
+        TransitionRef, tables.Transition, "model_id", order=Order("number"),
+        description="How its versions went from stage to stage, latest first.",
+    )  # fmt: skip
+    promotion_requests = many(
+        PromotionRequestRef, tables.PromotionRequest, "model_id",
+        description="Requests for its versions to be promoted, newest first.",
+    )  # fmt: skip
+    promotion_policies = many(
+        PromotionPolicyRef, tables.PromotionPolicy, "model_id",
+        description="Policies of its own, newest first. Where it has none, those of project or organisation hold.",
+    )  # fmt: skip
+    automation_rules = many(
+        AutomationRuleRef, tables.AutomationRule, "model_id",
+        description="What is done with its versions by itself, newest first; removed rules, too.",
+    )  # fmt: skip
+    automation_firings = many(
+        AutomationFiringRef, tables.AutomationFiring, "model_id", description="What its rules did, latest first."
+    )
+    best_version = ranking(BestVersion, VERSIONS, description="Its best version by a metric.")
+    best_versions = ranking(VersionRanking, VERSIONS, description="Its versions by a metric, best first.")
+
+
+async def _frameworks(info: Info) -> list[str]:
+    return list(info.context.services.frameworks)
+
+
+@strawberry.type
+class ModelQuery:
+    """The reads of models."""
+
+    model = read(by(tables.Model), Model | None, description="A model by id, or by project and name.")
+    models = all_of(Model, tables.Model, description="All models, newest first.")
+    supported_frameworks = read(_frameworks, list[str], description="What models may be made with on this server.")
+
+
+@strawberry.type
+class ModelMutation:
+    """The changes of models."""
+
+    create_model = change(
+        models.create, "createModel", Model, tables.Model,
+        errors=[NotFound, InvalidValue, NameTaken], description="Registers a model, without versions.",
+        supply=lambda services: {"supported_frameworks": services.frameworks},
+    )  # fmt: skip
+    update_model = change(
+        models.update, "updateModel", Model, tables.Model,
+        errors=[NotFound, InvalidValue, NameTaken], description="Changes what people say about a model.",
+    )  # fmt: skip
+    delete_model = delete(
+        Model, tables.Model,
+        description="Deletes a model without versions. Its name is free from then on.",
+    )  # fmt: skip
+    restore_model = restore(Model, tables.Model)
+    create_models = batch(create_model, "createModels", description="Registers models.")
+    update_models = batch(update_model, "updateModels", description="Changes what people say about models.")
+    delete_models = batch(delete_model, "deleteModels", description="Deletes models.")
+    restore_models = batch(restore_model, "restoreModels", description="Brings back models.")

@@ -1,0 +1,151 @@
+"""Versions of models."""
+
+from datetime import datetime
+
+import strawberry
+
+from db import tables
+from db.codes import Stage
+from registry.catalog import versions
+from registry.kernel.errors import Conflict, InvalidValue, NameTaken, NotFound
+from resolvers.pages.paging import Order
+from resolvers.tracking.latest_metrics import Points
+from schema.building.batches import batch
+from schema.building.deletion import delete, restore
+from schema.building.derived import VERSION_DIGEST, VERSION_STATUS, title
+from schema.building.edges import all_of, many, one, read
+from schema.building.lookups import version
+from schema.building.mutations import change
+from schema.building.refs import (
+    AliasRef,
+    AliasRevisionRef,
+    ArtifactRef,
+    DeploymentRef,
+    ModelRef,
+    PrincipalRef,
+    PromotionRequestRef,
+    RunRef,
+    RuntimeRef,
+    SignatureRef,
+    SlotRef,
+    SlotRevisionRef,
+    TransitionRef,
+    VersionCheckRef,
+    VersionRef,
+)
+from schema.types.catalog.compatibility import SignatureChange, since
+from schema.types.graph.lineage import LineageNode
+from schema.types.tracking.latest_metrics import latest, metric_count
+from schema.types.tracking.metric_history import history
+from schema.types.tracking.values import DELETED_AT, Metric, parameters, tags
+
+_METRICS = Points(tables.VersionMetric, "version_id")
+
+
+@strawberry.type(description="What a model was at one time: immutable bytes, where they came from, how good they are.")
+class Version(LineageNode):
+    """See `db.tables.Version`."""
+
+    table = tables.Version
+
+    title = title(tables.Version, "Its model and label, such as `churn 1.4.0`.")
+    number: int = strawberry.field(description="Given by the server: 1, 2, 3 … in its model, without gaps.")
+    label: str = strawberry.field(description="Given by people, such as `1.4.0`; unique in its model.")
+    description: str | None = strawberry.field(description="What is new in it, in Markdown.")
+    stage: Stage = strawberry.field(description="Where it stands in its life. Only promotion changes it.")
+    tags = tags()
+    parameters = parameters()
+
+    model = one(ModelRef, tables.Model, "model_id", required=True, description="The model it is a version of.")
+    run = one(RunRef, tables.Run, "run_id", description="The run that produced it.")
+    base_version = one(VersionRef, tables.Version, "base_version_id", description="The version it was made from.")
+    signature = one(SignatureRef, tables.Signature, "signature_id", description="What it takes and gives.")
+    signature_change = since(
+        tables.Version,
+        SignatureChange,
+        description="What its signature changes for those who used the version before it, the last one with a signature"
+        " and a lower number, or the version given as `since`; null where either has none.",
+    )
+    runtime = one(RuntimeRef, tables.Runtime, "runtime_id", description="What it was made with.")
+    created_by = one(PrincipalRef, tables.Principal, "created_by", required=True, description="Who registered it.")
+    metrics = latest(Metric, _METRICS, description="The latest value of each metric, by phase and name.")
+    metric_count = metric_count(_METRICS)
+    metric_history = history(_METRICS)
+    derived_versions = many(
+        VersionRef, tables.Version, "base_version_id", description="Versions made from it, newest first."
+    )
+    slot = one(SlotRef, tables.Slot, "id", child_key="version_id", description="The slot that it is in; null for none.")
+    transitions = many(
+        TransitionRef, tables.Transition, "version_id", order=Order("number"),
+        description="How it went from stage to stage, latest first.",
+    )  # fmt: skip
+    slot_history = many(
+        SlotRevisionRef, tables.SlotRevision, "version_id", order=Order("valid_from"),
+        description="When it was in which slot, latest first.",
+    )  # fmt: skip
+    promotion_requests = many(
+        PromotionRequestRef, tables.PromotionRequest, "version_id",
+        description="Requests for it to be promoted, newest first.",
+    )  # fmt: skip
+    checks = many(VersionCheckRef, tables.VersionCheck, "version_id", description="Reports of checks, latest first.")
+    status = VERSION_STATUS
+    digest = VERSION_DIGEST
+    aliases = many(AliasRef, tables.Alias, "version_id", description="Aliases that point at it, newest first.")
+    alias_history = many(
+        AliasRevisionRef, tables.AliasRevision, "version_id", order=Order("valid_from"),
+        description="When which alias pointed at it, latest first.",
+    )  # fmt: skip
+    deployments = many(
+        DeploymentRef, tables.Deployment, "version_id", description="Deployments that are to run it, newest first."
+    )
+    observed_deployments = many(
+        DeploymentRef, tables.Deployment, "observed_version_id",
+        description="Deployments of which this is the version last seen, newest first. With"
+        " `where: {observedState: RUNNING}`: where it runs now.",
+    )  # fmt: skip
+    artifacts = many(ArtifactRef, tables.Artifact, "version_id", description="Its files, newest first.")
+    created_at: datetime = strawberry.field(description="When it was registered.")
+    deleted_at: datetime | None = strawberry.field(description=DELETED_AT)
+
+
+@strawberry.type
+class VersionQuery:
+    """The reads of versions."""
+
+    version = read(
+        version, Version | None, description="A version by id, or by its model with a label, a number or an alias."
+    )
+    versions = all_of(Version, tables.Version, description="All versions of all models, newest first.")
+
+
+@strawberry.type
+class VersionMutation:
+    """The changes of versions."""
+
+    create_version = change(
+        versions.create, "createVersion", Version, tables.Version,
+        errors=[NotFound, InvalidValue, NameTaken],
+        description="Registers a version of a model, with the next number and its edges in the lineage.",
+    )  # fmt: skip
+    update_version = change(
+        versions.update, "updateVersion", Version, tables.Version,
+        errors=[NotFound, InvalidValue, Conflict],
+        description="Changes what people say about a version, and adds its signature or runtime where it has none.",
+    )  # fmt: skip
+    log_version_metrics = change(
+        versions.log_metrics, "logVersionMetrics", Version, tables.Version,
+        errors=[NotFound, InvalidValue], description="Adds metric points to a version.",
+    )  # fmt: skip
+    delete_version = delete(
+        Version, tables.Version,
+        description="Deletes a version that is not in service, that no alias names and that none is made from. Its"
+        " number and label are not given again.",
+    )  # fmt: skip
+    restore_version = restore(Version, tables.Version)
+    create_versions = batch(create_version, "createVersions", description="Registers versions.")
+    update_versions = batch(update_version, "updateVersions", description="Changes what people say about versions.")
+    log_metrics_of_versions = batch(
+        log_version_metrics, "logMetricsOfVersions", description="Adds metric points to versions."
+    )
+    delete_versions = batch(delete_version, "deleteVersions", description="Deletes versions.")
+    restore_versions = batch(restore_version, "restoreVersions", description="Brings back versions.")

@@ -1,0 +1,1 @@
+"""Lineage, search and statistics over every kind of thing."""

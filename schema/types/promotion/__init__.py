@@ -1,0 +1,1 @@
+"""Slots, gates, policies, requests, champions and automation rules."""

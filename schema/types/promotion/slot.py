@@ -1,0 +1,156 @@
+"""Slots, what they held, and how versions went from stage to stage."""
+
+from datetime import datetime
+
+import strawberry
+
+from db import tables
+from db.codes import Stage, TransitionKind
+from registry.kernel.access import Action
+from registry.kernel.errors import Conflict, GateFailed, InvalidValue, NotFound, StaleRevision
+from registry.promotion import promotions, rollback
+from resolvers.pages.paging import Order
+from schema.building.edges import all_of, one
+from schema.building.mutations import change
+from schema.building.node import RowNode
+from schema.building.refs import (
+    AutomationRuleRef,
+    ModelRef,
+    PrincipalRef,
+    PromotionPolicyRef,
+    PromotionRequestRef,
+    SlotRevisionRef,
+    TransitionRef,
+    VersionRef,
+)
+from schema.types.promotion.gate import verdicts
+
+
+@strawberry.type(description="A version went from one stage to another: when, why, and by whom it was sent.")
+class Transition(RowNode):
+    """See `db.tables.Transition`."""
+
+    table = tables.Transition
+
+    number: int = strawberry.field(
+        description="1, 2, 3 … in its model, without gaps, in the order in which it happened."
+    )
+    kind: TransitionKind = strawberry.field(description="Why it went.")
+    from_stage: Stage = strawberry.field(description="Where it was.")
+    to_stage: Stage = strawberry.field(description="Where it went.")
+    reason: str | None = strawberry.field(description="Why, in the words of whoever sent it.")
+    digest: str | None = strawberry.field(description="The digest of the version then; null where no gate was asked.")
+    policy_revision: int | None = strawberry.field(description="The revision of the policy that held; null for none.")
+    created_at: datetime = strawberry.field(description="When it happened.")
+    verdicts = verdicts()
+
+    model = one(ModelRef, tables.Model, "model_id", required=True, description="The model.")
+    version = one(VersionRef, tables.Version, "version_id", required=True, description="The version that went.")
+    created_by = one(PrincipalRef, tables.Principal, "created_by", required=True, description="Who sent it.")
+    cause = one(
+        TransitionRef, tables.Transition, "cause_id",
+        description="For what was displaced: the promotion or rollback that took its place.",
+    )  # fmt: skip
+    displaced = one(
+        TransitionRef, tables.Transition, "id", child_key="cause_id",
+        description="What made way for it, if anything did: the transition of that version.",
+    )  # fmt: skip
+    undone = one(
+        TransitionRef, tables.Transition, "undone_id",
+        description="For a rollback: the transition that it takes back, where the slot was not empty.",
+    )  # fmt: skip
+    request = one(
+        PromotionRequestRef, tables.PromotionRequest, "request_id",
+        description="The request that it completed, with its reviews; null for none.",
+    )  # fmt: skip
+    automation_rule = one(
+        AutomationRuleRef, tables.AutomationRule, "automation_rule_id",
+        description="The rule that sent it, in the name of who set the rule; null where somebody did.",
+    )  # fmt: skip
+    policy = one(PromotionPolicyRef, tables.PromotionPolicy, "policy_id", description="The policy that held, if any.")
+    undone_by = one(
+        TransitionRef, tables.Transition, "id", child_key="undone_id", description="The rollback that took it back."
+    )
+
+
+@strawberry.type(description="The place of a model for its one version in STAGING or PRODUCTION.")
+class Slot(RowNode):
+    """See `db.tables.Slot`."""
+
+    table = tables.Slot
+
+    stage: Stage = strawberry.field(description="STAGING or PRODUCTION.")
+    revision: int = strawberry.field(
+        description="How often it came to hold something else; 0 at first. Send it as `expectedRevision`."
+    )
+    updated_at: datetime = strawberry.field(description="Since when it holds what it holds.")
+
+    model = one(ModelRef, tables.Model, "model_id", required=True, description="The model.")
+    version = one(VersionRef, tables.Version, "version_id", description="What it holds; null for nothing.")
+    transition = one(
+        TransitionRef, tables.Transition, "transition_id", description="What brought it to this; null at first."
+    )
+
+
+@strawberry.type(description="What a slot held from one revision on.")
+class SlotRevision(RowNode):
+    """See `db.tables.SlotRevision`."""
+
+    table = tables.SlotRevision
+
+    stage: Stage = strawberry.field(description="STAGING or PRODUCTION.")
+    revision: int = strawberry.field(description="1 is the first thing that it held.")
+    valid_from: datetime = strawberry.field(description="From when on it held this.")
+    valid_to: datetime | None = strawberry.field(description="Until when; null for what it holds now.")
+
+    model = one(ModelRef, tables.Model, "model_id", required=True, description="The model.")
+    version = one(VersionRef, tables.Version, "version_id", description="The version; null for nothing.")
+    transition = one(
+        TransitionRef, tables.Transition, "transition_id", required=True, description="What brought it to this."
+    )
+
+
+@strawberry.type
+class PromotionQuery:
+    """The reads of the history of stages."""
+
+    transitions = all_of(
+        TransitionRef, tables.Transition, order=Order("created_at"),
+        description="How versions of all models went from stage to stage, latest first.",
+    )  # fmt: skip
+    slot_history = all_of(
+        SlotRevisionRef, tables.SlotRevision, order=Order("valid_from"),
+        description="What the slots of all models held and hold, latest first."
+        " `where: {stage: PRODUCTION, at: …}` is what was in production at a time.",
+    )  # fmt: skip
+
+
+@strawberry.type
+class PromotionMutation:
+    """The changes of stages."""
+
+    promote_version = change(
+        promotions.promote, "promoteVersion", Transition, tables.Transition, action=Action.PROMOTE_TO_STAGING,
+        errors=[NotFound, InvalidValue, Conflict, StaleRevision, GateFailed],
+        description="Puts a version into STAGING or, from there, into PRODUCTION; what was there becomes ARCHIVED.",
+    )  # fmt: skip
+    demote_version = change(
+        promotions.demote, "demoteVersion", Transition, tables.Transition, action=Action.PROMOTE_TO_STAGING,
+        errors=[NotFound, InvalidValue, Conflict, StaleRevision],
+        description="Sends a version one stage back: from PRODUCTION to STAGING, or from there to DEVELOPMENT.",
+    )  # fmt: skip
+    archive_version = change(
+        promotions.archive, "archiveVersion", Transition, tables.Transition,
+        errors=[NotFound, InvalidValue, Conflict, StaleRevision],
+        description="Takes a version out of use, from any stage. No rollback brings it back.",
+    )  # fmt: skip
+    reactivate_version = change(
+        promotions.reactivate, "reactivateVersion", Transition, tables.Transition, action=Action.PROMOTE_TO_STAGING,
+        errors=[NotFound, InvalidValue, Conflict],
+        description="Sends an archived version back to DEVELOPMENT, from where it can be promoted again.",
+    )  # fmt: skip
+    roll_back_model = change(
+        rollback.roll_back, "rollBackModel", Transition, tables.Transition, action=Action.ROLL_BACK,
+        errors=[NotFound, InvalidValue, Conflict, StaleRevision, GateFailed],
+        description="Puts the last good version, or one that you name, back into PRODUCTION or STAGING, in one step.",
+    )  # fmt: skip

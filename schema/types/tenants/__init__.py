@@ -1,0 +1,1 @@
+"""Organizations, teams, projects, principals and their roles."""

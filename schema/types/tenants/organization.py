@@ -1,0 +1,162 @@
+"""The scopes everything lives in, and who acts there."""
+
+from datetime import datetime
+from typing import Any
+
+import strawberry
+
+from db import tables
+from db.codes import PrincipalKind
+from registry.kernel.access import Action
+from registry.kernel.errors import InvalidValue, NameTaken, NotFound
+from registry.tenants import organizations
+from resolvers.context import Info
+from resolvers.pages.paging import BY_NAME
+from schema.building.batches import batch
+from schema.building.deletion import delete, restore
+from schema.building.derived import TEAM_MODEL_COUNT
+from schema.building.edges import all_of, many, one, read
+from schema.building.lookups import by, by_own_name
+from schema.building.mutations import change
+from schema.building.node import RowNode
+from schema.building.refs import (
+    DatasetRef,
+    ExperimentRef,
+    ModelRef,
+    OrganisationRef,
+    ProjectRef,
+    PromotionPolicyRef,
+    RunRef,
+    TeamRef,
+    VersionRef,
+)
+from schema.types.tenants.role_grants import GRANTS
+from schema.types.tracking.values import DELETED_AT
+
+
+@strawberry.type(description="The tenant. Nothing of one organisation is ever visible to another.")
+class Organisation(RowNode):
+    """See `db.tables.Organisation`."""
+
+    table = tables.Organisation
+
+    name: str = strawberry.field(description="Unique in the installation.")
+    created_at: datetime = strawberry.field(description="When it was made.")
+
+    teams = many(TeamRef, tables.Team, "org_id", order=BY_NAME, description="Its teams, by name.")
+
+
+@strawberry.type(description="People who own projects together.")
+class Team(RowNode):
+    """See `db.tables.Team`."""
+
+    table = tables.Team
+
+    name: str = strawberry.field(description="Unique in the organisation.")
+    created_at: datetime = strawberry.field(description="When it was made.")
+    deleted_at: datetime | None = strawberry.field(description=DELETED_AT)
+
+    model_count = TEAM_MODEL_COUNT
+    projects = many(ProjectRef, tables.Project, "team_id", order=BY_NAME, description="Its projects, by name.")
+
+
+@strawberry.type(description="Where models, runs and datasets live.")
+class Project(RowNode):
+    """See `db.tables.Project`."""
+
+    table = tables.Project
+
+    name: str = strawberry.field(description="Unique in the team.")
+    description: str | None = strawberry.field(description="What it is about.")
+    created_at: datetime = strawberry.field(description="When it was made.")
+    deleted_at: datetime | None = strawberry.field(description=DELETED_AT)
+
+    team = one(TeamRef, tables.Team, "team_id", required=True, description="The team that owns it.")
+    models = many(ModelRef, tables.Model, "project_id", description="Its models, newest first.")
+    experiments = many(ExperimentRef, tables.Experiment, "project_id", description="Its experiments, newest first.")
+    runs = many(RunRef, tables.Run, "project_id", description="Its runs, newest first.")
+    datasets = many(DatasetRef, tables.Dataset, "project_id", description="Its datasets, newest first.")
+    promotion_policies = many(
+        PromotionPolicyRef, tables.PromotionPolicy, "project_id", description="Policies for its models, newest first."
+    )
+
+
+@strawberry.type(description="Somebody or something that acts.")
+class Principal(RowNode):
+    """See `db.tables.Principal`."""
+
+    table = tables.Principal
+
+    kind: PrincipalKind = strawberry.field(description="A person or a program.")
+    name: str = strawberry.field(description="Unique in the organisation.")
+    created_at: datetime = strawberry.field(description="When it was made known.")
+
+    organisation = one(
+        OrganisationRef, tables.Organisation, "org_id", required=True, description="The organisation it acts in."
+    )
+    roles = GRANTS
+    models = many(ModelRef, tables.Model, "owner_id", description="The models it answers for, newest first.")
+    versions = many(VersionRef, tables.Version, "created_by", description="The versions it registered, newest first.")
+
+
+async def _viewer(info: Info) -> Any:
+    return await info.context.loaders.row(tables.Principal).load(info.context.actor.principal_id)
+
+
+async def _organisation(info: Info) -> Any:
+    return await info.context.loaders.row(tables.Organisation).load(info.context.actor.org_id)
+
+
+@strawberry.type
+class OrganisationQuery:
+    """The reads of the organisation, its teams and projects."""
+
+    viewer = read(_viewer, Principal | None, description="Who is asking.")
+    organisation = read(_organisation, Organisation | None, description="The organisation that is asked.")
+    team = read(by_own_name(tables.Team), Team | None, description="A team by id or by name.")
+    teams = all_of(Team, tables.Team, order=BY_NAME, description="All teams, by name.")
+    project = read(by(tables.Project, "team"), Project | None, description="A project by id, or by team and name.")
+    projects = all_of(Project, tables.Project, description="All projects, newest first.")
+    principals = all_of(
+        Principal, tables.Principal, order=BY_NAME, description="Everybody and everything that may act, by name."
+    )
+
+
+@strawberry.type
+class OrganisationMutation:
+    """The changes of the organisation, its teams and projects."""
+
+    create_team = change(
+        organizations.create_team, "createTeam", Team, tables.Team, action=Action.ORGANISE,
+        errors=[InvalidValue, NameTaken], description="Makes a team.",
+    )  # fmt: skip
+    create_project = change(
+        organizations.create_project, "createProject", Project, tables.Project, action=Action.ORGANISE,
+        errors=[NotFound, InvalidValue, NameTaken], description="Makes a project of a team.",
+    )  # fmt: skip
+    update_team = change(
+        organizations.update_team, "updateTeam", Team, tables.Team, action=Action.ORGANISE,
+        errors=[NotFound, InvalidValue, NameTaken], description="Gives a team another name.",
+    )  # fmt: skip
+    update_project = change(
+        organizations.update_project, "updateProject", Project, tables.Project, action=Action.ORGANISE,
+        errors=[NotFound, InvalidValue, NameTaken], description="Changes what people say about a project.",
+    )  # fmt: skip
+    delete_team = delete(
+        Team, tables.Team,
+        description="Deletes a team without projects. Its name is free from then on.",
+    )  # fmt: skip
+    restore_team = restore(Team, tables.Team)
+    delete_project = delete(
+        Project, tables.Project,
+        description="Deletes a project that holds nothing. Its name is free from then on.",
+    )  # fmt: skip
+    restore_project = restore(Project, tables.Project)
+    create_teams = batch(create_team, "createTeams", description="Makes teams.")
+    update_teams = batch(update_team, "updateTeams", description="Gives teams other names.")
+    delete_teams = batch(delete_team, "deleteTeams", description="Deletes teams.")
+    restore_teams = batch(restore_team, "restoreTeams", description="Brings back teams.")
+    create_projects = batch(create_project, "createProjects", description="Makes projects of teams.")
+    update_projects = batch(update_project, "updateProjects", description="Changes what people say about projects.")
+    delete_projects = batch(delete_project, "deleteProjects", description="Deletes projects.")
+    restore_projects = batch(restore_project, "restoreProjects", description="Brings back projects.")

@@ -1,0 +1,53 @@
+"""What principals may do, and where."""
+
+from typing import Any
+
+import strawberry
+
+from db import tables
+from db.base import Row
+from db.codes import Role, ScopeKind
+from resolvers import ids
+from resolvers.context import Info
+from resolvers.pages.paging import MAX_PAGE
+from schema.building.edges import few
+from schema.building.refs import OrganisationRef, ProjectRef, TeamRef
+
+_KINDS = {ScopeKind.ORGANISATION: "Organisation", ScopeKind.TEAM: "Team", ScopeKind.PROJECT: "Project"}
+
+
+def _scope(root: strawberry.Parent[Any]) -> str:
+    return ids.encode(_KINDS[ScopeKind(root.scope_kind)], root.scope_id)
+
+
+def _within(kind: ScopeKind, ref: Any, table: type[Row]) -> Any:
+    """The scope, where it is of this kind."""
+
+    async def resolve(root: strawberry.Parent[Any], info: Info) -> Any:
+        return await info.context.loaders.row(table).load(root.scope_id) if root.scope_kind == kind else None
+
+    what = f"The {kind.lower()} that is the scope; null where it is none."
+    return strawberry.field(resolve, graphql_type=ref | None, description=what)
+
+
+@strawberry.type(description="A role that a principal has in a scope.")
+class Grant:
+    """See `db.tables.RoleBinding`."""
+
+    role: Role = strawberry.field(description="What it may do there.")
+    scope_kind: ScopeKind = strawberry.field(description="What kind of scope.")
+    scope = strawberry.field(
+        _scope, graphql_type=strawberry.ID, description="The id of the organisation, team or project."
+    )
+    organisation = _within(ScopeKind.ORGANISATION, OrganisationRef, tables.Organisation)
+    team = _within(ScopeKind.TEAM, TeamRef, tables.Team)
+    project = _within(ScopeKind.PROJECT, ProjectRef, tables.Project)
+
+
+GRANTS: Any = few(
+    Grant,
+    tables.RoleBinding,
+    "principal_id",
+    limit=MAX_PAGE,
+    description=f"What it may do, and where, oldest first; at most {MAX_PAGE}.",
+)

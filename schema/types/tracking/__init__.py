@@ -1,0 +1,1 @@
+"""Experiments, runs, metrics, resources and prices."""
