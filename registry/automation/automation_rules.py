@@ -14,6 +14,7 @@ from db.codes import JobKind, Stage, TriggerKind
 from db.session import Change
 from db.tables import AutomationRule, Environment, Model
 from registry.catalog.stages import SLOTS
+from registry.jobs.schedule import due, make_due
 from registry.kernel import inputs
 from registry.kernel.access import Action, Actor, require
 from registry.kernel.errors import InvalidValue, StaleRevision
@@ -21,7 +22,6 @@ from registry.kernel.inputs import OneOf
 from registry.kernel.revisions import expect, next_revision, retire
 from registry.kernel.rows import add, alter, find
 from registry.promotion.gates.gate import Path, bounds
-from registry.promotion.open_requests import due, make_due
 
 MAX_REPORTS: Final = 100
 MAX_COOL_DOWN_S: Final = 30 * 86_400

@@ -27,8 +27,8 @@ from sqlmodel import col
 from db.codes import DesiredState, Health, JobKind, TriggerKind
 from db.session import Change
 from db.tables import AutomationFiring, AutomationRule, Deployment, DeploymentMetric, DeploymentReport, Slot
+from registry.jobs.schedule import due, make_due
 from registry.promotion.gates.gate import number
-from registry.promotion.open_requests import due, make_due
 
 MAX_METRICS = 100
 """How many values one report may hold."""

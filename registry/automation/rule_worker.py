@@ -16,12 +16,12 @@ from db.tables import AutomationFiring, AutomationRule, Slot, SlotRevision, Tran
 from registry.automation.breaches import find_breach
 from registry.jobs import queue
 from registry.jobs.queue import Lease
+from registry.jobs.schedule import due, make_due
 from registry.kernel.access import Actor
 from registry.kernel.errors import Conflict, GateFailed
 from registry.kernel.rows import find, find_by, image, record
 from registry.promotion import promotions, rollback, slots
 from registry.promotion.evaluation import asked, judge_within
-from registry.promotion.open_requests import due, make_due
 from registry.promotion.slots import Step
 from registry.promotion.targets import Target
 from registry.tenants.organizations import in_the_name_of

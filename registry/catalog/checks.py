@@ -7,12 +7,12 @@ from typing_extensions import Doc
 from db.session import Change, Within
 from db.tables import Version, VersionCheck
 from registry.catalog.version_digest import digest_of
+from registry.jobs.version_news import version_changed
 from registry.kernel import inputs
 from registry.kernel.access import Action, Actor, require
 from registry.kernel.errors import Conflict
+from registry.kernel.inputs import MAX_REASON
 from registry.kernel.rows import add, database_time, find
-from registry.promotion.open_requests import look_soon
-from registry.promotion.targets import MAX_REASON
 
 
 async def report(
@@ -31,7 +31,7 @@ async def report(
     Raises: Forbidden, NotFound, InvalidValue, Conflict where the version has other contents than those checked.
     """
     # Before the version is locked: a worker that looks takes its job first, and then the version.
-    await look_soon(change, version_id)
+    await version_changed(change, version_id)
     # Locked: of two reports at once the one that is stored last is the latest.
     version = await find(change, Version, version_id, "version", lock=True)
     require(actor, Action.WRITE, version)

@@ -13,12 +13,12 @@ from db.tables import Model, Run, Version
 from registry.catalog.immutability import check_changeable
 from registry.facts import runtimes, signatures
 from registry.graph import lineage
+from registry.jobs.version_news import version_changed
 from registry.kernel import inputs
 from registry.kernel.access import Action, Actor, require
 from registry.kernel.errors import Conflict, NameTaken
 from registry.kernel.inputs import KEEP, Keep
 from registry.kernel.rows import add, alter, find, flush
-from registry.promotion.open_requests import look_soon
 from registry.tracking import metrics as metric_points
 
 LABEL_KEY = unique_key(Version, "model_id", "label")
@@ -71,7 +71,7 @@ async def create(
         await lineage.link(change, actor, LineageKind.DERIVED, [(base, version, None)])
     await metric_points.log(change, actor, version, metrics)
     await flush(change)
-    await look_soon(change, version.id)
+    await version_changed(change, version.id)
     return version
 
 
@@ -90,7 +90,7 @@ async def update(
     Raises: Forbidden, NotFound, InvalidValue, Conflict when another signature or runtime is set.
     """
     # First: a worker has the job before it locks the version, and must not wait for whoever waits for the job.
-    await look_soon(change, version_id)
+    await version_changed(change, version_id)
     version = await find(change, Version, version_id, "version", lock=True)
     require(actor, Action.WRITE, version)
     values = inputs.description_of(KEEP, description, tags)
@@ -129,5 +129,5 @@ async def log_metrics(
     version = await find(change, Version, version_id, "version")
     require(actor, Action.WRITE, version)
     await metric_points.log(change, actor, version, metrics)
-    await look_soon(change, version.id)
+    await version_changed(change, version.id)
     return version

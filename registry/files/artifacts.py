@@ -16,11 +16,11 @@ from db.tables import Artifact, Blob, Job, Run, Upload, Version
 from registry.catalog.immutability import check_changeable
 from registry.files import uploads
 from registry.files.shelves import Shelves
+from registry.jobs.version_news import version_changed
 from registry.kernel import inputs
 from registry.kernel.access import Action, Actor, require
 from registry.kernel.errors import Conflict, InvalidValue, NameTaken, TooLarge
 from registry.kernel.rows import add, find
-from registry.promotion.open_requests import look_soon
 from storage.keys import blob_key
 from storage.layout import part_layout
 from storage.names import safe_content_type
@@ -150,7 +150,7 @@ async def _tell_of_news(change: Change, version_id: inputs.VersionId | None) -> 
     Before the version is locked: a worker that looks takes its job first, and then the version.
     """
     if version_id is not None:
-        await look_soon(change, version_id)
+        await version_changed(change, version_id)
 
 
 async def _owner(

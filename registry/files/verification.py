@@ -12,9 +12,9 @@ from db.tables import Artifact, Blob, Job, Upload
 from registry.files import uploads
 from registry.jobs import queue
 from registry.jobs.queue import Lease
+from registry.jobs.version_news import version_changed
 from registry.kernel.errors import NotFound
 from registry.kernel.rows import alter, find, find_by
-from registry.promotion.open_requests import look_soon
 from registry.tenants.organizations import system
 from storage.errors import ObjectMissing
 from storage.hashing import HashedObject
@@ -116,7 +116,7 @@ async def clear(database: Database, store: ObjectStore, lease: Lease) -> None:
 
 async def _tell_requests(change: Change, artifact: Artifact) -> None:
     if artifact.version_id is not None:
-        await look_soon(change, artifact.version_id)
+        await version_changed(change, artifact.version_id)
 
 
 def _fault(artifact: Artifact, found: HashedObject) -> str | None:

@@ -23,6 +23,7 @@ from registry.kernel.errors import InvalidValue
 MAX_NAME = 200
 MAX_LABEL = 100
 MAX_TEXT = 10_000
+MAX_REASON = 2_000
 MAX_TAGS = 100
 MAX_TAG_KEY = 100
 MAX_TAG_VALUE = 1_000

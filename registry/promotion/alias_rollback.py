@@ -14,11 +14,12 @@ from db.tables import Alias, AliasRevision, Model, Transition, Version
 from registry.kernel import inputs
 from registry.kernel.access import Action, Actor, require
 from registry.kernel.errors import Conflict, InvalidValue, NotFound
+from registry.kernel.inputs import MAX_REASON
 from registry.kernel.rows import find
 from registry.promotion import aliases
 from registry.promotion.aliases import Held, Step
 from registry.promotion.evaluation import judge_within, policy_for
-from registry.promotion.targets import MAX_REASON, Target, reason_of
+from registry.promotion.targets import Target, reason_of
 
 _NO_WAY_BACK = (
     "There is nothing earlier that {name} can go back to: each version that it pointed at is deleted, archived"

@@ -19,10 +19,11 @@ from db.tables import Alias, AliasRevision, Model, PromotionRequest, Version
 from registry.kernel import inputs
 from registry.kernel.access import Action, Actor, require
 from registry.kernel.errors import Conflict, NotFound, StaleRevision
+from registry.kernel.inputs import MAX_REASON
 from registry.kernel.rows import database_time, find, find_by, image, record
 from registry.promotion.evaluation import Judgement, asked, judge_within, kept_of, policy_for
 from registry.promotion.open_requests import DONE, close, outdate
-from registry.promotion.targets import MAX_REASON, Target, action, reason_of
+from registry.promotion.targets import Target, action, reason_of
 
 MODEL = Annotated[inputs.ModelId, Doc("Of which model.")]
 NAME = Annotated[str, Doc(f"Such as `champion`, with or without `@`; 1 to {inputs.MAX_LABEL} characters.")]

@@ -11,17 +11,17 @@ from typing_extensions import Doc
 from db.codes import JobKind, RequestState
 from db.session import Change
 from db.tables import Model, Project, PromotionPolicy, PromotionPolicyRevision, PromotionRequest
+from registry.jobs.schedule import due, make_due
 from registry.kernel import inputs
 from registry.kernel.access import Action, Actor, require
 from registry.kernel.errors import Conflict, InvalidValue, StaleRevision
-from registry.kernel.inputs import OneOf
+from registry.kernel.inputs import MAX_REASON, OneOf
 from registry.kernel.revisions import expect, next_revision, retire
 from registry.kernel.rows import add, alter, find
 from registry.promotion.evaluation import REQUEST_EXPIRES_S
 from registry.promotion.gates.gate import Gate
 from registry.promotion.gates.kinds import GATES, MAX_GATES, checked
-from registry.promotion.open_requests import due, make_due
-from registry.promotion.targets import ALIAS, MAX_REASON, TO, Target, reason_of, target
+from registry.promotion.targets import ALIAS, TO, Target, reason_of, target
 
 MAX_EXPIRES_S: Final = 366 * 86_400
 MIN_EXPIRES_S: Final = 60

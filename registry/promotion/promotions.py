@@ -11,12 +11,13 @@ from db.tables import Transition, Version
 from registry.catalog import stages
 from registry.kernel import inputs
 from registry.kernel.access import Actor, require
+from registry.kernel.inputs import MAX_REASON
 from registry.kernel.rows import find
 from registry.promotion import slots
 from registry.promotion.evaluation import asked, judge_within
 from registry.promotion.open_requests import DONE, close
 from registry.promotion.slots import Held, Step
-from registry.promotion.targets import MAX_REASON, reason_of, target
+from registry.promotion.targets import reason_of, target
 
 WHICH = Annotated[inputs.VersionId, Doc("Which version.")]
 Why = Annotated[str | None, Doc(f"Why, for those who look back; at most {MAX_REASON} characters.")]

@@ -14,6 +14,7 @@ from registry.catalog.version_digest import digest_of
 from registry.kernel import inputs
 from registry.kernel.access import Action, Actor, require
 from registry.kernel.errors import Conflict, StaleRevision
+from registry.kernel.inputs import MAX_REASON
 from registry.kernel.rows import add
 from registry.promotion import aliases
 from registry.promotion.evaluation import REQUEST_EXPIRES_S, judge_within, open_request
@@ -33,7 +34,7 @@ from registry.promotion.request_completion import (
     settle_now,
     take,
 )
-from registry.promotion.targets import ALIAS, MAX_REASON, TO, reason_of, target
+from registry.promotion.targets import ALIAS, TO, reason_of, target
 
 
 async def ask(

@@ -12,13 +12,14 @@ from db.tables import PromotionRequest, PromotionReview, Version
 from registry.catalog.version_digest import authors, digest_of
 from registry.kernel.access import RANK, Action, Actor, require
 from registry.kernel.errors import Conflict
+from registry.kernel.inputs import MAX_REASON
 from registry.kernel.rows import flush, record
 from registry.promotion.evaluation import gates_of
 from registry.promotion.gates.gate import Gate
 from registry.promotion.gates.others import Approvals
 from registry.promotion.open_requests import about, close
 from registry.promotion.request_completion import WHICH, check_open, policy_of, settle_now, take
-from registry.promotion.targets import MAX_REASON, Target, reason_of
+from registry.promotion.targets import Target, reason_of
 
 REVIEW_KEY: Final = unique_key(PromotionReview, "request_id", "created_by", "decision")
 

@@ -15,12 +15,13 @@ from registry.catalog.stages import SLOTS
 from registry.kernel import inputs
 from registry.kernel.access import Action, Actor, require
 from registry.kernel.errors import Conflict, InvalidValue
+from registry.kernel.inputs import MAX_REASON
 from registry.kernel.rows import find
 from registry.promotion import slots
 from registry.promotion.evaluation import judge_within
 from registry.promotion.promotions import ExpectedRevision
 from registry.promotion.slots import Held, Step
-from registry.promotion.targets import MAX_REASON, Target, reason_of
+from registry.promotion.targets import Target, reason_of
 
 _NO_WAY_BACK = "No version that {stage} held before can come back: each is deleted, archived by hand, was rolled back"
 _NO_WAY_BACK += " itself, or is in another stage. Name one with `to`, or promote one."

@@ -1,7 +1,7 @@
 """Where a version may be asked to go: to a stage, or under an alias."""
 
 from dataclasses import dataclass
-from typing import Annotated, Final
+from typing import Annotated
 
 from sqlalchemy import ColumnElement
 from sqlmodel import col
@@ -14,10 +14,10 @@ from registry.catalog.stages import SLOTS
 from registry.kernel import inputs
 from registry.kernel.access import Action
 from registry.kernel.errors import InvalidValue
+from registry.kernel.inputs import MAX_REASON
 
 TO = Annotated[Stage | None, Doc("STAGING or PRODUCTION. Give either this or `alias`.")]
 ALIAS = Annotated[str | None, Doc("An alias of the model, such as `champion`, with or without `@`.")]
-MAX_REASON: Final = 2_000
 
 
 @dataclass(frozen=True)

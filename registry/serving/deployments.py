@@ -21,11 +21,10 @@ from registry.graph import lineage
 from registry.kernel import inputs
 from registry.kernel.access import Action, Actor, require
 from registry.kernel.errors import Conflict, InvalidValue, NameTaken
-from registry.kernel.inputs import KEEP, Keep
+from registry.kernel.inputs import KEEP, MAX_REASON, Keep
 from registry.kernel.rows import add, alter, find, find_all
 
 MAX_SHARES = 100
-MAX_REASON = 2_000
 NAME_KEY = unique_key(Deployment, "environment_id", "name")
 
 # Shares are added up in hundredths of a percent, which floats have no rounding in.

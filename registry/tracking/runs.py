@@ -16,12 +16,13 @@ from db.session import Change
 from db.tables import DatasetVersion, Experiment, LineageEdge, Project, Run
 from registry.facts import runtimes
 from registry.graph import lineage
+from registry.jobs.schedule import due, make_due
+from registry.jobs.version_news import run_changed
 from registry.kernel import inputs
 from registry.kernel.access import Action, Actor, require
 from registry.kernel.errors import Conflict, InvalidValue
 from registry.kernel.inputs import KEEP, Keep
 from registry.kernel.rows import add, alter, find, find_all
-from registry.promotion.open_requests import due, look_soon_at_what_came_of, make_due
 from registry.tracking import metrics as metric_points, resources
 
 MAX_PARAMETERS_BYTES = 512 * 1024
@@ -200,7 +201,7 @@ async def log_datasets(
         raise InvalidValue(f"A run has at most {MAX_INPUTS} uses of data; this one has {len(known)}.", ("datasets",))
     if new:
         await _use(change, actor, run, list(new.values()))
-        await look_soon_at_what_came_of(change, run.id)
+        await run_changed(change, run.id)
     return run
 
 

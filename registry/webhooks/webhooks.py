@@ -23,12 +23,12 @@ from db.tables import Job, Model, Project, Webhook, WebhookDelivery
 from registry.events import event_log
 from registry.events.event_kinds import MAX_KINDS, checked
 from registry.jobs.queue import KINDS, Lane
+from registry.jobs.schedule import due, make_due
 from registry.kernel import inputs
 from registry.kernel.access import Action, Actor, require
 from registry.kernel.errors import BadInput, Conflict, InvalidValue, NameTaken
 from registry.kernel.inputs import KEEP, Keep
 from registry.kernel.rows import add, alter, find, record
-from registry.promotion.open_requests import due, make_due
 from registry.webhooks.hook_urls import TrustedHosts, target_of
 from registry.webhooks.vault import Unreadable, Vault
 
