@@ -1,8 +1,8 @@
 """`registry` in the process of the tests: what it says and its status, without the seconds that a process takes."""
 
-import asyncio
 import logging
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import structlog
@@ -23,10 +23,14 @@ def logging_as_before() -> Iterator[None]:
     structlog.configure(**before)
 
 
-async def registry(*words: str, **settings: str) -> Ran:
-    """Run one command to its end."""
-    # In a thread, since commands run an event loop of their own.
-    return await asyncio.to_thread(_run, *words, **settings)
+def registry(*words: str, **settings: str) -> Ran:
+    """Run one command to its end.
+
+    In a thread, since commands run an event loop of their own. That of the tests stands still until then: what the
+    application logs would be taken for what the command says.
+    """
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(_run, *words, **settings).result()
 
 
 def _run(*words: str, **settings: str) -> Ran:

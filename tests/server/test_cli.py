@@ -55,18 +55,18 @@ def test_the_schema_is_printed_as_it_is_checked_in() -> None:
     assert processes.registry("schema").out == (ROOT / "schema" / "schema.graphql").read_text()
 
 
-async def test_a_database_is_prepared_in_two_steps_and_again_without_harm(empty: str) -> None:
-    first = await registry("db", "bootstrap", **given(empty))
+def test_a_database_is_prepared_in_two_steps_and_again_without_harm(empty: str) -> None:
+    first = registry("db", "bootstrap", **given(empty))
     assert first.status == 0, first.err
     assert "create schema" in first.out
-    assert (await registry("db", "bootstrap", **given(empty))).out == "Everything is in place.\n"
-    migrated = await registry("migrate", **given(empty))
+    assert registry("db", "bootstrap", **given(empty)).out == "Everything is in place.\n"
+    migrated = registry("migrate", **given(empty))
     assert migrated.out.startswith("The schema is at revision "), migrated.err
-    assert (await registry("migrate", **given(empty))).out == migrated.out
+    assert registry("migrate", **given(empty)).out == migrated.out
 
 
-async def test_a_login_that_may_not_is_told_what_an_administrator_has_to_run(stranger: str) -> None:
-    ran = await registry("db", "bootstrap", **given(stranger))
+def test_a_login_that_may_not_is_told_what_an_administrator_has_to_run(stranger: str) -> None:
+    ran = registry("db", "bootstrap", **given(stranger))
     assert ran.status == 1
     assert ran.err.startswith("This login may not create roles.")
     statements = [line for line in ran.err.splitlines() if line.endswith(";")]
@@ -74,8 +74,8 @@ async def test_a_login_that_may_not_is_told_what_an_administrator_has_to_run(str
     assert "Traceback" not in ran.err
 
 
-async def test_no_token_is_made_in_a_database_that_is_behind(empty: str) -> None:
-    ran = await registry("token", "create", **given(empty))
+def test_no_token_is_made_in_a_database_that_is_behind(empty: str) -> None:
+    ran = registry("token", "create", **given(empty))
     assert ran.status == 1
     assert "`registry migrate`" in ran.err
 
@@ -91,32 +91,32 @@ async def test_a_new_token_is_good_and_the_only_thing_that_is_printed(database_u
 
 async def test_tokens_are_listed_and_revoked_by_their_last_characters(database_url: str, database: Database) -> None:
     where = ("--organisation", f"org-{uuid4().hex[:8]}")
-    kept, gone = [(await registry("token", "create", *where, **given(database_url))).out.strip() for _ in range(2)]
-    listed = await registry("token", "list", *where, **given(database_url))
+    kept, gone = [registry("token", "create", *where, **given(database_url)).out.strip() for _ in range(2)]
+    listed = registry("token", "list", *where, **given(database_url))
     assert [token[-4:] in line for token, line in zip((kept, gone), listed.out.splitlines(), strict=True)] == [True] * 2
     assert kept not in listed.out
     for _ in range(2):
-        ran = await registry("token", "revoke", gone[-4:], *where, **given(database_url))
+        ran = registry("token", "revoke", gone[-4:], *where, **given(database_url))
         assert ran.out.endswith(f"ends with {gone[-4:]} is revoked.\n"), ran.err
     with pytest.raises(Unauthenticated):
         await authenticate(database, gone)
     assert await authenticate(database, kept)
-    assert "revoked" in (await registry("token", "list", *where, **given(database_url))).out.splitlines()[1]
+    assert "revoked" in registry("token", "list", *where, **given(database_url)).out.splitlines()[1]
 
 
-async def test_other_rights_than_a_principal_has_are_refused_in_a_sentence(database_url: str) -> None:
+def test_other_rights_than_a_principal_has_are_refused_in_a_sentence(database_url: str) -> None:
     where = ("--organisation", f"org-{uuid4().hex[:8]}", "--principal", "ada")
-    assert (await registry("token", "create", *where, "--role", "READER", **given(database_url))).status == 0
-    ran = await registry("token", "create", *where, "--role", "ADMIN", **given(database_url))
+    assert registry("token", "create", *where, "--role", "READER", **given(database_url)).status == 0
+    ran = registry("token", "create", *where, "--role", "ADMIN", **given(database_url))
     assert (ran.status, ran.out, len(ran.err.splitlines())) == (1, "", 1)
     assert "'ada' is there already: a USER with the role READER" in ran.err
-    assert (await registry("token", "create", *where, **given(database_url))).status == 0
+    assert registry("token", "create", *where, **given(database_url)).status == 0
 
 
 async def test_no_organisation_is_made_by_looking_for_its_tokens(database_url: str, database: Database) -> None:
     name = f"org-{uuid4().hex[:8]}"
     for words in (("list",), ("revoke", "abcd")):
-        ran = await registry("token", *words, "--organisation", name, **given(database_url))
+        ran = registry("token", *words, "--organisation", name, **given(database_url))
         assert (ran.status, ran.err) == (1, f"There is no organisation '{name}'.\n")
     assert await id_by_name(database, name) is None
 
@@ -128,7 +128,7 @@ async def test_buckets_are_made_where_they_are_missing(settings: Settings) -> No
         with pytest.raises(StoreUnavailable):
             await store.check(bucket)
         for _ in range(2):
-            ran = await registry("storage", "bootstrap", STORAGE_BUCKET_MODELS=bucket, **where)
+            ran = registry("storage", "bootstrap", STORAGE_BUCKET_MODELS=bucket, **where)
             assert ran.out == f"The buckets are there: {bucket}, artifacts.\n", ran.err
         await store.check(bucket)
 
@@ -139,22 +139,22 @@ def test_every_setting_that_makes_no_sense_is_named() -> None:
     assert [line.split(":")[0] for line in ran.err.splitlines()] == ["PORT", "LOG_LEVEL"]
 
 
-async def test_a_secret_in_a_setting_that_makes_no_sense_is_not_repeated() -> None:
-    ran = await registry("migrate", DATABASE_URL="mysql://me:hunter2@localhost/db")
+def test_a_secret_in_a_setting_that_makes_no_sense_is_not_repeated() -> None:
+    ran = registry("migrate", DATABASE_URL="mysql://me:hunter2@localhost/db")
     assert ran.status == 2
     assert ran.err.startswith("DATABASE_URL: ")
     assert "hunter2" not in ran.err
 
 
-async def test_a_worker_needs_to_be_told_where_the_database_is(tmp_path: Path) -> None:
-    ran = await registry("worker", DATA_DIR=str(tmp_path / "data"))
+def test_a_worker_needs_to_be_told_where_the_database_is(tmp_path: Path) -> None:
+    ran = registry("worker", DATA_DIR=str(tmp_path / "data"))
     assert ran.status == 1
     assert ran.err.startswith("DATABASE_URL is not set")
     assert not (tmp_path / "data").exists()
 
 
-async def test_a_database_that_does_not_answer_is_told_in_one_sentence() -> None:
-    ran = await registry("migrate", DATABASE_URL="postgresql://me:hunter2@127.0.0.1:1/db")
+def test_a_database_that_does_not_answer_is_told_in_one_sentence() -> None:
+    ran = registry("migrate", DATABASE_URL="postgresql://me:hunter2@127.0.0.1:1/db")
     assert ran.status == 1
     assert len(ran.err.splitlines()) == 1
     assert "hunter2" not in ran.err
@@ -168,34 +168,34 @@ async def test_a_login_that_the_database_refuses_is_told_in_one_sentence(
     await connection.execute(f"alter role {urlsplit(stranger).username} nologin")
     await connection.close()
     where = {name.upper(): value for name, value in services.store_settings().items()}
-    ran = await registry(*words, **given(stranger, PORT="0", **where))
+    ran = registry(*words, **given(stranger, PORT="0", **where))
     assert (ran.status, ran.err.splitlines()[-1].split(".")[0]) == (1, "The database refuses this login")
     assert "Traceback" not in ran.err
     assert "strange:" not in ran.err
 
 
-async def test_a_database_that_is_not_there_is_told_in_one_sentence(empty: str) -> None:
-    ran = await registry("migrate", **given(empty.replace("/registry_cli_", "/registry_nowhere_")))
+def test_a_database_that_is_not_there_is_told_in_one_sentence(empty: str) -> None:
+    ran = registry("migrate", **given(empty.replace("/registry_cli_", "/registry_nowhere_")))
     assert (ran.status, ran.err.split(" on ")[0]) == (1, "There is no such database")
     assert len(ran.err.splitlines()) == 1
 
 
-async def test_a_login_that_is_not_there_is_told_in_one_sentence(empty: str) -> None:
-    ran = await registry("db", "bootstrap", "--login", "nobody_of_that_name", **given(empty))
+def test_a_login_that_is_not_there_is_told_in_one_sentence(empty: str) -> None:
+    ran = registry("db", "bootstrap", "--login", "nobody_of_that_name", **given(empty))
     assert (ran.status, len(ran.err.splitlines())) == (1, 1)
     assert "nobody_of_that_name" in ran.err
 
 
 @pytest.mark.parametrize("words", [("migrate",), ("storage", "bootstrap"), ("serve",)])
-async def test_a_data_folder_that_is_none_is_told_in_one_sentence(tmp_path: Path, words: tuple[str, ...]) -> None:
+def test_a_data_folder_that_is_none_is_told_in_one_sentence(tmp_path: Path, words: tuple[str, ...]) -> None:
     (tmp_path / "file").write_text("not a folder")
     for place in (tmp_path / "file", tmp_path / "file" / "below"):
-        ran = await registry(*words, DATA_DIR=str(place), PORT="0")
+        ran = registry(*words, DATA_DIR=str(place), PORT="0")
         assert (ran.status, len(ran.err.splitlines())) == (1, 1), ran.err
         assert ran.err.startswith(f"DATA_DIR is {place}, and that folder cannot be used: ")
 
 
-async def test_a_worker_ends_in_order_when_it_is_told_to(database_url: str) -> None:
+def test_a_worker_ends_in_order_when_it_is_told_to(database_url: str) -> None:
     where = {name.upper(): value for name, value in services.store_settings().items()}
     process = subprocess.Popen(
         command("worker"),

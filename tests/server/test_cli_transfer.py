@@ -21,10 +21,10 @@ LINES = [
 
 
 @pytest.fixture
-async def organisation(database_url: str) -> str:
+def organisation(database_url: str) -> str:
     """The name of an organisation."""
     name = f"org-{uuid4().hex[:8]}"
-    made = await registry("token", "create", "--organisation", name, **given(database_url))
+    made = registry("token", "create", "--organisation", name, **given(database_url))
     assert made.status == 0, made.err
     return name
 
@@ -47,15 +47,15 @@ def counts(ran: Ran) -> dict[str, list[int]]:
 
 
 @pytest.mark.parametrize("suffix", [".jsonl", ".jsonl.gz"])
-async def test_a_file_comes_in_once_and_what_goes_out_is_all_of_it(
+def test_a_file_comes_in_once_and_what_goes_out_is_all_of_it(
     tmp_path: Path, database_url: str, organisation: str, suffix: str
 ) -> None:
     file = written(tmp_path / f"in{suffix}", *LINES)
     where = ("--organisation", organisation)
-    first = await registry("import", file, *where, **given(database_url))
+    first = registry("import", file, *where, **given(database_url))
     assert (first.status, first.err) == (0, "")
     assert counts(first) == {"Team": [1, 0, 0, 0], "Project": [1, 0, 0, 0], "Model": [1, 0, 0, 0]}
-    again = await registry("import", file, *where, **given(database_url))
+    again = registry("import", file, *where, **given(database_url))
     assert counts(again) == {"Team": [0, 0, 1, 0], "Project": [0, 0, 1, 0], "Model": [0, 0, 1, 0]}
     out = processes.registry("export", "-", *where, **given(database_url))
     assert out.status == 0, out.err
@@ -65,7 +65,7 @@ async def test_a_file_comes_in_once_and_what_goes_out_is_all_of_it(
     ]  # fmt: skip
 
 
-async def test_one_project_goes_out_by_its_name_or_id_and_what_leads_elsewhere_is_told(
+def test_one_project_goes_out_by_its_name_or_id_and_what_leads_elsewhere_is_told(
     tmp_path: Path, database_url: str, organisation: str
 ) -> None:
     other = [
@@ -75,37 +75,35 @@ async def test_one_project_goes_out_by_its_name_or_id_and_what_leads_elsewhere_i
         {"kind": "Version", "key": "v", "model": "m", "label": "1", "baseVersion": "w"},
     ]
     where = ("--organisation", organisation)
-    await registry("import", written(tmp_path / "in.jsonl", *LINES, *other), *where, **given(database_url))
-    out = await registry("export", "-", "--project", "churn", *where, **given(database_url))
+    registry("import", written(tmp_path / "in.jsonl", *LINES, *other), *where, **given(database_url))
+    out = registry("export", "-", "--project", "churn", *where, **given(database_url))
     told = [orjson.loads(line) for line in out.out.splitlines()]
     assert [one["kind"] for one in told] == ["Team", "Project", "Model", "Version"]
     assert out.err.splitlines() == [
         "4 lines.", "Left out, because they lead to other projects: Version.baseVersion (1)."
     ]  # fmt: skip
     for name in (told[1]["key"], encode("Project", UUID(told[1]["key"]))):
-        assert (await registry("export", "-", "--project", name, *where, **given(database_url))).out == out.out
+        assert registry("export", "-", "--project", name, *where, **given(database_url)).out == out.out
     kept = written(tmp_path / "kept.jsonl", "kept")
-    ran = await registry("export", kept, "--project", "nowhere", *where, **given(database_url))
+    ran = registry("export", kept, "--project", "nowhere", *where, **given(database_url))
     assert (ran.status, ran.err.strip()) == (1, "There is no project 'nowhere'.")
     assert Path(kept).read_bytes() == b'"kept"\n'
 
 
-async def test_a_dry_run_lists_every_line_that_would_be_refused_and_writes_nothing(
+def test_a_dry_run_lists_every_line_that_would_be_refused_and_writes_nothing(
     tmp_path: Path, database_url: str, organisation: str
 ) -> None:
     bad = [{"kind": "Robot"}, {"kind": "Model", "project": "nowhere", "name": "m", "framework": "sklearn"}]
     file = written(tmp_path / "in.jsonl", *LINES, *bad)
-    ran = await registry("import", file, "--dry-run", "--organisation", organisation, **given(database_url))
+    ran = registry("import", file, "--dry-run", "--organisation", organisation, **given(database_url))
     assert ran.status == 1
     assert [line.split(":")[0] for line in ran.err.splitlines()] == ["line 4, kind", "line 5, Model, project"]
     assert [row[0] for row in counts(ran).values()] == [0, 1, 1, 1]
-    out = await registry("export", "-", "--organisation", organisation, **given(database_url))
+    out = registry("export", "-", "--organisation", organisation, **given(database_url))
     assert len(out.out.splitlines()) == 2
 
 
-async def test_what_cannot_be_done_is_told_in_one_sentence(
-    tmp_path: Path, database_url: str, organisation: str
-) -> None:
+def test_what_cannot_be_done_is_told_in_one_sentence(tmp_path: Path, database_url: str, organisation: str) -> None:
     where = ("--organisation", organisation)
     cut = tmp_path / "cut.jsonl.gz"
     cut.write_bytes(gzip.compress(b"\n" * 1000)[:-4])
@@ -117,14 +115,14 @@ async def test_what_cannot_be_done_is_told_in_one_sentence(
         ("export", str(tmp_path / "no" / "folder.jsonl"), *where),
         ("export", "-", "--organisation", "nobody-has-this-name"),
     ):
-        ran = await registry(*words, **given(database_url))
+        ran = registry(*words, **given(database_url))
         assert (ran.status, len(ran.err.splitlines())) == (1, 1), ran.err
 
 
-async def test_who_may_not_organise_imports_nothing(tmp_path: Path, database_url: str, organisation: str) -> None:
+def test_who_may_not_organise_imports_nothing(tmp_path: Path, database_url: str, organisation: str) -> None:
     where = ("--organisation", organisation)
-    await registry("token", "create", *where, "--principal", "reader", "--role", "READER", **given(database_url))
+    registry("token", "create", *where, "--principal", "reader", "--role", "READER", **given(database_url))
     file = written(tmp_path / "in.jsonl", *LINES)
-    ran = await registry("import", file, *where, "--as", "reader", **given(database_url))
+    ran = registry("import", file, *where, "--as", "reader", **given(database_url))
     assert (ran.status, ran.err.split(" you need ")[0]) == (1, "To organise in this organisation")
-    assert (await registry("import", file, *where, "--as", "admin", **given(database_url))).status == 0
+    assert registry("import", file, *where, "--as", "admin", **given(database_url)).status == 0

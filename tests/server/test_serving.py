@@ -196,10 +196,10 @@ def test_everything_killed_at_once_is_recovered_from(data_dir: Path) -> None:
         assert teams(next_server) == {"kept"}
 
 
-async def test_a_taken_port_is_told_with_what_to_do(data_dir: Path) -> None:
+def test_a_taken_port_is_told_with_what_to_do(data_dir: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        ran = await registry("serve", PORT=str(port), DATA_DIR=str(data_dir))
+        ran = registry("serve", PORT=str(port), DATA_DIR=str(data_dir))
     assert ran.status == 1
     assert ran.err.startswith(f"Cannot listen on 127.0.0.1:{port}: ")
     assert f"PORT={port + 1}" in ran.err
@@ -268,7 +268,7 @@ async def test_with_services_of_ones_own_nothing_else_is_run(external: dict[str,
         await services.drop_database(name)
 
 
-async def test_only_the_part_that_has_no_address_is_run(data_dir: Path, external: dict[str, str]) -> None:
+def test_only_the_part_that_has_no_address_is_run(data_dir: Path, external: dict[str, str]) -> None:
     del external["DATABASE_ROLE_PREFIX"]
     with serving(data_dir, **external) as server:
         assert server.health()["status"] == "ok"
@@ -279,7 +279,7 @@ async def test_a_schema_that_is_behind_is_refused_with_the_command(external: dic
     name = f"registry_behind_{uuid4().hex[:8]}"
     url = await services.create_database(name, template=None)
     try:
-        ran = await registry("serve", PORT="0", DATA_DIR=str(data_dir), DATABASE_URL=url, **external)
+        ran = registry("serve", PORT="0", DATA_DIR=str(data_dir), DATABASE_URL=url, **external)
         assert ran.status == 1
         assert "`registry migrate`" in ran.err
         assert "Traceback" not in ran.err
@@ -296,7 +296,7 @@ async def test_a_role_that_owns_tables_is_refused(external: dict[str, str], data
         await connection.execute(f"grant create on schema own to {services.ROLES.app}")
         await connection.execute("create table own.things ()")
         await connection.execute(f"alter table own.things owner to {services.ROLES.app}")
-        ran = await registry("serve", PORT="0", DATA_DIR=str(data_dir), DATABASE_URL=url, **external)
+        ran = registry("serve", PORT="0", DATA_DIR=str(data_dir), DATABASE_URL=url, **external)
         assert ran.status == 1
         assert f"The role {services.ROLES.app} is a superuser, bypasses row-level security or owns tables." in ran.err
         assert "Traceback" not in ran.err
