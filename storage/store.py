@@ -1,5 +1,6 @@
 """The object store: multipart uploads by presigned URLs, completion, verification, downloads and deletion over S3."""
 
+import asyncio
 import os
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, aclosing
@@ -102,13 +103,15 @@ class ObjectStore:
 
         It is dead once the upload is completed or aborted, whatever is left of `expires_s` (1 second to 7 days).
         """
-        return self.presign_parts(bucket, key, upload_id, [PlannedPart(number, size_bytes)], expires_s)[0]
+        return UrlSigner(self._config, bucket, key, expires_s).put_part(upload_id, PlannedPart(number, size_bytes))
 
-    def presign_parts(
+    async def presign_parts(
         self, bucket: str, key: str, upload_id: str, parts: Sequence[PlannedPart], expires_s: int
     ) -> list[str]:
         """The URLs of several parts of one upload, in the order given; see `presign_part`."""
-        return list(UrlSigner(self._config, bucket, key, expires_s).put_parts(upload_id, parts))
+        signer = UrlSigner(self._config, bucket, key, expires_s)
+        # A hundred take 20 ms, which would hold up the event loop.
+        return await asyncio.to_thread(lambda: [signer.put_part(upload_id, part) for part in parts])
 
     async def list_parts(self, bucket: str, key: str, upload_id: str) -> list[StoredPart]:
         """Every part the store holds, by number. Raises UploadGone when it does not know the upload."""

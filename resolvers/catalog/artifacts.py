@@ -49,7 +49,7 @@ async def parts(root: Any, operation: Operation, after: int, first: int) -> list
         return []
     artifact = await operation.loaders.row(Artifact).load(root.artifact_id)
     planned = planned_parts(artifact.size_bytes)[after : after + first]
-    urls = operation.services.store.presign_parts(
+    urls = await operation.services.store.presign_parts(
         root.bucket, root.object_key, root.store_upload_id, planned, PART_URL_S
     )
     expires_at = utc_now() + timedelta(seconds=PART_URL_S)

@@ -1,63 +1,85 @@
-"""Our presigned URLs are those of the SDK, byte for byte."""
+"""Our presigned URLs are those that a whole client of the SDK makes, byte for byte but for the order of the query."""
 
+from collections.abc import Iterator
 from datetime import datetime
+from threading import get_ident
+from typing import Any
 from unittest.mock import patch
-from urllib.parse import parse_qs, parse_qsl, quote, urlencode, urlsplit
+from urllib.parse import quote
 
 import pytest
-from botocore.auth import S3SigV4QueryAuth
-from botocore.awsrequest import AWSRequest
-from botocore.credentials import Credentials
+from botocore.config import Config
+from botocore.session import Session
 from hypothesis import given, settings, strategies as st
 
 from storage.config import StoreConfig
 from storage.layout import PlannedPart
 from storage.signing import UrlSigner
+from storage.store import ObjectStore
 
-CONFIG = StoreConfig("http://inside:9000", "an/access+key", "a secret", region="eu-west-3")
+CONFIG = StoreConfig(
+    "http://inside:9000", "an/access+key", "a secret", region="eu-west-3", public_endpoint="https://files.example.com"
+)
 PRINTABLE = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=40)
 
 
-def signature_by_the_sdk(method: str, url: str, headers: dict[str, str]) -> str:
-    """The signature that the SDK computes for our URL without its signing parameters, at the moment our URL names."""
-    parts = urlsplit(url)
-    query = parse_qs(parts.query)
-    own = [(name, value) for name, value in parse_qsl(parts.query) if not name.startswith("X-Amz-")]
-    unsigned = f"{parts.scheme}://{parts.netloc}{parts.path}?{urlencode(own, quote_via=quote)}"
-    request = AWSRequest(method=method, url=unsigned, headers=headers)
-    at = datetime.strptime(query["X-Amz-Date"][0], "%Y%m%dT%H%M%SZ")  # noqa: DTZ007 (the SDK's own clock is naive)
-    auth = S3SigV4QueryAuth(
-        Credentials(CONFIG.access_key, CONFIG.secret_key), "s3", CONFIG.region, int(query["X-Amz-Expires"][0])
+@pytest.fixture(scope="module")
+def client() -> Any:
+    """A client of the SDK for the public endpoint."""
+    return Session().create_client(
+        "s3",
+        endpoint_url=CONFIG.public_endpoint,
+        region_name=CONFIG.region,
+        aws_access_key_id=CONFIG.access_key,
+        aws_secret_access_key=CONFIG.secret_key,
+        config=Config(
+            signature_version="s3v4",
+            s3={"addressing_style": "path"},
+            request_checksum_calculation="when_required",
+            response_checksum_validation="when_required",
+        ),
     )
-    with patch("botocore.auth.get_current_datetime", return_value=at):
-        auth.add_auth(request)
-    return signature_of(str(request.url))
 
 
-def signature_of(url: str) -> str:
-    return parse_qs(urlsplit(url).query)["X-Amz-Signature"][0]
+@pytest.fixture(scope="module", autouse=True)
+def frozen_clock() -> Iterator[None]:
+    with patch("botocore.auth.get_current_datetime", return_value=datetime(2026, 3, 3, 12)):  # noqa: DTZ001 (as the SDK)
+        yield
+
+
+def pieces_of(url: str) -> tuple[str, list[str]]:
+    """Where a URL leads and, whatever their order, its parameters as they are written."""
+    where, _, query = url.partition("?")
+    return where, sorted(query.split("&"))
+
+
+def by_the_sdk(client: Any, operation: str, expires_s: int, **parameters: Any) -> tuple[str, list[str]]:
+    return pieces_of(client.generate_presigned_url(operation, Params=parameters, ExpiresIn=expires_s))
 
 
 @settings(deadline=None)
 @given(key=PRINTABLE, name=PRINTABLE, expires_s=st.integers(1, 604_800))
-def test_a_download_url_carries_the_signature_of_the_sdk(key: str, name: str, expires_s: int) -> None:
+def test_a_download_url_is_the_one_of_the_sdk(client: Any, key: str, name: str, expires_s: int) -> None:
     url = UrlSigner(CONFIG, "models", key, expires_s).get({"versionId": name, "response-content-type": name})
 
-    assert signature_of(url) == signature_by_the_sdk("GET", url, {})
+    assert pieces_of(url) == by_the_sdk(
+        client, "get_object", expires_s, Bucket="models", Key=key, VersionId=name, ResponseContentType=name
+    )
 
 
 @settings(deadline=None)
 @given(upload_id=PRINTABLE, number=st.integers(1, 10_000), size_bytes=st.integers(0, 5 * 1024**3))
-def test_a_part_url_carries_the_signature_of_the_sdk(upload_id: str, number: int, size_bytes: int) -> None:
-    (url,) = UrlSigner(CONFIG, "models", "org/1/blob/2", 900).put_parts(upload_id, [PlannedPart(number, size_bytes)])
+def test_a_part_url_is_the_one_of_the_sdk(client: Any, upload_id: str, number: int, size_bytes: int) -> None:
+    part, place = PlannedPart(number, size_bytes), {"Bucket": "models", "Key": "org/1/blob/2", "UploadId": upload_id}
+    url = UrlSigner(CONFIG, "models", "org/1/blob/2", 900).put_part(upload_id, part)
 
-    assert signature_of(url) == signature_by_the_sdk("PUT", url, {"content-length": str(size_bytes)})
+    assert pieces_of(url) == by_the_sdk(
+        client, "upload_part", 900, **place, PartNumber=number, ContentLength=size_bytes
+    )
 
 
 def test_urls_lead_to_the_public_endpoint() -> None:
-    config = StoreConfig("http://inside:9000", "key", "secret", public_endpoint="https://files.example.com")
-
-    assert UrlSigner(config, "models", "k", 60).get({}).startswith("https://files.example.com/models/k?")
+    assert UrlSigner(CONFIG, "models", "k", 60).get({}).startswith("https://files.example.com/models/k?")
 
 
 def test_a_url_does_not_carry_the_secret() -> None:
@@ -68,3 +90,20 @@ def test_a_url_does_not_carry_the_secret() -> None:
 def test_a_url_lives_between_a_second_and_a_week(expires_s: int) -> None:
     with pytest.raises(ValueError, match="seconds"):
         UrlSigner(CONFIG, "models", "k", expires_s)
+
+
+async def test_the_parts_of_an_upload_are_signed_beside_the_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    signed_in = []
+    put_part = UrlSigner.put_part
+
+    def noted(signer: UrlSigner, upload_id: str, part: PlannedPart) -> str:
+        signed_in.append(get_ident())
+        return put_part(signer, upload_id, part)
+
+    monkeypatch.setattr(UrlSigner, "put_part", noted)
+    parts = [PlannedPart(number, 10) for number in (1, 2, 3)]
+
+    urls = await ObjectStore(CONFIG).presign_parts("models", "k", "u", parts, 900)
+
+    assert [f"partNumber={number}&" in url for number, url in enumerate(urls, start=1)] == [True] * 3
+    assert get_ident() not in signed_in

@@ -21,7 +21,7 @@ async def test_an_object_of_several_parts_comes_back_byte_for_byte(
 ) -> None:
     upload_id = await uploader.start(key)
     parts = planned_parts(len(CONTENT))
-    urls = store.presign_parts(BUCKET, key, upload_id, parts, URL_EXPIRES_S)
+    urls = await store.presign_parts(BUCKET, key, upload_id, parts, URL_EXPIRES_S)
     for url, piece in zip(urls, PIECES, strict=True):
         (await http.put(url, content=piece)).raise_for_status()
 

@@ -33,7 +33,7 @@ class Uploader:
         starts = range(0, len(content), SMALLEST_PART_BYTES)
         pieces = [content[at : at + SMALLEST_PART_BYTES] for at in starts] or [b""]
         parts = [PlannedPart(number, len(piece)) for number, piece in enumerate(pieces, start=1)]
-        urls = self._store.presign_parts(BUCKET, key, upload_id, parts, URL_EXPIRES_S)
+        urls = await self._store.presign_parts(BUCKET, key, upload_id, parts, URL_EXPIRES_S)
         for url, piece in zip(urls, pieces, strict=True):
             answer = await self._http.put(url, content=piece)
             assert answer.status_code == httpx2.codes.OK, answer.text
