@@ -1,7 +1,6 @@
 """The table of settings as documentation shows it."""
 
 from pydantic import SecretStr
-from pydantic_core import PydanticUndefined
 
 from server.settings import Settings
 
@@ -11,7 +10,7 @@ def settings_table() -> str:
     rows = ["| variable | default | meaning |", "|---|---|---|"]
     for name, field in Settings.model_fields.items():
         default = field.default
-        if default is None or default is PydanticUndefined or isinstance(default, SecretStr) or default == ():
+        if default is None or field.is_required() or isinstance(default, SecretStr) or default == ():
             shown = ""
         else:
             shown = f"`{','.join(default) if isinstance(default, tuple) else default}`"

@@ -12,6 +12,7 @@ from db.url import asyncpg_dsn
 from registry.files.shelves import Shelves
 from registry.webhooks.hook_urls import TrustedHosts
 from server.errors import NotConfigured
+from registry.webhooks.vault import MIN_SECRET_KEY, Vault
 from storage.config import StoreConfig
 
 FRAMEWORKS: Final = ("sklearn", "tensorflow", "pytorch", "xgboost", "lightgbm", "onnx", "custom")
@@ -61,8 +62,9 @@ class Settings(BaseSettings):
 
     secret_key: SecretStr | None = Field(
         None,
-        description="32 or more random characters that secrets of webhooks are kept under, the same for all servers and"
-        " workers. Unset: one in `DATA_DIR` beside the embedded PostgreSQL, and no webhooks with another.",
+        description="32 or more random characters that secrets of webhooks are encrypted with, the same for all servers"
+        " and workers. Several keys, separated by commas: the first encrypts, all decrypt. Unset: one in `DATA_DIR`"
+        " beside the embedded PostgreSQL, and no webhooks with another.",
     )
     webhook_trusted_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
@@ -116,6 +118,14 @@ class Settings(BaseSettings):
         """Refuse an address that is none at the start, not at the first query."""
         if value is not None:
             asyncpg_dsn(value.get_secret_value())
+        return value
+
+    @field_validator("secret_key")
+    @classmethod
+    def _each_key_is_long(cls, value: SecretStr | None) -> SecretStr | None:
+        """Refuse a comma within a key: what stands around it would be taken for two keys, too short to be used."""
+        if value is not None and "," in value.get_secret_value() and Vault.of(value.get_secret_value()).keys is None:
+            raise ValueError(f"keys are separated by commas, and each has {MIN_SECRET_KEY} or more characters.")
         return value
 
     @field_validator("webhook_trusted_hosts")

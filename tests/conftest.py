@@ -72,7 +72,7 @@ def settings(database_url: str) -> Settings:
             "database_role_prefix": services.ROLES.prefix,
             "database_pool_size": 20,
             "max_model_size_mb": 64,
-            "secret_key": "only for tests, and long enough to count",
+            "secret_key": "only for tests and long enough to count",
             "webhook_trusted_hosts": "127.0.0.1,localhost",
             **services.store_settings(),
         }

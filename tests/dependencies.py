@@ -77,7 +77,7 @@ class Dependencies:
                 "minio_endpoint": self.s3.endpoint,
                 "minio_access_key": self.s3.access_key,
                 "minio_secret_key": self.s3.secret_key,
-                "secret_key": "only for tests, and long enough to count",
+                "secret_key": "only for tests and long enough to count",
                 "webhook_trusted_hosts": "127.0.0.1",
             }
         )

@@ -173,6 +173,7 @@ def test_an_endpoint_without_a_scheme_is_plain_http(
         ("MINIO_ENDPOINT", "http://h/path", "http://host:port"),
         ("MINIO_PUBLIC_ENDPOINT", "https://u:hunter2@h", "user name"),
         ("SUPPORTED_FRAMEWORKS", ",", "at least 1 item"),
+        ("SECRET_KEY", "hunter2, which is 32 characters and more", "each has 32 or more characters"),
     ],
 )
 def test_a_value_that_makes_no_sense_is_answered_with_a_sentence(

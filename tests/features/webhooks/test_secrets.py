@@ -4,6 +4,7 @@ import base64
 from dataclasses import replace
 from datetime import timedelta
 
+from pydantic import SecretStr
 from sqlalchemy import select
 from sqlmodel import col
 from structlog.testing import capture_logs
@@ -12,12 +13,14 @@ from db.base import utc_now
 from db.tables import Job
 from registry.webhooks.deliveries import Means, Patience
 from registry.webhooks.vault import Vault
+from server.settings import Settings
 from server.worker import deliver_due
 from tests.hooks import alter, events_of, hook, look, teams
 from tests.receiver import Receiver, is_genuine
 from tests.tenant import Tenant
 
-OTHER = Vault.of("another key, which is long enough as well")
+NEW_KEY = "another key which is long enough as well"
+OTHER = Vault.of(NEW_KEY)
 
 
 async def test_after_a_rotation_both_secrets_are_good_for_a_day(
@@ -81,3 +84,19 @@ async def test_a_worker_without_a_key_leaves_everything_as_it_is(
     async with tenant.database.change(tenant.org_id) as change:
         (error,) = (await change.execute(select(col(Job.last_error)))).scalars()
     assert "SECRET_KEY" in str(error)
+
+
+async def test_a_worker_with_the_new_key_before_the_old_one_signs_what_either_key_sealed(
+    tenant: Tenant, means: Means, endpoint: Receiver, settings: Settings
+) -> None:
+    assert settings.secret_key is not None
+    rotated = settings.model_copy(
+        update={"secret_key": SecretStr(f"{NEW_KEY},{settings.secret_key.get_secret_value()}")}
+    )
+    _, secret = await hook(tenant, endpoint.url)
+    await teams(tenant)
+
+    await deliver_due(replace(means, vault=rotated.vault))
+
+    (received,) = endpoint.received
+    assert is_genuine(secret, received.headers, received.body)

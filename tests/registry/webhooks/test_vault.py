@@ -21,20 +21,30 @@ def test_what_is_sealed_opens_again_and_looks_different_each_time() -> None:
 def test_it_opens_neither_under_another_key_nor_for_another_row_nor_once_altered() -> None:
     owner = uuid4()
     sealed = Vault.of(KEY).seal(b"secret", owner)
-    head, *middle, body, tag = sealed.split(".")
-    altered = ".".join((head, *middle, body[:-2] + ("AA" if body[-2:] != "AA" else "BB"), tag))
+    altered = [sealed[:at] + ("A" if sealed[at] != "A" else "B") + sealed[at + 1 :] for at in range(len(sealed) - 3)]
     for vault, text, row in (
         (Vault.of(KEY[::-1]), sealed, owner),
         (Vault.of(KEY), sealed, uuid4()),
-        (Vault.of(KEY), altered, owner),
         (Vault.of(KEY), "", owner),
         (Vault.of(KEY), "a.b.c.d.e", owner),
+        (Vault.of(KEY), "ä", owner),
+        *((Vault.of(KEY), one, owner) for one in altered),
     ):
         with pytest.raises(Unreadable):
             vault.open(text, row)
 
 
-@pytest.mark.parametrize("key", [None, "", KEY[:-1]])
+def test_the_first_key_seals_and_every_key_opens() -> None:
+    owner = uuid4()
+    old, new, both = Vault.of(KEY), Vault.of(KEY[::-1]), Vault.of(f"{KEY[::-1]}, {KEY},")
+
+    assert both.open(old.seal(b"secret", owner), owner) == b"secret"
+    assert new.open(both.seal(b"secret", owner), owner) == b"secret"
+    with pytest.raises(Unreadable):
+        old.open(both.seal(b"secret", owner), owner)
+
+
+@pytest.mark.parametrize("key", [None, "", ",", KEY[:-1], f"{KEY},{KEY[:-1]}"])
 def test_without_a_key_of_some_length_nothing_is_sealed_or_opened(key: str | None) -> None:
     with pytest.raises(SecretKeyMissing, match="SECRET_KEY to 32 or more"):
         Vault.of(key).seal(b"secret", uuid4())
@@ -45,5 +55,5 @@ def test_without_a_key_of_some_length_nothing_is_sealed_or_opened(key: str | Non
 
 def test_a_vault_does_not_show_its_key() -> None:
     vault = Vault.of(KEY)
-    assert vault.key is not None
+    assert vault.keys is not None
     assert repr(vault) == "Vault()"
