@@ -18,7 +18,7 @@ from storage.store import ObjectStore
 
 log = structlog.get_logger(__name__)
 
-VERSION: Final = version_of("model-registry")
+VERSION: Final = version_of("model-registry-server")
 
 
 def create_services(settings: Settings) -> Services:

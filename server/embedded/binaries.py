@@ -34,7 +34,7 @@ def _package_folder(package: str, variable: str) -> Path:
     spec = importlib.util.find_spec(package)
     if spec is None or not spec.submodule_search_locations:
         raise EmbeddedUnavailable(
-            f"The package {package} is not installed: install the extra with `pip install 'model-registry[embedded]'`,"
+            f"The package {package} is not installed: install it with `python3 requirements/prepare.py local`,"
             f" or set {variable} to a service of your own."
         )
     return Path(next(iter(spec.submodule_search_locations)))

@@ -46,3 +46,8 @@ def test_a_dependency_has_a_lower_and_an_upper_bound(wish: str) -> None:
     found = WISH.fullmatch(wish)
     assert found is not None
     assert re.fullmatch(r">=[0-9.]+,<[0-9.]+", found["bounds"])
+
+
+def test_no_index_takes_the_server() -> None:
+    assert PROJECT["name"] == "model-registry-server"
+    assert "Private :: Do Not Upload" in PROJECT["classifiers"]
