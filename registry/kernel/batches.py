@@ -7,10 +7,10 @@ from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
-from db.session import Change, Database
+from db.session import Change
 from registry.kernel.access import Actor
 from registry.kernel.errors import Failure, InvalidValue
-from registry.kernel.transactions import Rule, claim, hash_of, keep, transact
+from registry.kernel.transactions import Rule, claim, hash_of, keep
 
 MAX_ITEMS: Final = 100
 
@@ -31,53 +31,38 @@ class Outcomes:
     replayed: bool = False
 
 
-class _Refused(Exception):
-    """Ends the transaction of a batch of which nothing is to be kept."""
+class BatchRefused(Exception):
+    """Ends the transaction of a batch of which nothing is kept: `outcomes` says why."""
 
     def __init__(self, outcomes: Outcomes) -> None:
         self.outcomes = outcomes
 
 
-async def run(
-    database: Database,
-    actor: Actor,
-    name: str,
-    rule: Rule,
-    items: Sequence[Mapping[str, Any]],
-    mode: BatchMode,
-    key: str | None = None,
-    supplied: Mapping[str, Any] | None = None,
+async def run_each_once(
+    change: Change, actor: Actor, name: str, rule: Rule, values: Mapping[str, Any], key: str | None = None
 ) -> Outcomes:
-    """Run `rule(change, actor, **item, **supplied)` for 1 to 100 items, in their order, in one transaction.
+    """Run `rule(change, actor, **item)` for the 1 to 100 `items` of the values, in their order, in this transaction.
 
-    With ALL_OR_NOTHING one refused item undoes all; all items are tried, so that every failure is told. With
+    In the `mode` ALL_OR_NOTHING one refused item undoes all; all items are tried, so that every failure is told. With
     ITEM_BY_ITEM the others are kept. A failure names its item: its path begins with `items` and the place.
 
     Under a key the batch happens once. Sent again, items that were done keep their outcome and those that were refused
     are tried again, as a single change that was refused would be.
 
-    Raises: InvalidValue for the number of items or the key, IdempotencyKeyReused, and what the rule raises that is no
-    Failure; nothing is kept then.
+    Raises: InvalidValue for the number of items or the key, IdempotencyKeyReused, BatchRefused, and what the rule
+    raises that is no Failure; nothing is kept then.
     """
+    items: Sequence[Mapping[str, Any]] = values["items"]
     if not 1 <= len(items) <= MAX_ITEMS:
         raise InvalidValue(f"Send 1 to {MAX_ITEMS} items at once, not {len(items)}.", ("items",))
-    request_hash = hash_of(name, {"items": items, "mode": mode})
-
-    async def make(change: Change) -> Outcomes:
-        known = None if key is None else await claim(change, actor, key, request_hash)
-        done = [None] * len(items) if known is None or known.outcome_ids is None else known.outcome_ids
-        bound = partial(rule, change, actor, **(supplied or {}))
-        outcomes = await _each(change, bound, items, done, replayed=known is not None)
-        if outcomes.failures and mode is BatchMode.ALL_OR_NOTHING:
-            raise _Refused(Outcomes([None] * len(items), outcomes.failures))
-        if key is not None:
-            await keep(change, actor, key, outcome_ids=list(outcomes.ids))
-        return outcomes
-
-    try:
-        return await transact(database, actor, make)
-    except _Refused as refused:
-        return refused.outcomes
+    known = None if key is None else await claim(change, actor, key, hash_of(name, values))
+    done = [None] * len(items) if known is None or known.outcome_ids is None else known.outcome_ids
+    outcomes = await _each(change, partial(rule, change, actor), items, done, replayed=known is not None)
+    if outcomes.failures and values["mode"] is BatchMode.ALL_OR_NOTHING:
+        raise BatchRefused(Outcomes([None] * len(items), outcomes.failures))
+    if key is not None:
+        await keep(change, actor, key, outcome_ids=list(outcomes.ids))
+    return outcomes
 
 
 async def _each(

@@ -11,7 +11,8 @@
     │   ├── SecretKeyMissing     the operator has given no key to keep secrets under
     │   ├── Unavailable          database or object store does not answer; retry later
     │   ├── TooExpensive         a list below the lineage would fetch more rows than one may
-    │   └── Overloaded           no free connection in time; retry later
+    │   ├── Overloaded           no free connection in time; retry later
+    │   └── DeadlineExceeded     the operation took too long and was stopped
     └── Failure              an answer to one change: data in its payload, nothing was written
         ├── NotFound             well-formed, but no such thing for this actor
         ├── NameTaken            a name, label or path that must be unique is in use
@@ -124,6 +125,15 @@ class Overloaded(Refusal):
     """Too much waits for the database, or for the name servers of others. The same may succeed later."""
 
     code = "OVERLOADED"
+
+
+class DeadlineExceeded(Refusal):
+    """The operation took longer than it may. What it has committed stays committed."""
+
+    code = "TIMEOUT"
+
+    def __init__(self, deadline_s: float) -> None:
+        super().__init__(f"The operation took longer than {deadline_s:g} s. Ask for less at once, or try again later.")
 
 
 class TooExpensive(Refusal):

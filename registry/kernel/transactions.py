@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -49,34 +48,7 @@ class Kept:
     outcome_ids: Sequence[UUID | None] | None
 
 
-async def run(
-    database: Database,
-    actor: Actor,
-    name: str,
-    rule: Rule,
-    values: Mapping[str, Any],
-    key: str | None = None,
-    supplied: Mapping[str, Any] | None = None,
-) -> Outcome:
-    """Run `rule(change, actor, **values, **supplied)` in one transaction.
-
-    `values` are the caller's and part of what a key stands for; what the server supplies is not.
-
-    Under a key the change happens once: whoever calls again, even at the same moment, gets the first outcome. A failed
-    change leaves nothing, not even its key. A deadlock or serialisation failure starts the whole transaction again.
-
-    Raises: IdempotencyKeyReused, and what the rule and the database raise.
-    """
-    request_hash = hash_of(name, values)
-
-    async def make(change: Change) -> Outcome:
-        bound = partial(rule, change, actor, **values, **(supplied or {}))
-        return await _once(change, actor, bound, key, request_hash)
-
-    return await transact(database, actor, make)
-
-
-async def transact(database: Database, actor: Actor, make: Callable[[Change], Awaitable[T]]) -> T:
+async def run_in_transaction(database: Database, actor: Actor, make: Callable[[Change], Awaitable[T]]) -> T:
     """Make something in one transaction of the actor's organisation.
 
     A deadlock or serialisation failure starts the whole transaction again. Raises: what `make` and the database raise.
@@ -94,6 +66,25 @@ async def transact(database: Database, actor: Actor, make: Callable[[Change], Aw
     raise AssertionError("stamina either returns or raises")
 
 
+async def run_once(
+    change: Change, actor: Actor, name: str, rule: Rule, values: Mapping[str, Any], key: str | None = None
+) -> Outcome:
+    """Run `rule(change, actor, **values)`, the change `name`, in this transaction.
+
+    Under a key the change happens once: whoever calls again, even at the same moment, gets the first outcome. A failed
+    change leaves nothing, not even its key.
+
+    Raises: IdempotencyKeyReused, and what the rule and the database raise.
+    """
+    known = None if key is None else await claim(change, actor, key, hash_of(name, values))
+    if known is not None:
+        return Outcome(known.outcome_id, replayed=True)
+    row = await rule(change, actor, **values)
+    if key is not None:
+        await keep(change, actor, key, outcome_id=row.id)
+    return Outcome(row.id, replayed=False, shown_once=change.shown_once)
+
+
 async def forget(database: Database) -> int:
     """Remove keys of all organisations that are older than a week: row-level security shows a worker no others.
 
@@ -104,19 +95,6 @@ async def forget(database: Database) -> int:
     async with database.as_worker() as connection:
         removed = await connection.execute(delete(Idempotency).where(tuple_(*key).in_(oldest)))
     return removed.rowcount
-
-
-async def _once(
-    change: Change, actor: Actor, bound: Callable[[], Awaitable[Row]], key: str | None, request_hash: bytes
-) -> Outcome:
-    if key is None:
-        return Outcome((await bound()).id, replayed=False, shown_once=change.shown_once)
-    known = await claim(change, actor, key, request_hash)
-    if known is not None:
-        return Outcome(known.outcome_id, replayed=True)
-    row = await bound()
-    await keep(change, actor, key, outcome_id=row.id)
-    return Outcome(row.id, replayed=False, shown_once=change.shown_once)
 
 
 async def claim(change: Change, actor: Actor, key: str, request_hash: bytes) -> Kept | None:

@@ -3,13 +3,14 @@
 from uuid import UUID
 
 from registry.files import uploads
+from registry.kernel.transactions import Outcome
 from resolvers.context import Operation
 
 
-async def start_upload(operation: Operation, artifact_id: UUID) -> None:
+async def start_upload(operation: Operation, announced: Outcome) -> None:
     """Open the multipart upload of an artifact that was announced."""
     services = operation.services
-    await uploads.start(services.database, services.store, operation.actor, artifact_id)
+    await uploads.start(services.database, services.store, operation.actor, announced.id)
 
 
 async def join_parts(operation: Operation, artifact_id: UUID) -> None:

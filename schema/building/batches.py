@@ -1,21 +1,18 @@
 """Batch forms of mutations: many inputs of one mutation in one transaction, each with an outcome of its own."""
 
-from functools import partial
 from typing import Annotated, Any
 
 import strawberry
 from strawberry import UNSET
 from strawberry.utils.str_converters import to_camel_case
 
-from registry.kernel import batches
-from registry.kernel.batches import MAX_ITEMS, BatchMode
+from registry.kernel.batches import MAX_ITEMS, BatchMode, BatchRefused, run_each_once
 from registry.kernel.errors import BadInput, IdempotencyKeyReused, InvalidValue
+from registry.kernel.operations import Mutation, execute_within_deadline
 from resolvers.context import Info
 from schema.building.inputs import values_of
 from schema.building.mutations import KEY, KEYED, Declaration, error_union, row_field
 from schema.building.user_errors import as_data
-
-_REFUSED = (InvalidValue, IdempotencyKeyReused)
 
 
 def batch(field: Any, name: str, *, description: str) -> Any:
@@ -24,27 +21,29 @@ def batch(field: Any, name: str, *, description: str) -> Any:
     One transaction, one deadline and one idempotency key for all; the rows are read by one statement.
     """
     one: Declaration = field.metadata["declaration"]
-    if one.made.before is not None or one.made.after is not None:
-        raise TypeError(f"{one.made.name} has steps outside of its transaction.")
+    if one.mutation.before is not None or one.mutation.after is not None:
+        raise TypeError(f"{one.mutation.name} has steps outside of its transaction.")
+    mutation = Mutation(
+        name, one.mutation.rule, run_each_once, (InvalidValue, IdempotencyKeyReused), one.mutation.action,
+        one.mutation.supply,
+    )  # fmt: skip
     title = name[0].upper() + name[1:]
     input_class = _input(title, one)
     result_class = _result(title, one)
-    payload_class = _payload(title, result_class)
+    payload_class = _payload(title, result_class, error_union(title, mutation.errors))
     row = row_field(one.table)
 
     async def resolve(info: Info, input: Any) -> Any:
-        operation = info.context
-        services, key = operation.services, getattr(input, KEY)
         try:
             items = [_values(one, item, place) for place, item in enumerate(input.items)]
-            make = partial(
-                batches.run, services.database, operation.actor, name, one.made.rule, items, BatchMode(input.mode),
-                None if key is UNSET else key, supplied=one.made.supply(services),
-            )  # fmt: skip
-            outcomes = await one.made.alone(operation, make)
-        except _REFUSED as failure:
+            values, key = {"items": items, "mode": BatchMode(input.mode)}, values_of(input, KEYED)
+            outcomes = await execute_within_deadline(mutation, info.context, values, **key)
+        except BatchRefused as refused:
+            outcomes = refused.outcomes
+        except mutation.errors as failure:
             return payload_class(results=[], errors=[as_data(failure)])
-        loaded = await operation.loaders.row(one.table).load_many([id_ for id_ in outcomes.ids if id_ is not None])
+        loader = info.context.loaders.row(one.table)
+        loaded = await loader.load_many([id_ for id_ in outcomes.ids if id_ is not None])
         rows = iter(loaded)
         results = [
             result_class(
@@ -63,8 +62,8 @@ def batch(field: Any, name: str, *, description: str) -> Any:
         resolve,
         name=name,
         graphql_type=payload_class | None,
-        description=f"{description} Up to {MAX_ITEMS} at once, in one transaction, as `{one.made.name}` does one.",
-        metadata={"access": one.made.action, "batch": True},
+        description=f"{description} Up to {MAX_ITEMS} at once, in one transaction, as `{one.mutation.name}` does one.",
+        metadata={"access": one.mutation.action, "batch": True},
     )
 
 
@@ -108,8 +107,7 @@ def _result(title: str, one: Declaration) -> Any:
     return strawberry.type(made, description=f"What came of one item of `{title[0].lower()}{title[1:]}`.")
 
 
-def _payload(title: str, result_class: Any) -> Any:
-    union: Any = error_union(title, _REFUSED)
+def _payload(title: str, result_class: Any, union: Any) -> Any:
     fields: dict[str, Any] = {
         "results": strawberry.field(
             description="One for each item, in their order; none where the batch was refused as a whole."

@@ -1,15 +1,13 @@
 """Mutations, each declared in one call: a rule gives the input, the payload, the failures and the field."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial, reduce
+from functools import reduce
 from operator import or_
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Any, Final
 from uuid import UUID
 
 import strawberry
-from strawberry import UNSET
 from typing_extensions import Doc
 
 from db.base import Row
@@ -20,15 +18,13 @@ from registry.kernel.faults import refusal_of
 from registry.kernel.transactions import Outcome, Rule
 from resolvers.context import Info, Operation
 from resolvers.services import Services
+from registry.kernel.access import Action
+from registry.kernel.errors import Failure, IdempotencyKeyReused
+from registry.kernel.operations import Mutation, execute_within_deadline
+from registry.kernel.transactions import Outcome, Rule, run_once
+from resolvers.context import Info, Operation, Services
 from schema.building.inputs import Declared, declared, input_type, values_of
 from schema.building.user_errors import ERROR_TYPES, as_data
-from schema.execution.scope import DeadlineExceeded
-
-T = TypeVar("T")
-Step = Callable[[Operation, UUID], Awaitable[None]]
-
-DEADLINE_S = 10.0
-"""How long one change may take. What it has committed by then stays committed."""
 
 KEY = "idempotency_key"
 _KEY_DESCRIPTION = (
@@ -47,36 +43,32 @@ def change(
     description: str,
     action: Action = Action.WRITE,
     supply: Callable[[Services], Mapping[str, Any]] = lambda _: {},
-    before: tuple[str, Step] | None = None,
-    after: Step | None = None,
+    before: tuple[str, Callable[[Operation, UUID], Awaitable[None]]] | None = None,
+    after: Callable[[Operation, Outcome], Awaitable[None]] | None = None,
     shown_once: tuple[str, str] | None = None,
 ) -> Any:
     """The mutation field `name` that runs a rule and answers with the row it was about.
 
-    The input type is made from what the rule declares, the payload has one field named after `ref`'s type. `errors` are
-    the failures that the payload may hold; any other is a top-level error. `action` is what the actor must be allowed
-    in its organisation; the rule, which knows the thing, may require more. `supply` gives the rule what comes from the
-    server and not from the caller. `before` and `after` are steps outside of the transaction that may call the object
-    store: the first gets the id given as the named value, the other the id of the outcome; both can be repeated.
-    `shown_once` is the payload's field, with its description, for what the rule shows once: a replay has null there.
+    The input type is made from what the rule declares, the payload has one field named after `ref`'s type. Of `errors`
+    the payload may have some; any other failure is a top-level error. `shown_once` is the payload's field, with its
+    description, for what the rule shows once: a replay has null there. For the rest see `Mutation`.
 
-    The snapshot of the request is closed first and a new one opened by the payload's fields, so that they show what was
-    written and no request ever holds two connections.
+    The fields of the payload open a new snapshot, so that they show what was written.
     """
-    made = Making(name, rule, action, (*errors, IdempotencyKeyReused), supply, before, after)
+    mutation = Mutation(name, rule, run_once, (*errors, IdempotencyKeyReused), action, supply, before, after)
     title = name[0].upper() + name[1:]
     fields = declared(rule)
     input_class = input_type(f"{title}Input", [*fields, *KEYED], f"What `{name}` takes.")
-    union = error_union(title, made.expected)
+    union = error_union(title, mutation.errors)
     payload_class = _payload(title, ref, table, union, shown_once)
 
     async def resolve(info: Info, input: Any) -> Any:
-        operation = info.context
         try:
-            outcome = await made.make(operation, values_of(input, fields), getattr(input, KEY))
-        except made.expected as failure:
+            values, key = values_of(input, fields), values_of(input, KEYED)
+            outcome = await execute_within_deadline(mutation, info.context, values, **key)
+        except mutation.errors as failure:
             return payload_class(errors=[as_data(failure)])
-        row = await operation.loaders.row(table).load(outcome.id)
+        row = await info.context.loaders.row(table).load(outcome.id)
         once = {shown_once[0]: outcome.shown_once} if shown_once else {}
         return payload_class(**{row_field(table): row}, errors=[], replayed=outcome.replayed, **once)
 
@@ -88,79 +80,20 @@ def change(
         name=name,
         graphql_type=payload_class | None,
         description=description,
-        metadata={"access": action, "declaration": Declaration(made, fields, input_class, union, ref, table)},
+        metadata={"access": action, "declaration": Declaration(mutation, fields, input_class, union, ref, table)},
     )
-
-
-@dataclass(frozen=True)
-class Making:
-    """What a mutation does, without its shape in the graph; see `change`."""
-
-    name: str
-    rule: Rule
-    action: Action
-    expected: tuple[type[Failure], ...]
-    supply: Callable[[Services], Mapping[str, Any]]
-    before: tuple[str, Step] | None
-    after: Step | None
-
-    async def make(self, operation: Operation, values: Mapping[str, Any], key: Any) -> Outcome:
-        """Make the change once, within its deadline. Raises: Forbidden, DeadlineExceeded, and what the rule raises."""
-        return await self.alone(operation, partial(self._steps, operation, values, None if key is UNSET else key))
-
-    async def alone(self, operation: Operation, make: Callable[[], Awaitable[T]]) -> T:
-        """Make something of this kind in no snapshot and in time. Raises: Forbidden, DeadlineExceeded, and its own."""
-        # A replay under a key runs no rule, so what the rule would require at the least is asked here.
-        require(operation.actor, self.action)
-        await operation.renew()
-        return await _in_time(operation, make)
-
-    async def _steps(self, operation: Operation, values: Mapping[str, Any], key: str | None) -> Outcome:
-        if self.before is not None:
-            named, step = self.before
-            await step(operation, values[named])
-        services = operation.services
-        outcome = await transactions.run(
-            services.database, operation.actor, self.name, self.rule, values, key, supplied=self.supply(services)
-        )
-        if self.after is not None:
-            await self.after(operation, outcome.id)
-        return outcome
 
 
 @dataclass(frozen=True)
 class Declaration:
     """What a mutation was made from."""
 
-    made: Making
+    mutation: Mutation[Outcome]
     fields: Sequence[Declared]
     input_class: Any
     union: Any
     ref: Any
     table: type[Row]
-
-
-async def _in_time(operation: Operation, make: Callable[[], Awaitable[T]]) -> T:
-    """Make one change within its deadline.
-
-    Where a service did not answer, the changes that follow in the same request are refused at once: each would wait as
-    long again.
-
-    Raises: DeadlineExceeded, and what the change raises.
-    """
-    if operation.given_up is not None:
-        raise operation.given_up
-    try:
-        async with asyncio.timeout(DEADLINE_S):
-            return await make()
-    except TimeoutError as error:
-        operation.given_up = DeadlineExceeded(DEADLINE_S)
-        raise operation.given_up from error
-    except Exception as error:
-        refusal = refusal_of(error)
-        if isinstance(refusal, Unavailable | Overloaded):
-            operation.given_up = refusal
-        raise
 
 
 def row_field(table: type[Row]) -> str:

@@ -12,17 +12,10 @@ from strawberry.types.graphql import OperationType
 
 from db.errors import traceback_of
 from registry.kernel.errors import Refusal
+from registry.kernel.errors import DeadlineExceeded
+from schema.execution.masking import traceback_of
 
 log = structlog.get_logger(__name__)
-
-
-class DeadlineExceeded(Refusal):
-    """The operation took longer than it may. What it has committed stays committed."""
-
-    code = "TIMEOUT"
-
-    def __init__(self, deadline_s: float) -> None:
-        super().__init__(f"The operation took longer than {deadline_s:g} s. Ask for less at once, or try again later.")
 
 
 class OperationContext(Protocol):

@@ -23,18 +23,24 @@ from registry.kernel.access import Actor
 from registry.kernel.errors import IdempotencyKeyReused, InvalidValue, NameTaken
 from registry.kernel.inputs import KEEP
 from registry.kernel.rows import add
-from registry.kernel.transactions import Outcome
+from registry.kernel.transactions import Outcome, Rule, run_in_transaction, run_once
 from registry.tenants import organizations
 from tests.blocking import is_waited_for, until_it_waits
 from tests.patience import eventually
 from tests.tenant import Tenant
 
 
+async def once(
+    tenant: Tenant, name: str, rule: Rule, values: dict[str, Any], key: str | None = None, actor: Actor | None = None
+) -> Outcome:
+    """Run a rule once under a key, in a transaction."""
+    who = actor or tenant.actor
+    return await run_in_transaction(tenant.database, who, lambda change: run_once(change, who, name, rule, values, key))
+
+
 async def run(tenant: Tenant, key: str | None = None, *, actor: Actor | None = None, **values: Any) -> Outcome:
     """Create a team."""
-    return await transactions.run(
-        tenant.database, actor or tenant.actor, "createTeam", organizations.create_team, values, key
-    )
+    return await once(tenant, "createTeam", organizations.create_team, values, key, actor)
 
 
 async def teams(tenant: Tenant, prefix: str) -> int:
@@ -67,9 +73,7 @@ async def test_of_fifty_calls_at_once_one_is_executed_and_the_others_get_its_out
         await eventually(partial(is_waited_for, change))
         return row
 
-    outcomes = await asyncio.gather(
-        *(transactions.run(tenant.database, tenant.actor, "slow", slow, {"name": "once"}, "key") for _ in range(50))
-    )
+    outcomes = await asyncio.gather(*(once(tenant, "slow", slow, {"name": "once"}, "key") for _ in range(50)))
 
     assert Counter(outcome.replayed for outcome in outcomes) == {False: 1, True: 49}
     assert len({outcome.id for outcome in outcomes}) == 1
@@ -94,9 +98,7 @@ async def test_a_key_used_for_another_request_is_refused(tenant: Tenant, other: 
 async def test_a_key_used_for_another_kind_of_change_is_refused(tenant: Tenant) -> None:
     await run(tenant, "key", name="team a")
     with pytest.raises(IdempotencyKeyReused):
-        await transactions.run(
-            tenant.database, tenant.actor, "renameTeam", organizations.create_team, {"name": "team a"}, "key"
-        )
+        await once(tenant, "renameTeam", organizations.create_team, {"name": "team a"}, "key")
 
 
 async def test_the_order_of_the_values_is_not_part_of_a_request(tenant: Tenant) -> None:
@@ -105,17 +107,17 @@ async def test_the_order_of_the_values_is_not_part_of_a_request(tenant: Tenant) 
 
     values = {"name": "ordered", "more": {"a": 1, "b": 2}}
     turned = {"more": {"b": 2, "a": 1}, "name": "ordered"}
-    first = await transactions.run(tenant.database, tenant.actor, "rule", rule, values, "key")
-    assert await transactions.run(tenant.database, tenant.actor, "rule", rule, turned, "key") == Outcome(first.id, True)
+    first = await once(tenant, "rule", rule, values, "key")
+    assert await once(tenant, "rule", rule, turned, "key") == Outcome(first.id, True)
 
 
 async def test_a_value_that_was_not_given_is_no_text_of_that_spelling(tenant: Tenant) -> None:
     async def rule(change: Change, actor: Actor, *, name: object) -> Team:
         return await add(change, actor, Team(org_id=change.org_id, name="kept" if name is KEEP else str(name)))
 
-    await transactions.run(tenant.database, tenant.actor, "rule", rule, {"name": KEEP}, "key")
+    await once(tenant, "rule", rule, {"name": KEEP}, "key")
     with pytest.raises(IdempotencyKeyReused):
-        await transactions.run(tenant.database, tenant.actor, "rule", rule, {"name": "KEEP"}, "key")
+        await once(tenant, "rule", rule, {"name": "KEEP"}, "key")
 
 
 async def test_what_the_server_supplies_is_not_part_of_a_request(tenant: Tenant) -> None:
@@ -123,8 +125,8 @@ async def test_what_the_server_supplies_is_not_part_of_a_request(tenant: Tenant)
         return await add(change, actor, Team(org_id=change.org_id, name=name))
 
     values = {"name": "limited"}
-    first = await transactions.run(tenant.database, tenant.actor, "rule", rule, values, "key", supplied={"limit": 1})
-    again = await transactions.run(tenant.database, tenant.actor, "rule", rule, values, "key", supplied={"limit": 2})
+    first = await once(tenant, "rule", partial(rule, limit=1), values, "key")
+    again = await once(tenant, "rule", partial(rule, limit=2), values, "key")
     assert again == Outcome(first.id, replayed=True)
 
 
@@ -144,6 +146,12 @@ async def test_a_waiting_call_makes_the_change_when_the_first_one_fails(tenant: 
         await until_it_waits(waiting[0], change)
         raise InvalidValue("no")
 
+    failing = asyncio.create_task(once(tenant, "createTeam", first, {"name": "x"}, "key"))
+    await began.wait()
+    waiting = asyncio.create_task(run(tenant, "key", name="x"))
+    await asyncio.sleep(0.05)
+    assert not waiting.done()
+    fail.set()
     with pytest.raises(InvalidValue):
         await transactions.run(tenant.database, tenant.actor, "createTeam", first, {"name": "x"}, "key")
     assert not (await waiting[0]).replayed
@@ -236,10 +244,8 @@ async def test_a_deadlock_is_broken_and_both_changes_happen(tenant: Tenant) -> N
         return await add(change, actor, Team(org_id=change.org_id, name=name))
 
     outcomes = await asyncio.gather(
-        transactions.run(tenant.database, tenant.actor, "rename", rename, {"name": "one", "order": rows}, "key 1"),
-        transactions.run(
-            tenant.database, tenant.actor, "rename", rename, {"name": "two", "order": rows[::-1]}, "key 2"
-        ),
+        once(tenant, "rename", rename, {"name": "one", "order": rows}, "key 1"),
+        once(tenant, "rename", rename, {"name": "two", "order": rows[::-1]}, "key 2"),
     )
 
     assert sorted(tries.values()) == [1, 2]
@@ -258,13 +264,13 @@ async def test_a_change_is_tried_four_times_where_the_database_asks_for_another_
             await change.execute(text(f"do $$ begin raise exception 'again' using errcode = '{state}'; end $$"))
         return row
 
-    assert not (await transactions.run(tenant.database, tenant.actor, "fail", fail, {"times": 3}, "key")).replayed
+    assert not (await once(tenant, "fail", fail, {"times": 3}, "key")).replayed
     assert tries == {"made": 4}
     assert await teams(tenant, "team 3") == 1
 
     tries.clear()
     with pytest.raises(DBAPIError) as refused:
-        await transactions.run(tenant.database, tenant.actor, "fail", fail, {"times": 4}, "other key")
+        await once(tenant, "fail", fail, {"times": 4}, "other key")
     assert sqlstate(refused.value) == state
     assert tries == {"made": 4}
     assert await keys(tenant) == ["key"]
@@ -281,7 +287,7 @@ async def test_other_errors_of_the_database_are_not_tried_again(tenant: Tenant, 
         raise AssertionError
 
     with pytest.raises((DBAPIError, DatabaseUnavailable)):
-        await transactions.run(tenant.database, tenant.actor, "fail", fail, {})
+        await once(tenant, "fail", fail, {})
     assert tries == {"made": 1}
 
 

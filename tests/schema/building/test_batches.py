@@ -7,7 +7,7 @@ from graphql import GraphQLObjectType
 from sqlalchemy import text
 
 from db.session import Database
-from schema.building import mutations
+from registry.kernel import operations
 from tests.registry.told import events_about
 from tests.schema.built import SCHEMA
 from tests.schema.valid_inputs import (
@@ -237,7 +237,7 @@ async def test_the_rows_of_a_batch_are_read_by_one_statement(tenant: Tenant, sta
 
 
 async def test_a_batch_that_takes_too_long_leaves_nothing(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mutations, "DEADLINE_S", 0.02)
+    monkeypatch.setattr(operations, "DEADLINE_S", 0.02)
     with pytest.raises(GraphQLFailed) as refused:
         await send(
             tenant.client, "createModels", [model(tenant, f"m{place}") for place in range(100)], mode="ITEM_BY_ITEM"

@@ -1,5 +1,6 @@
 """Changes whose actor has lost its rights, and changes after a service has stopped answering."""
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ from sqlalchemy import text
 from db.codes import Role
 from db.errors import DatabaseUnavailable
 from db.session import Database
-from registry.kernel import transactions
+from registry.kernel import operations, transactions
 from registry.tenants import tokens
 from tests.tenant import GraphQLFailed, Tenant
 
@@ -39,15 +40,15 @@ async def test_after_a_service_stopped_answering_no_further_change_of_the_reques
 ) -> None:
     tried: list[str] = []
 
-    async def dead(_database: Any, _actor: Any, name: str, *_: Any, **__: Any) -> None:
-        tried.append(name)
+    async def dead(_database: Any, _actor: Any, once: partial[Any]) -> None:
+        tried.append(once.keywords["values"]["name"])
         raise DatabaseUnavailable("gone")
 
-    monkeypatch.setattr(transactions, "run", dead)
+    monkeypatch.setattr(operations, "run_in_transaction", dead)
 
     answer = await tenant.client.post(TWO, {"first": {"name": "a"}, "second": {"name": "b"}})
 
-    assert tried == ["createTeam"]
+    assert tried == ["a"]
     assert answer["data"] == {"first": None, "second": None}
     assert [error["extensions"]["code"] for error in answer["errors"]] == ["UNAVAILABLE"] * 2
 
@@ -55,7 +56,7 @@ async def test_after_a_service_stopped_answering_no_further_change_of_the_reques
 async def test_what_was_committed_is_told_when_the_next_change_takes_too_long(
     tenant: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original, tried = transactions.run, 0
+    original, tried = transactions.run_in_transaction, 0
 
     async def slow(*given: Any, **more: Any) -> Any:
         nonlocal tried
@@ -64,7 +65,7 @@ async def test_what_was_committed_is_told_when_the_next_change_takes_too_long(
             raise TimeoutError
         return await original(*given, **more)
 
-    monkeypatch.setattr(transactions, "run", slow)
+    monkeypatch.setattr(operations, "run_in_transaction", slow)
 
     answer = await tenant.client.post(TWO, {"first": {"name": "a"}, "second": {"name": "b"}})
 
