@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 from sqlalchemy import (
@@ -76,9 +76,15 @@ def code(enum: type[StrEnum]) -> type[TypeDecorator[Any]]:
 
 
 class Tenant(SQLModel):
-    """What belongs to one organisation: `org_id` leads every key and every index."""
+    """What belongs to one organisation: `org_id` leads every key and every index.
+
+    `belongs_to` names the columns that refer to what a row belongs to within it; the first that is set counts. Foreign
+    keys say which tables that are. A column without one has the kind beside it, as `downstream_kind` is beside
+    `downstream_id`. `db.belonging` follows these columns up to a model and a project.
+    """
 
     metadata = metadata
+    belongs_to: ClassVar[tuple[str, ...]] = ()
 
     org_id: UUID
 

@@ -1,36 +1,130 @@
-"""What rows belong to that hang below others: the model of a file's version, the project of a dataset's version."""
+"""What rows belong to: their models and projects, found by following the `belongs_to` of their tables upwards."""
 
-from collections.abc import Collection, Mapping
-from typing import Final, TypeAlias
+from collections.abc import Callable, Collection, Mapping
+from functools import cache
+from typing import Any, Final, NamedTuple, TypeAlias
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Text, Uuid, bindparam, text
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    FromClause,
+    Select,
+    Uuid,
+    and_,
+    any_,
+    bindparam,
+    func,
+    literal,
+    null,
+    select,
+    union_all,
+)
 from sqlalchemy.ext.asyncio import AsyncSession
+
+import db.tables
+from db.base import Tenant, columns
+from db.tables import Model, Project
 
 Owner: TypeAlias = tuple[str, UUID]
 """A row by its kind and its id."""
 
-# One row for each that was asked for: every table is joined by its primary key, and only for the kinds that need it.
-_BELONGING: Final = text("""
-    select o.kind, o.id,
-           coalesce(v.model_id, d.model_id) as model_id, coalesce(r.project_id, s.project_id) as project_id
-      from unnest(:kinds, :ids) as o(kind, id)
-      left join registry.artifact a on a.org_id = :org_id and o.kind = 'Artifact' and a.id = o.id
-      left join registry.version v on v.org_id = :org_id
-            and v.id = case o.kind when 'Artifact' then a.version_id when 'Version' then o.id end
-      left join registry.deployment d on d.org_id = :org_id and o.kind = 'Deployment' and d.id = o.id
-      left join registry.run r on r.org_id = :org_id
-            and r.id = case o.kind when 'Artifact' then a.run_id when 'Run' then o.id end
-      left join registry.dataset_version w on w.org_id = :org_id and o.kind = 'DatasetVersion' and w.id = o.id
-      left join registry.dataset s on s.org_id = :org_id
-            and s.id = case o.kind when 'DatasetVersion' then w.dataset_id when 'Dataset' then o.id end
-""").bindparams(bindparam("kinds", type_=ARRAY(Text)), bindparam("ids", type_=ARRAY(Uuid)))
+KINDS: Final[Mapping[str, type[Tenant]]] = {
+    name: table for name in db.tables.__all__ if hasattr(table := getattr(db.tables, name), "__table__")
+}
+"""Every table by the name of its kind."""
+
+
+class Route(NamedTuple):
+    """The model and the project that a row belongs to; `owner` is the row that says so where its own columns do not."""
+
+    model_id: UUID | None = None
+    project_id: UUID | None = None
+    owner: Owner | None = None
+
+
+def parents(table: type[Tenant]) -> Mapping[str, type[Tenant] | None]:
+    """The columns of `belongs_to` with the tables that they refer to; None where each row says which."""
+    return _PARENTS[table.__name__]
+
+
+def _referred(table: type[Tenant], column: str) -> type[Tenant] | None:
+    (found,) = [one for one in columns(table) if one.name == column]
+    named = {key.column.table.name for key in found.foreign_keys if key.column.name == "id"}
+    return next((one for one in KINDS.values() if one.__tablename__ in named), None)
+
+
+def route(table: type[Tenant], value: Callable[[str], Any]) -> Route:
+    """What a row belongs to, given its columns by name. A model and a project also belong to themselves."""
+    own_id = value("id") if table in (Model, Project) else None
+    for column, above in parents(table).items():
+        if (found := value(column)) is not None:
+            if above is Model:
+                return Route(model_id=found)
+            if above is Project:
+                return Route(own_id, found)
+            kind = value(_kind_beside(column)) if above is None else above.__name__
+            return Route(owner=(kind, found))
+    return Route(project_id=own_id)
 
 
 async def belonging(
     session: AsyncSession, org_id: UUID, owners: Collection[Owner]
 ) -> Mapping[Owner, tuple[UUID | None, UUID | None]]:
     """The model and the project that rows belong to, in one statement; no project where the model says it."""
-    kinds, ids = [kind for kind, _ in owners], [row_id for _, row_id in owners]
-    found = await session.execute(_BELONGING, {"org_id": org_id, "kinds": kinds, "ids": ids})
+    kinds = tuple(sorted({kind for kind, _ in owners}))
+    ids = {kind: [row_id for one, row_id in owners if one == kind] for kind in kinds}
+    found = await session.execute(_belonging(kinds), {"org_id": org_id, **ids})
     return {(row.kind, row.id): (row.model_id, row.project_id) for row in found}
+
+
+@cache
+def _belonging(kinds: tuple[str, ...]) -> Any:
+    """What rows of these kinds belong to: each kind takes its ids under its name."""
+    return union_all(*[_of_kind(KINDS[kind]) for kind in kinds])
+
+
+def _of_kind(table: type[Tenant]) -> Select[Any]:
+    row = columns(table)[0].table.alias()
+    models, projects, source = _climb(table, row, row)
+    asked = row.c.id == any_(bindparam(table.__name__, type_=ARRAY(Uuid)))
+    shown = (
+        literal(table.__name__).label("kind"),
+        row.c.id,
+        _first(models, "model_id"),
+        _first(projects, "project_id"),
+    )
+    return select(*shown).select_from(source).where(row.c.org_id == bindparam("org_id"), asked)
+
+
+def _climb(
+    table: type[Tenant], row: FromClause, source: FromClause
+) -> tuple[list[ColumnElement[Any]], list[ColumnElement[Any]], FromClause]:
+    """The columns that hold the model and the project of a row, and the row joined with what is above it."""
+    models: list[ColumnElement[Any]] = []
+    projects: list[ColumnElement[Any]] = []
+    for column, above in parents(table).items():
+        if above is Model:
+            models.append(row.c[column])
+        elif above is Project:
+            projects.append(row.c[column])
+        elif above is not None:
+            higher = columns(above)[0].table.alias()
+            joined = source.outerjoin(higher, and_(higher.c.org_id == row.c.org_id, higher.c.id == row.c[column]))
+            more_models, more_projects, source = _climb(above, higher, joined)
+            models += more_models
+            projects += more_projects
+    return models, projects, source
+
+
+def _first(found: list[ColumnElement[Any]], name: str) -> ColumnElement[Any]:
+    if not found:
+        return null().cast(Uuid).label(name)
+    return (found[0] if len(found) == 1 else func.coalesce(*found)).label(name)
+
+
+def _kind_beside(column: str) -> str:
+    return column.removesuffix("_id") + "_kind"
+
+
+_PARENTS: Final = {kind: {name: _referred(table, name) for name in table.belongs_to} for kind, table in KINDS.items()}

@@ -32,6 +32,7 @@ class Artifact(Deletable, table=True):
     """
 
     __tablename__ = "artifact"
+    belongs_to = ("version_id", "run_id")
     __table_args__ = (
         within("run_id", "run"),
         within("version_id", "version"),
@@ -72,6 +73,7 @@ class Upload(Row, table=True):
     """The multipart upload that brings the bytes of an artifact."""
 
     __tablename__ = "upload"
+    belongs_to = ("artifact_id",)
     __table_args__ = (within("artifact_id", "artifact"), UniqueConstraint("org_id", "artifact_id"))
 
     artifact_id: UUID

@@ -17,6 +17,7 @@ class AutomationRule(Row, table=True):
     """
 
     __tablename__ = "automation_rule"
+    belongs_to = ("model_id",)
     __table_args__ = (
         within("model_id", "model"),
         within("environment_id", "environment"),
@@ -55,6 +56,7 @@ class AutomationFiring(Row, table=True):
     """
 
     __tablename__ = "automation_firing"
+    belongs_to = ("model_id",)
     __table_args__ = (
         within("model_id", "model"),
         version_of_model("version_id"),

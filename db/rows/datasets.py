@@ -14,6 +14,7 @@ class Dataset(Deletable, table=True):
     """A named line of dataset versions."""
 
     __tablename__ = "dataset"
+    belongs_to = ("project_id",)
     __table_args__ = (
         within("project_id", "project"),
         within("created_by", "principal"),
@@ -33,6 +34,7 @@ class DatasetVersion(Deletable, table=True):
     """The exact data behind a digest."""
 
     __tablename__ = "dataset_version"
+    belongs_to = ("dataset_id",)
     __table_args__ = (
         within("dataset_id", "dataset"),
         within("schema_id", "dataset_schema"),
@@ -57,6 +59,7 @@ class DatasetProfile(Row, table=True):
     """What was counted in a dataset version, column by column."""
 
     __tablename__ = "dataset_profile"
+    belongs_to = ("dataset_version_id",)
     __table_args__ = (
         within("dataset_version_id", "dataset_version"),
         UniqueConstraint("org_id", "dataset_version_id"),

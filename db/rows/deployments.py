@@ -30,6 +30,7 @@ class Deployment(Deletable, table=True):
     """
 
     __tablename__ = "deployment"
+    belongs_to = ("model_id",)
     __table_args__ = (
         within("model_id", "model"),
         within("environment_id", "environment"),
@@ -66,6 +67,7 @@ class DeploymentChange(Row, table=True):
     """What a deployment was to do from one revision on, and why."""
 
     __tablename__ = "deployment_change"
+    belongs_to = ("deployment_id",)
     __table_args__ = (
         within("deployment_id", "deployment"),
         within("version_id", "version"),
@@ -87,6 +89,7 @@ class DeploymentReport(Row, table=True):
     """What an agent saw of a deployment at one moment."""
 
     __tablename__ = "deployment_report"
+    belongs_to = ("deployment_id",)
     __table_args__ = (
         within("deployment_id", "deployment"),
         within("observed_version_id", "version"),
@@ -120,6 +123,7 @@ class DeploymentMetric(Row, table=True):
     """
 
     __tablename__ = "deployment_metric"
+    belongs_to = ("deployment_id",)
     __table_args__ = (
         within("deployment_id", "deployment"),
         within("report_id", "deployment_report"),

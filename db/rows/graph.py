@@ -15,6 +15,7 @@ class LineageEdge(Row, table=True):
     """One thing is downstream of another, from `valid_from` until `valid_to`."""
 
     __tablename__ = "lineage_edge"
+    belongs_to = ("downstream_id",)
     __table_args__ = (
         Index(
             "lineage_edge_key", "org_id", "upstream_id", "downstream_id", "kind", "role",

@@ -15,6 +15,7 @@ class Model(Deletable, table=True):
     """A named line of versions. `version_count` is how many were ever registered: it gives each its number."""
 
     __tablename__ = "model"
+    belongs_to = ("project_id",)
     __table_args__ = (
         within("project_id", "project"),
         within("owner_id", "principal"),
@@ -42,6 +43,7 @@ class Version(Deletable, table=True):
     """One version of a model. `number` is given by the server, without gaps; `label` by the user."""
 
     __tablename__ = "version"
+    belongs_to = ("model_id",)
     __table_args__ = (
         within("model_id", "model"),
         within("run_id", "run"),
@@ -81,6 +83,7 @@ class Alias(Row, table=True):
     """
 
     __tablename__ = "alias"
+    belongs_to = ("model_id",)
     __table_args__ = (
         within("model_id", "model"),
         version_of_model("version_id"),
@@ -104,6 +107,7 @@ class AliasRevision(Row, table=True):
     """
 
     __tablename__ = "alias_revision"
+    belongs_to = ("model_id",)
     __table_args__ = (
         within("model_id", "model"),
         version_of_model("version_id"),

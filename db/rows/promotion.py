@@ -18,6 +18,7 @@ class PromotionPolicy(Row, table=True):
     """
 
     __tablename__ = "promotion_policy"
+    belongs_to = ("model_id", "project_id")
     __table_args__ = (
         within("project_id", "project"),
         within("model_id", "model"),
@@ -49,6 +50,7 @@ class PromotionPolicyRevision(Row, table=True):
     """What a policy asked for from one revision on, and why; by the last one, if it is a removal, nothing any more."""
 
     __tablename__ = "promotion_policy_revision"
+    belongs_to = ("policy_id",)
     __table_args__ = (
         within("policy_id", "promotion_policy"),
         within("created_by", "principal"),
@@ -72,6 +74,7 @@ class PromotionRequest(Row, table=True):
     """
 
     __tablename__ = "promotion_request"
+    belongs_to = ("model_id",)
     __table_args__ = (
         within("model_id", "model"),
         version_of_model("version_id"),
@@ -104,6 +107,7 @@ class PromotionReview(Row, table=True):
     """What somebody decided about a request, with the role they had and the digest of the version that they saw."""
 
     __tablename__ = "promotion_review"
+    belongs_to = ("request_id",)
     __table_args__ = (
         within("request_id", "promotion_request"),
         within("created_by", "principal"),
@@ -123,6 +127,7 @@ class VersionCheck(Row, table=True):
     """What another system found out about a version whose contents had this digest."""
 
     __tablename__ = "version_check"
+    belongs_to = ("model_id",)
     __table_args__ = (
         within("model_id", "model"),
         version_of_model("version_id"),
@@ -150,6 +155,7 @@ class Transition(Row, table=True):
     """
 
     __tablename__ = "transition"
+    belongs_to = ("model_id",)
     __table_args__ = (
         within("model_id", "model"),
         version_of_model("version_id"),
@@ -189,6 +195,7 @@ class Slot(Row, table=True):
     """The place of a model for its one version in STAGING or in PRODUCTION. `revision` counts what it held."""
 
     __tablename__ = "slot"
+    belongs_to = ("model_id",)
     __table_args__ = (
         within("model_id", "model"),
         version_of_model("version_id"),
@@ -209,6 +216,7 @@ class SlotRevision(Row, table=True):
     """What a slot held from `valid_from` until `valid_to`: a version or nothing."""
 
     __tablename__ = "slot_revision"
+    belongs_to = ("model_id",)
     __table_args__ = (
         within("model_id", "model"),
         version_of_model("version_id"),

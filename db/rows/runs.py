@@ -16,6 +16,7 @@ class Experiment(Deletable, table=True):
     """Runs that belong together because they answer one question."""
 
     __tablename__ = "experiment"
+    belongs_to = ("project_id",)
     __table_args__ = (
         within("project_id", "project"),
         within("created_by", "principal"),
@@ -35,6 +36,7 @@ class Run(Deletable, table=True):
     """One execution that trained or evaluated something."""
 
     __tablename__ = "run"
+    belongs_to = ("project_id",)
     __table_args__ = (
         within("project_id", "project"),
         within("experiment_id", "experiment"),
@@ -80,6 +82,7 @@ class RunMetric(MetricPoint, table=True):
     """A metric of a run."""
 
     __tablename__ = "run_metric"
+    belongs_to = ("run_id",)
     __table_args__ = (
         PrimaryKeyConstraint("org_id", "run_id", "phase", "name", "step"),
         within("run_id", "run"),
@@ -93,6 +96,7 @@ class VersionMetric(MetricPoint, table=True):
     """A metric of a version."""
 
     __tablename__ = "version_metric"
+    belongs_to = ("version_id",)
     __table_args__ = (
         PrimaryKeyConstraint("org_id", "version_id", "phase", "name", "step"),
         within("version_id", "version"),
@@ -106,6 +110,7 @@ class ResourceSample(Tenant, table=True):
     """What a run used of its machine at a moment. Bytes of disk and network are counted from the start of the run."""
 
     __tablename__ = "resource_sample"
+    belongs_to = ("run_id",)
     __table_args__ = (PrimaryKeyConstraint("org_id", "run_id", "sampled_at"), within("run_id", "run"))
 
     run_id: UUID

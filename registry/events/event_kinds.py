@@ -1,37 +1,80 @@
 """The kinds of events that there are: what is told of which thing, when, and to the followers of what it comes."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
-from enum import StrEnum
 from typing import Final
 
+from db.base import Tenant
+from db.belonging import parents
+from db.tables import (
+    Alias,
+    ApiToken,
+    Artifact,
+    AutomationRule,
+    Dataset,
+    DatasetProfile,
+    DatasetSchema,
+    DatasetVersion,
+    Deployment,
+    DeploymentChange,
+    Environment,
+    Experiment,
+    LineageEdge,
+    Model,
+    Organisation,
+    Price,
+    Principal,
+    Project,
+    PromotionPolicy,
+    PromotionRequest,
+    RoleBinding,
+    Run,
+    Runtime,
+    Signature,
+    Team,
+    Upload,
+    Version,
+    VersionCheck,
+    Webhook,
+    WebhookDelivery,
+)
 from registry.kernel.errors import BadInput
 
 MAX_KINDS: Final = 50
 _LONGEST_KIND: Final = 64
 _EVERY: Final = ".*"
-
-
-class Followed(StrEnum):
-    """With what the events of a noun are followed, besides the feed of their organisation and their own subject."""
-
-    ITSELF_AND_PROJECT = "itself and its project"
-    ITSELF = "itself"
-    PROJECT = "its project"
-    MODEL = "its model"
-    OWNER = "the model of its version, or the project of its run"
-    POLICY = "the model or project it is for, if any"
-    DOWNSTREAM = "the model or project of what it leads to"
-    NOTHING = "-"
+_ENDS: Final = ("model", "project")
 
 
 @dataclass(frozen=True)
 class Noun:
-    """What is told of one kind of thing: its verbs, each with the sentence that says when."""
+    """What is told of one kind of thing: the table it is in, and its verbs, each with the sentence that says when."""
 
-    followed: Followed
+    table: type[Tenant]
     verbs: Mapping[str, str]
+
+    @property
+    def followed(self) -> str:
+        """With what its events are followed, besides the feed of their organisation and their own subject."""
+        if self.table in (Model, Project):
+            return "itself" if self.table is Project else "itself and its project"
+        ways = list(_ways(self.table))
+        if all(len(way) == 1 or (len(ways) == 1 and way[-1] in _ENDS) for way in ways):
+            ends = " or ".join(way[-1] for way in ways)
+            return f"its {ends}, if any" if len(ways) > 1 else f"its {ends}" if ways else "-"
+        return ", or ".join(f"the {way[-1]} of its {way[-2]}" for way in ways)
+
+
+def _ways(table: type[Tenant]) -> Iterator[tuple[str, ...]]:
+    """What stands on each way from a table up to a model or a project, the table itself left out."""
+    for column, above in parents(table).items():
+        if above is None:
+            yield column.removesuffix("_id"), "model or project"
+        elif above in (Model, Project):
+            yield (str(above.__tablename__),)
+        else:
+            yield from ((str(above.__tablename__).replace("_", " "), *way) for way in _ways(above))
 
 
 def _kept(what: str) -> dict[str, str]:
@@ -39,9 +82,9 @@ def _kept(what: str) -> dict[str, str]:
     return {"deleted": f"{what} was deleted; it can be restored.", "restored": f"{what} that was deleted is back."}
 
 
-NOUNS: Final[Mapping[str, Noun]] = {
-    "alias": Noun(
-        Followed.MODEL,
+_NOUNS: Final = (
+    Noun(
+        Alias,
         {
             "created": "A version got an alias that no other had.",
             "moved": "An alias went from one version to another.",
@@ -49,12 +92,12 @@ NOUNS: Final[Mapping[str, Noun]] = {
             "removed": "An alias was taken away.",
         },
     ),
-    "api_token": Noun(
-        Followed.NOTHING,
+    Noun(
+        ApiToken,
         {"created": "A token was made.", "revoked": "A token was revoked and opens nothing any more."},
     ),
-    "artifact": Noun(
-        Followed.OWNER,
+    Noun(
+        Artifact,
         {
             "created": "A file was announced, or noted as being elsewhere.",
             "uploaded": "All parts of a file were received; it is being verified.",
@@ -64,8 +107,8 @@ NOUNS: Final[Mapping[str, Noun]] = {
             **_kept("A file"),
         },
     ),
-    "automation_rule": Noun(
-        Followed.MODEL,
+    Noun(
+        AutomationRule,
         {
             "created": "A rule that acts by itself was made.",
             "updated": "A rule was changed.",
@@ -74,28 +117,28 @@ NOUNS: Final[Mapping[str, Noun]] = {
             "removed": "A rule was taken away.",
         },
     ),
-    "dataset": Noun(
-        Followed.PROJECT,
+    Noun(
+        Dataset,
         {"created": "A dataset was made.", "updated": "A dataset was changed.", **_kept("A dataset")},
     ),
-    "dataset_profile": Noun(
-        Followed.PROJECT,
+    Noun(
+        DatasetProfile,
         {
             "created": "The statistics of a version of a dataset were given.",
             "updated": "The statistics of a version of a dataset were given anew.",
         },
     ),
-    "dataset_schema": Noun(Followed.NOTHING, {"created": "Columns that no dataset had before were noted."}),
-    "dataset_version": Noun(
-        Followed.PROJECT,
+    Noun(DatasetSchema, {"created": "Columns that no dataset had before were noted."}),
+    Noun(
+        DatasetVersion,
         {
             "created": "A version of a dataset was noted.",
             "updated": "A version of a dataset was changed.",
             **_kept("A version of a dataset"),
         },
     ),
-    "deployment": Noun(
-        Followed.MODEL,
+    Noun(
+        Deployment,
         {
             "created": "A version is to run in an environment where the model did not.",
             "updated": "What a deployment is to run was changed.",
@@ -103,47 +146,47 @@ NOUNS: Final[Mapping[str, Noun]] = {
             **_kept("A deployment"),
         },
     ),
-    "deployment_change": Noun(Followed.MODEL, {"created": "What a deployment is to run was noted in its history."}),
-    "environment": Noun(
-        Followed.NOTHING,
+    Noun(DeploymentChange, {"created": "What a deployment is to run was noted in its history."}),
+    Noun(
+        Environment,
         {
             "created": "An environment to deploy to was made.",
             "updated": "An environment was changed.",
             **_kept("An environment"),
         },
     ),
-    "experiment": Noun(
-        Followed.PROJECT,
+    Noun(
+        Experiment,
         {"created": "An experiment was made.", "updated": "An experiment was changed.", **_kept("An experiment")},
     ),
-    "lineage_edge": Noun(
-        Followed.DOWNSTREAM,
+    Noun(
+        LineageEdge,
         {"created": "One thing was noted to come from another.", "ended": "That is no longer held to be so."},
     ),
-    "model": Noun(
-        Followed.ITSELF_AND_PROJECT,
+    Noun(
+        Model,
         {"created": "A model was made.", "updated": "A model was changed.", **_kept("A model")},
     ),
-    "organisation": Noun(Followed.NOTHING, {"created": "The organisation was made: its first event."}),
-    "price": Noun(
-        Followed.NOTHING,
+    Noun(Organisation, {"created": "The organisation was made: its first event."}),
+    Noun(
+        Price,
         {"created": "A price of a resource holds from some time on.", "ended": "A price holds up to some time."},
     ),
-    "principal": Noun(Followed.NOTHING, {"created": "A user or service account was made."}),
-    "project": Noun(
-        Followed.ITSELF,
+    Noun(Principal, {"created": "A user or service account was made."}),
+    Noun(
+        Project,
         {"created": "A project was made.", "updated": "A project was changed.", **_kept("A project")},
     ),
-    "promotion_policy": Noun(
-        Followed.POLICY,
+    Noun(
+        PromotionPolicy,
         {
             "created": "Gates for a stage or an alias were set.",
             "updated": "Gates were changed.",
             "removed": "Gates were taken away.",
         },
     ),
-    "promotion_request": Noun(
-        Followed.MODEL,
+    Noun(
+        PromotionRequest,
         {
             "created": "Somebody asks for a promotion.",
             "approved": "A reviewer approved a request.",
@@ -155,9 +198,9 @@ NOUNS: Final[Mapping[str, Noun]] = {
             "closed": "A request is closed after the review that decided it.",
         },
     ),
-    "role_binding": Noun(Followed.NOTHING, {"created": "Somebody got a role."}),
-    "run": Noun(
-        Followed.PROJECT,
+    Noun(RoleBinding, {"created": "Somebody got a role."}),
+    Noun(
+        Run,
         {
             "created": "A run began.",
             "updated": "A run was changed.",
@@ -167,14 +210,14 @@ NOUNS: Final[Mapping[str, Noun]] = {
             **_kept("A run"),
         },
     ),
-    "runtime": Noun(Followed.NOTHING, {"created": "An environment of software that was not known was noted."}),
-    "signature": Noun(Followed.NOTHING, {"created": "Inputs and outputs that no version had before were noted."}),
-    "team": Noun(
-        Followed.NOTHING,
+    Noun(Runtime, {"created": "An environment of software that was not known was noted."}),
+    Noun(Signature, {"created": "Inputs and outputs that no version had before were noted."}),
+    Noun(
+        Team,
         {"created": "A team was made.", "updated": "A team was changed.", **_kept("A team")},
     ),
-    "upload": Noun(
-        Followed.OWNER,
+    Noun(
+        Upload,
         {
             "created": "An upload of a file was opened.",
             "completed": "An upload was completed.",
@@ -183,8 +226,8 @@ NOUNS: Final[Mapping[str, Noun]] = {
             "expired": "An upload was not completed in time.",
         },
     ),
-    "version": Noun(
-        Followed.MODEL,
+    Noun(
+        Version,
         {
             "created": "A version was registered.",
             "updated": "A version was changed.",
@@ -198,9 +241,9 @@ NOUNS: Final[Mapping[str, Noun]] = {
             **_kept("A version"),
         },
     ),
-    "version_check": Noun(Followed.MODEL, {"created": "Another system told what it found out about a version."}),
-    "webhook": Noun(
-        Followed.NOTHING,
+    Noun(VersionCheck, {"created": "Another system told what it found out about a version."}),
+    Noun(
+        Webhook,
         {
             "created": "A webhook was made.",
             "updated": "A webhook was changed.",
@@ -211,8 +254,9 @@ NOUNS: Final[Mapping[str, Noun]] = {
             **_kept("A webhook"),
         },
     ),
-    "webhook_delivery": Noun(Followed.NOTHING, {"created": "Somebody had an event delivered again, or pinged."}),
-}
+    Noun(WebhookDelivery, {"created": "Somebody had an event delivered again, or pinged."}),
+)
+NOUNS: Final[Mapping[str, Noun]] = {str(noun.table.__tablename__): noun for noun in _NOUNS}
 """By their nouns, each the kind of its subject, in order."""
 
 KINDS: Final = frozenset(f"{noun}.{verb}" for noun, told in NOUNS.items() for verb in told.verbs)

@@ -3,7 +3,8 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final, NamedTuple, TypeVar
+from functools import partial
+from typing import Any, Final, TypeVar
 from uuid import UUID
 
 import orjson
@@ -12,54 +13,18 @@ from sqlalchemy.exc import IntegrityError
 from sqlmodel import col
 
 from db.base import Deletable, Row, utc_now
-from db.belonging import Owner
+from db.belonging import Route, route
 from db.errors import constraint
 from db.session import Change, Event
-from db.tables import (
-    Artifact,
-    Dataset,
-    DatasetProfile,
-    DatasetVersion,
-    Deployment,
-    DeploymentChange,
-    LineageEdge,
-    Model,
-    Project,
-    Run,
-    Upload,
-    Version,
-)
 from registry.kernel.access import Actor
 from registry.kernel.errors import Failure, NotFound
 
 MAX_IMAGE_BYTES = 32 * 1024
 EVENT_SHAPE = 1
 
-AnyRow = TypeVar("AnyRow", bound=Row)
-
-
-_OWNERS: Final[Mapping[str, Mapping[str, type[Row]]]] = {
-    Artifact.__name__: {"version_id": Version, "run_id": Run},
-    DatasetProfile.__name__: {"dataset_version_id": DatasetVersion},
-    DatasetVersion.__name__: {"dataset_id": Dataset},
-    DeploymentChange.__name__: {"deployment_id": Deployment},
-    Upload.__name__: {"artifact_id": Artifact},
-}
-"""The columns of rows that name neither model nor project, and say below what they hang."""
-_ROUTING: Final = {
-    "model_id", "project_id", "downstream_kind", "downstream_id", *(name for own in _OWNERS.values() for name in own)
-}  # fmt: skip
-
-
-class Route(NamedTuple):
-    """Which model and which project an event is about, or what of its owner says so."""
-
-    model_id: UUID | None = None
-    project_id: UUID | None = None
-    owner: Owner | None = None
-
-
 NOWHERE: Final = Route()
+
+AnyRow = TypeVar("AnyRow", bound=Row)
 
 
 async def database_time(change: Change) -> datetime:
@@ -197,8 +162,8 @@ def record(
     after: Mapping[str, Any] | None,
 ) -> None:
     """Add an event to the change: what the named columns were before and are after."""
-    kind, columns = type(row).__name__, {name: getattr(row, name, None) for name in _ROUTING}
-    record_of(change, actor, kind, row.id, verb, before, after, route_of(kind, row.id, columns))
+    found = route(type(row), partial(getattr, row))
+    record_of(change, actor, type(row).__name__, row.id, verb, before, after, found)
 
 
 def record_of(
@@ -209,24 +174,11 @@ def record_of(
     verb: str,
     before: Mapping[str, Any] | None,
     after: Mapping[str, Any] | None,
-    route: Route = NOWHERE,
+    belongs: Route = NOWHERE,
 ) -> None:
     """`record` for a row that is known by its kind, its id and what it belongs to."""
     body = {"v": EVENT_SHAPE, "before": _fitting(before), "after": _fitting(after)}
-    change.events.append(Event(f"{_snake(kind)}.{verb}", f"{kind}:{id}", actor.signature, body, *route))
-
-
-def route_of(kind: str, id: UUID, columns: Mapping[str, Any]) -> Route:
-    """What a row belongs to, by its columns. A model and a project belong to themselves, an edge to its lower end."""
-    if kind == LineageEdge.__name__:
-        return Route(owner=(columns["downstream_kind"], columns["downstream_id"]))
-    for name, owner in _OWNERS.get(kind, {}).items():
-        if columns.get(name) is not None:
-            return Route(owner=(owner.__name__, columns[name]))
-    return Route(
-        id if kind == Model.__name__ else columns.get("model_id"),
-        id if kind == Project.__name__ else columns.get("project_id"),
-    )
+    change.events.append(Event(f"{_snake(kind)}.{verb}", f"{kind}:{id}", actor.signature, body, *belongs))
 
 
 def shown(table: type[Row]) -> list[str]:

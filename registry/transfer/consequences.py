@@ -9,13 +9,14 @@ from sqlalchemy import func, select
 from sqlmodel import col
 
 from db.base import utc_now
+from db.belonging import route
 from db.codes import DatasetRole, DesiredState, JobKind, LineageKind, RunStatus
 from db.ids import uuid7
 from db.session import Change
 from db.tables import Deployment, DeploymentChange, Environment, Job, LineageEdge, Model, Run, Version
 from registry.kernel.access import Actor
 from registry.kernel.errors import Conflict
-from registry.kernel.rows import find_all, record_of, route_of, shown
+from registry.kernel.rows import find_all, record_of, shown
 from registry.transfer.bulk import arrays, core, insert_all, insertion
 from registry.transfer.planning import refused
 from registry.transfer.reading import Record
@@ -69,8 +70,8 @@ async def link(
     for row in rows:
         if row["id"] in made:
             image = {name: row.get(name) for name in shown(LineageEdge)}
-            route = route_of(LineageEdge.__name__, row["id"], row)
-            record_of(change, actor, LineageEdge.__name__, row["id"], "created", None, image, route)
+            found = route(LineageEdge, row.get)
+            record_of(change, actor, LineageEdge.__name__, row["id"], "created", None, image, found)
     return len(made)
 
 
@@ -113,8 +114,8 @@ async def _deploy(
     await insert_all(change, DeploymentChange, changes)
     for one in changes:
         row_id = UUID(str(one["id"]))
-        route = route_of(DeploymentChange.__name__, row_id, one)
-        record_of(change, actor, DeploymentChange.__name__, row_id, "created", None, one, route)
+        found = route(DeploymentChange, one.get)
+        record_of(change, actor, DeploymentChange.__name__, row_id, "created", None, one, found)
     running = [row for row in rows if row["desired_state"] == DesiredState.RUNNING]
     links = [("Version", row["version_id"], "Deployment", row["id"]) for row in running]
     await link(change, actor, LineageKind.DEPLOYED, links)

@@ -10,6 +10,7 @@ from sqlalchemy import Boolean, literal_column, or_
 from sqlalchemy.exc import IntegrityError
 
 from db.base import Row, columns, utc_now
+from db.belonging import Route, route
 from db.codes import ArtifactState, LineageKind, RunStatus
 from db.errors import UNIQUE_VIOLATION, sqlstate
 from db.session import Change
@@ -28,7 +29,7 @@ from db.tables import (
 )
 from registry.kernel.access import Actor
 from registry.kernel.errors import Conflict, Failure, NotFound
-from registry.kernel.rows import Route, alter, find_all, record_of, route_of, shown
+from registry.kernel.rows import alter, find_all, record_of, shown
 from registry.tracking import runs
 from registry.transfer.bulk import arrays, core, insert_free, insertion, matching
 from registry.transfer.consequences import CONSEQUENCES, link, number
@@ -114,8 +115,8 @@ async def _create(change: Change, actor: Actor, kind: Kind, records: Mapping[UUI
             raise clash(record)
     names = shown(table)
     for row in rows:
-        image, route = {name: row[name] for name in names}, route_of(table.__name__, row["id"], row)
-        record_of(change, actor, table.__name__, row["id"], "created", None, image, route)
+        image = {name: row[name] for name in names}
+        record_of(change, actor, table.__name__, row["id"], "created", None, image, route(table, row.get))
     if table in CONSEQUENCES:
         await CONSEQUENCES[table](change, actor, records, rows)
     return {}
@@ -263,8 +264,8 @@ def _tell(change: Change, actor: Actor, rows: Mapping[tuple[Any, ...], Values], 
         point = {name: values[name] for name in ("phase", "name", "step", "value", "special")}
         by_version[row.version_id].append({**point, "measured_at": values["measured_at"].isoformat()})
     for version_id, points in by_version.items():
-        route = Route(owner=(Version.__name__, version_id))
-        record_of(change, actor, Version.__name__, version_id, "measured", None, {"metrics": points}, route)
+        belongs = Route(owner=(Version.__name__, version_id))
+        record_of(change, actor, Version.__name__, version_id, "measured", None, {"metrics": points}, belongs)
 
 
 async def _refuse_late(change: Change, kind: Kind, records: Sequence[Record], known: Known) -> None:

@@ -9,7 +9,7 @@ from db.codes import Decision, RequestState, UploadState
 from db.session import Database
 from registry.automation import rule_worker
 from registry.deletion.deletion import DELETIONS
-from registry.events.event_kinds import KINDS, NOUNS, Followed
+from registry.events.event_kinds import KINDS, NOUNS
 from registry.promotion.slots import VERBS
 from tests.schema.valid_inputs import MUTATIONS, valid_input
 from tests.tenant import Tenant
@@ -17,16 +17,16 @@ from tests.tenant import Tenant
 ROOT = Path(__file__).parents[3]
 TABLE = (ROOT / "docs/events.md").read_text().partition("<!-- kinds -->")[2].partition("<!-- /kinds -->")[0]
 ROUTES = {
-    Followed.ITSELF_AND_PROJECT: {(True, True)},
-    Followed.ITSELF: {(False, True)},
-    Followed.PROJECT: {(False, True)},
-    Followed.MODEL: {(True, False)},
-    Followed.OWNER: {(True, False), (False, True)},
-    Followed.POLICY: {(True, False), (False, True), (False, False)},
-    Followed.DOWNSTREAM: {(True, False), (False, True)},
-    Followed.NOTHING: {(False, False)},
+    "itself and its project": {(True, True)},
+    "itself": {(False, True)},
+    "its project": {(False, True)},
+    "its model": {(True, False)},
+    "the model of its version, or the project of its run": {(True, False), (False, True)},
+    "its model or project, if any": {(True, False), (False, True), (False, False)},
+    "the model or project of its downstream": {(True, False), (False, True)},
+    "-": {(False, False)},
 }
-"""Whether an event names a model and a project: that of a model follows from the model."""
+"""Whether an event names a model and a project, by what it is followed with: that of a model follows from the model."""
 VERBS_OF_UPLOADS = {UploadState.ABORTED.lower(), UploadState.EXPIRED.lower()}
 """The verb of an upload that ends is its state."""
 VERBS_OF_VERSIONS = set(VERBS.values())
