@@ -97,7 +97,7 @@ async def test_nobody_who_brings_news_waits_for_a_judgement_and_the_news_is_hear
     async def bring_news() -> None:
         await tenant.client.make("logVersionMetrics", "version", version=line.versions[0], metrics=metrics)
 
-    module = "firing" if waiting == "a rule" else "settling"
+    module = "automation.rule_worker" if waiting == "a rule" else "promotion.request_completion"
     monkeypatch.setattr(f"registry.{module}.judge_within", meanwhile(uuid_of(line.versions[0]), bring_news))
     await work(tenant, store)
     assert await held_by(line, "STAGING") == 0
