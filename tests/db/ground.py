@@ -44,17 +44,23 @@ class Ground:
         self.prefixes.append(f"{self.stem}_{len(self.prefixes)}")
         return Roles(self.prefixes[-1])
 
-    async def database(self, owner: Login | None = None) -> str:
-        """The address of a new database with nothing in it."""
+    async def database(self, owner: Login | None = None, template: str = "template0") -> str:
+        """The address of a new database with nothing in it but what is in the template."""
         name = f"{self.stem}_db_{len(self.databases)}"
         await self.admin.execute(
-            f"create database {name} template template0" + (f" owner {owner.name}" if owner else "")
+            f"create database {name} template {template}" + (f" owner {owner.name}" if owner else "")
         )
         self.databases.append(name)
         return services.database_url(name)
 
+    async def copied(self) -> tuple[str, Roles]:
+        """A new database with every table, and the roles of the suite, which must stay as they are."""
+        url = await self.database(template=services.TEMPLATE)
+        await bootstrap(url, services.ROLES)
+        return url, services.ROLES
+
     async def migrated(self) -> tuple[str, Roles]:
-        """A new database with every table, and its roles."""
+        """A new database that was migrated from nothing, and its own roles."""
         url, roles = await self.database(), self.roles()
         await bootstrap(url, roles)
         await migrate.upgrade(url, roles)

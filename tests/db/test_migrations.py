@@ -98,16 +98,14 @@ async def test_an_upgrade_from_nothing_reaches_the_tables_of_the_code(ground: Gr
 
 
 async def test_a_second_upgrade_changes_nothing(ground: Ground) -> None:
-    url, roles = await _bootstrapped(ground)
-    await migrate.upgrade(url, roles)
+    url, roles = await ground.copied()
     before = await fetch(url, "select oid::text, xmin::text from pg_class order by 1")
     assert await migrate.upgrade(url, roles) == head()
     assert await fetch(url, "select oid::text, xmin::text from pg_class order by 1") == before
 
 
 async def test_the_way_down_leaves_nothing_and_the_way_up_works_again(ground: Ground) -> None:
-    url, roles = await _bootstrapped(ground)
-    await migrate.upgrade(url, roles)
+    url, roles = await ground.copied()
     full = sorted(await fetch(url, CONTENT))
     grants = sorted(await fetch(url, GRANTS))
 
@@ -124,7 +122,7 @@ async def test_the_way_down_leaves_nothing_and_the_way_up_works_again(ground: Gr
 
 
 async def test_each_step_down_can_be_gone_up_again(ground: Ground) -> None:
-    url, roles = await _bootstrapped(ground)
+    url, roles = await ground.copied()
     for revision in HISTORY.walk_revisions():
         await migrate.upgrade(url, roles)
         await migrate.downgrade(url, roles, str(revision.down_revision or "base"))
@@ -133,7 +131,7 @@ async def test_each_step_down_can_be_gone_up_again(ground: Ground) -> None:
 
 
 async def test_what_deployments_are_seen_to_run_comes_into_the_lineage_from_when_on_that_is_so(ground: Ground) -> None:
-    url, roles = await ground.migrated()
+    url, roles = await ground.copied()
     await migrate.downgrade(url, roles, "2026_11_25_automation")
     old, new, gone = "00000000-0000-7000-8000-00000000000a", "00000000-0000-7000-8000-00000000000b", "2026-11-25"
     # Which version and state, whether it is deleted, and what was reported minute by minute.
@@ -173,8 +171,7 @@ async def test_processes_that_migrate_at_once_take_turns(ground: Ground) -> None
 
 
 async def test_everything_belongs_to_the_owner_role(ground: Ground) -> None:
-    url, roles = await _bootstrapped(ground)
-    await migrate.upgrade(url, roles)
+    url, roles = await ground.copied()
     schemas = "in ('registry'::regnamespace, 'ev'::regnamespace)"
     owners = await fetch(
         url,
@@ -185,14 +182,12 @@ async def test_everything_belongs_to_the_owner_role(ground: Ground) -> None:
 
 
 async def test_no_extension_is_needed(ground: Ground) -> None:
-    url, roles = await _bootstrapped(ground)
-    await migrate.upgrade(url, roles)
+    url, _ = await ground.copied()
     assert await fetch(url, "select extname::text from pg_extension") == [("plpgsql",)]
 
 
 async def test_a_column_that_the_code_does_not_know_is_drift(ground: Ground) -> None:
-    url, roles = await _bootstrapped(ground)
-    await migrate.upgrade(url, roles)
+    url, roles = await ground.copied()
     await execute(url, f"set role {roles.owner}", "alter table registry.team add column motto text")
     (found,) = await migrate.drift(url, roles)
     assert (found[0], found[2], found[3].name) == ("remove_column", "team", "motto")
@@ -200,8 +195,7 @@ async def test_a_column_that_the_code_does_not_know_is_drift(ground: Ground) -> 
 
 @pytest.mark.parametrize("change", ["type bytea using null", "drop not null"])
 async def test_a_column_of_another_kind_is_drift(ground: Ground, change: str) -> None:
-    url, roles = await _bootstrapped(ground)
-    await migrate.upgrade(url, roles)
+    url, roles = await ground.copied()
     await execute(url, f"set role {roles.owner}", f"alter table registry.artifact alter column content_type {change}")
     assert len(await migrate.drift(url, roles)) == 1
 
@@ -215,14 +209,12 @@ async def test_a_database_without_tables_is_refused_with_the_command(ground: Gro
 
 
 async def test_a_login_that_was_not_let_in_is_refused_with_the_command(ground: Ground) -> None:
-    url, roles = await _bootstrapped(ground)
-    await migrate.upgrade(url, roles)
+    url, roles = await ground.copied()
     await _is_behind((await ground.login()).to(url), roles, "none")
 
 
 async def test_an_older_schema_is_refused_with_the_command(ground: Ground) -> None:
-    url, roles = await _bootstrapped(ground)
-    await migrate.upgrade(url, roles)
+    url, roles = await ground.copied()
     older = str(HISTORY.get_revision("head").down_revision)
     await migrate.downgrade(url, roles, older)
     await execute(url, f"set role {roles.owner}", f"grant select on registry.alembic_version to {roles.app}")
@@ -230,7 +222,7 @@ async def test_an_older_schema_is_refused_with_the_command(ground: Ground) -> No
 
 
 async def test_a_schema_from_the_future_is_served_with_a_warning(ground: Ground) -> None:
-    url, roles = await ground.migrated()
+    url, roles = await ground.copied()
     assert await _warnings(url, roles) == ()
     await execute(url, f"set role {roles.owner}", "update registry.alembic_version set version_num = '2999_01_01_next'")
     (warning,) = await _warnings(url, roles)
@@ -280,7 +272,7 @@ async def _migrate_elsewhere(url: str, roles: Roles) -> tuple[int | None, str]:
 async def test_aliases_that_are_there_begin_their_history_with_what_they_point_at_and_who_moved_them(
     ground: Ground,
 ) -> None:
-    url, roles = await ground.migrated()
+    url, roles = await ground.copied()
     await migrate.downgrade(url, roles, str(HISTORY.get_revision("2026_11_25_alias_history").down_revision))
     org, model, version, maker, mover, champion, challenger = (uuid4() for _ in range(7))
     await execute(

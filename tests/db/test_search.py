@@ -89,7 +89,7 @@ async def test_heartbeats_and_other_columns_write_no_document(tenant: Tenant, ow
 
 
 async def test_rows_that_were_there_before_the_search_are_found_after_it(ground: Ground) -> None:
-    url, roles = await ground.migrated()
+    url, roles = await ground.copied()
     await migrate.downgrade(url, roles, "2026_11_24_facts")
     org, team, project = uuid7(), uuid7(), uuid7()
     await execute(
@@ -112,7 +112,7 @@ async def test_rows_that_were_there_before_the_search_are_found_after_it(ground:
 
 
 async def test_files_of_what_was_deleted_before_are_found_no_more(ground: Ground) -> None:
-    url, roles = await ground.migrated()
+    url, roles = await ground.copied()
     await migrate.downgrade(url, roles, "2026_11_25_automation")
     org, team, project, principal, run, kept = (uuid7() for _ in range(6))
     mine = f"'{org}'"

@@ -135,7 +135,7 @@ async def test_no_server_starts_over_a_schema_that_is_behind(serve: Serve, groun
 
 
 async def test_a_schema_that_is_ahead_is_served_with_a_warning(serve: Serve, ground: Ground) -> None:
-    url, roles = await ground.migrated()
+    url, roles = await ground.copied()
     ahead = "update registry.alembic_version set version_num = '2999_01_01_next'"
     settings = {"database_url": SecretStr(url), "database_role_prefix": roles.prefix}
     with capture_logs() as entries:
