@@ -11,8 +11,8 @@ from db.roles import Roles
 from db.url import asyncpg_dsn
 from registry.files.shelves import Shelves
 from registry.webhooks.hook_urls import TrustedHosts
-from server.errors import NotConfigured
 from registry.webhooks.vault import MIN_SECRET_KEY, Vault
+from server.errors import NotConfigured
 from storage.config import StoreConfig
 
 FRAMEWORKS: Final = ("sklearn", "tensorflow", "pytorch", "xgboost", "lightgbm", "onnx", "custom")

@@ -11,18 +11,12 @@ import strawberry
 from typing_extensions import Doc
 
 from db.base import Row
-from registry.kernel import transactions
-from registry.kernel.access import Action, require
-from registry.kernel.errors import Failure, IdempotencyKeyReused, Overloaded, Unavailable
-from registry.kernel.faults import refusal_of
-from registry.kernel.transactions import Outcome, Rule
-from resolvers.context import Info, Operation
-from resolvers.services import Services
 from registry.kernel.access import Action
 from registry.kernel.errors import Failure, IdempotencyKeyReused
 from registry.kernel.operations import Mutation, execute_within_deadline
 from registry.kernel.transactions import Outcome, Rule, run_once
-from resolvers.context import Info, Operation, Services
+from resolvers.context import Info, Operation
+from resolvers.services import Services
 from schema.building.inputs import Declared, declared, input_type, values_of
 from schema.building.user_errors import ERROR_TYPES, as_data
 

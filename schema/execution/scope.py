@@ -11,9 +11,7 @@ from strawberry.types import StreamExecutionResult
 from strawberry.types.graphql import OperationType
 
 from db.errors import traceback_of
-from registry.kernel.errors import Refusal
 from registry.kernel.errors import DeadlineExceeded
-from schema.execution.masking import traceback_of
 
 log = structlog.get_logger(__name__)
 

@@ -4,7 +4,6 @@ import base64
 from dataclasses import replace
 from datetime import timedelta
 
-from pydantic import SecretStr
 from sqlalchemy import select
 from sqlmodel import col
 from structlog.testing import capture_logs
@@ -90,13 +89,11 @@ async def test_a_worker_with_the_new_key_before_the_old_one_signs_what_either_ke
     tenant: Tenant, means: Means, endpoint: Receiver, settings: Settings
 ) -> None:
     assert settings.secret_key is not None
-    rotated = settings.model_copy(
-        update={"secret_key": SecretStr(f"{NEW_KEY},{settings.secret_key.get_secret_value()}")}
-    )
+    rotated = Vault.of(f"{NEW_KEY},{settings.secret_key.get_secret_value()}")
     _, secret = await hook(tenant, endpoint.url)
     await teams(tenant)
 
-    await deliver_due(replace(means, vault=rotated.vault))
+    await deliver_due(replace(means, vault=rotated))
 
     (received,) = endpoint.received
     assert is_genuine(secret, received.headers, received.body)
