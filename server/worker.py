@@ -1,11 +1,15 @@
-"""The worker: takes due jobs and does them, until it is told to stop. What a job waits for has a lane of its own."""
+"""The worker: takes due jobs and does them, until it is told to stop. What a job waits for has a lane of its own.
+
+Most lanes do one job at a time. Deliveries wait for several endpoints at once, so that one that hangs delays no other.
+"""
 
 import asyncio
 import random
 import signal
+from collections import Counter
 from collections.abc import Awaitable, Callable, Collection
-from contextlib import suppress
 from functools import partial
+from uuid import UUID
 
 import structlog
 
@@ -16,19 +20,21 @@ from registry.jobs.queue import WORK, Lane, Lease, LeaseLost
 from registry.kernel import transactions
 from registry.kernel.faults import refusal_of
 from registry.webhooks import deliveries
-from registry.webhooks.deliveries import Means
 from resolvers.services import Services
-from server import delivering
 from server.courier import Courier
-from server.job_handlers import HANDLERS
-from storage.store import ObjectStore
+from server.job_handlers import HANDLERS, WorkerServices
 
 log = structlog.get_logger(__name__)
 
 IDLE_S = 0.5
-"""How long a worker without work waits before it looks again."""
+"""How long a lane without work waits before it looks again."""
 FAULT_S = 2.0
 FORGET_S = 3600.0
+AT_ONCE = 16
+"""How many endpoints one worker waits for at the same time."""
+
+Busy = dict[asyncio.Task[None], UUID]
+"""The jobs that are under way, and the organisation of each."""
 
 
 async def run(services: Services, stop: asyncio.Event) -> None:
@@ -37,32 +43,87 @@ async def run(services: Services, stop: asyncio.Event) -> None:
     At the start and once an hour it forgets old idempotency keys and old entries of the log of deliveries.
     """
     async with services.store, Courier(services.trusted_hosts, services.version) as courier:
-        means = Means(services.database, services.vault, courier, stopping=stop.is_set)
+        own = WorkerServices(services.database, services.vault, courier, stopping=stop.is_set, store=services.store)
+        delivery_lane = DeliveryLane(own)
         log.info("worker.started")
         async with asyncio.TaskGroup() as loops:
             for lane in WORK:
-                loops.create_task(_repeat(partial(_work, services, lane), stop))
-            loops.create_task(_repeat(partial(_forget, services.database), stop))
-            loops.create_task(delivering.run(means, lambda lease, act: _do(services.database, lease, act), stop))
+                loops.create_task(_repeat(partial(_work, own, lane), stop))
+            loops.create_task(_repeat(delivery_lane.begin, stop, delivery_lane.busy))
+            loops.create_task(_repeat(partial(_forget, own.database), stop))
     log.info("worker.stopped")
 
 
-async def _repeat(step: Callable[[], Awaitable[float]], stop: asyncio.Event) -> None:
-    """Do a step again and again until `stop` is set, each as many seconds after the last as that one said."""
-    while not stop.is_set():
-        try:
-            pause_s = await step()
-        except Exception as error:
-            if refusal_of(error) is None:
-                raise
-            log.warning("worker.waiting", reason=told(error))
-            pause_s = FAULT_S
-        with suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), pause_s) if pause_s else await asyncio.sleep(0)
+async def _repeat(step: Callable[[], Awaitable[float]], stop: asyncio.Event, busy: Busy | None = None) -> None:
+    """Repeat a step until `stop` is set, each time after as many seconds as it returned, or when a job has ended.
+
+    `busy` are the jobs that the step begins and does not wait for; they are waited for at the end.
+    """
+    busy = {} if busy is None else busy
+    stopped = asyncio.create_task(stop.wait())
+    try:
+        while not stop.is_set():
+            try:
+                pause_s = await step()
+            except Exception as error:
+                if refusal_of(error) is None:
+                    raise
+                log.warning("worker.waiting", reason=told(error))
+                pause_s = FAULT_S
+            await asyncio.wait({stopped, *busy}, timeout=pause_s, return_when=asyncio.FIRST_COMPLETED)
+            _remove_ended(busy)
+        if busy:
+            await asyncio.wait(busy)
+        _remove_ended(busy)
+    finally:
+        for task in (stopped, *busy):
+            task.cancel()
 
 
-async def _work(services: Services, lane: Lane) -> float:
-    return 0.0 if await work_once(services.database, services.store, (lane,)) else IDLE_S
+def _remove_ended(busy: Busy) -> None:
+    """Remove the jobs that have ended. One whose end could not be written down is taken again later.
+
+    Raises: the bug that a job ended with.
+    """
+    for task in [task for task in busy if task.done()]:
+        del busy[task]
+        error = task.exception()
+        if error is not None and refusal_of(error) is None:
+            raise error
+
+
+async def _work(services: WorkerServices, lane: Lane) -> float:
+    return 0.0 if await work_once(services, (lane,)) else IDLE_S
+
+
+class DeliveryLane:
+    """The deliveries of a worker: up to `AT_ONCE`, shared fairly by the organisations that have any."""
+
+    def __init__(self, services: WorkerServices) -> None:
+        self.busy: Busy = {}
+        self._services = services
+        self._look_at_s = 0.0
+
+    async def begin(self) -> float:
+        """Look for new events where that is due, and begin due jobs, as many as there is room for."""
+        database, now_s = self._services.database, asyncio.get_running_loop().time()
+        if now_s >= self._look_at_s:
+            self._look_at_s = now_s + IDLE_S
+            await deliveries.wake(database)
+        while len(self.busy) < AT_ONCE:
+            lease = await queue.take(database, (Lane.DELIVERIES,), passing_over=self._have_their_share())
+            if lease is None:
+                break
+            self.busy[asyncio.create_task(_do(self._services, lease))] = lease.org_id
+        return IDLE_S
+
+    def _have_their_share(self) -> Collection[UUID]:
+        """The organisations that get nothing more for now: nobody has more than is left for all others.
+
+        One that is alone gets half; several that want all they can get share alike; a place is always free for another.
+        """
+        left = AT_ONCE - len(self.busy)
+        return [org_id for org_id, count in Counter(self.busy.values()).items() if count >= left]
 
 
 async def _forget(database: Database) -> float:
@@ -74,42 +135,43 @@ async def _forget(database: Database) -> float:
     return FORGET_S * random.uniform(0.9, 1.1)
 
 
-async def work_once(database: Database, store: ObjectStore, lanes: Collection[Lane] = WORK) -> bool:
+async def deliver_due(services: WorkerServices) -> None:
+    """Look for new events once and do every delivery that is due, one after another."""
+    await deliveries.wake(services.database)
+    while await work_once(services, (Lane.DELIVERIES,)):
+        pass
+
+
+async def work_once(services: WorkerServices, lanes: Collection[Lane] = WORK) -> bool:
     """Do the job of these lanes that is due, if there is one; whether there was one.
 
     A job that fails is postponed, longer each time; what went wrong is kept with it.
     """
-    lease = await queue.take(database, lanes)
+    lease = await queue.take(services.database, lanes)
     if lease is None:
         return False
-    handler = HANDLERS.get(lease.kind)
-    await _do(database, lease, None if handler is None else lambda lease: handler(database, store, lease))
+    await _do(services, lease)
     return True
 
 
-async def deliver_due(means: Means) -> None:
-    """Look for new events once and do every delivery that is due, one after another."""
-    await delivering.deliver_due(means, lambda lease, act: _do(means.database, lease, act))
-
-
-async def _do(database: Database, lease: Lease, act: Callable[[Lease], Awaitable[None]] | None) -> None:
+async def _do(services: WorkerServices, lease: Lease) -> None:
     with structlog.contextvars.bound_contextvars(job=str(lease.job_id), kind=lease.kind, attempt=lease.attempts):
-        result = await _result_of(database, lease, act)
-        log.info("job.ended", result=result)
+        log.info("job.ended", result=await _result_of(services, lease))
 
 
-async def _result_of(database: Database, lease: Lease, act: Callable[[Lease], Awaitable[None]] | None) -> str:
-    if act is None:
-        await queue.postpone(database, lease, "This release of the worker does not know jobs of this kind.")
+async def _result_of(services: WorkerServices, lease: Lease) -> str:
+    handler = HANDLERS.get(lease.kind)
+    if handler is None:
+        await queue.postpone(services.database, lease, "This release of the worker does not know jobs of this kind.")
         return "unknown"
     try:
-        await act(lease)
+        await handler(services, lease)
     except LeaseLost:
         return "lost"
     except Exception as error:
         if refusal_of(error) is None:
             log.error("job.failed", exception=traceback_of(error))
-        await queue.postpone(database, lease, told(error))
+        await queue.postpone(services.database, lease, told(error))
         return "postponed"
     return "done"
 

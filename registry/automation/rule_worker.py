@@ -25,7 +25,6 @@ from registry.promotion.evaluation import asked, judge_within
 from registry.promotion.slots import Step
 from registry.promotion.targets import Target
 from registry.tenants.organizations import in_the_name_of
-from storage.store import ObjectStore
 
 LOOK_AGAIN: Final = timedelta(seconds=60)
 """How often a rule that promotes is looked at although nothing is known to be new: time and policies open gates."""
@@ -35,7 +34,7 @@ MAX_CANDIDATES: Final = 10
 VERBS: Final = {FiringState.DONE: "fired", FiringState.FAILED: "failed"}
 
 
-async def fire(database: Database, _store: ObjectStore, lease: Lease) -> None:
+async def fire(database: Database, lease: Lease) -> None:
     """Let a rule act if it has to. Raises: LeaseLost.
 
     What it may promote is judged before anything is held: whoever brings news of a version needs the job as well.

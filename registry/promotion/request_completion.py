@@ -26,7 +26,6 @@ from registry.promotion.open_requests import MOVED_ON, close
 from registry.promotion.slots import Held, Step
 from registry.promotion.targets import Target, action
 from registry.tenants.organizations import in_the_name_of, system
-from storage.store import ObjectStore
 
 LOOK_AGAIN: Final = timedelta(seconds=30)
 """How often an open request is looked at although nothing is known to have changed: time opens gates, too."""
@@ -51,7 +50,7 @@ class Place:
     """None for a stage."""
 
 
-async def settle(database: Database, _store: ObjectStore, lease: Lease) -> None:
+async def settle(database: Database, lease: Lease) -> None:
     """Look at an open request: expire it, call it stale, complete it, or look again later. Raises: LeaseLost."""
     async with database.change(lease.org_id) as change:
         seems_open = await _seems_open(change, lease.subject_id)

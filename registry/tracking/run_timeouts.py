@@ -5,10 +5,9 @@ from registry.jobs import queue
 from registry.jobs.queue import Lease
 from registry.tenants.organizations import system
 from registry.tracking import runs
-from storage.store import ObjectStore
 
 
-async def watch_run(database: Database, _store: ObjectStore, lease: Lease) -> None:
+async def watch_run(database: Database, lease: Lease) -> None:
     """Look after a run whose time-out is over. Raises: LeaseLost, DatabaseUnavailable."""
     async with database.change(lease.org_id) as change:
         await queue.finish(change, lease)

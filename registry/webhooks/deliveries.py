@@ -6,10 +6,10 @@ an endpoint is waited for.
 """
 
 import random
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Final, Protocol
+from typing import Protocol
 from uuid import UUID
 
 import structlog
@@ -188,12 +188,6 @@ async def send_once(means: Means, lease: Lease) -> None:
             _count(webhook, delivery, answer)
             delivery.state = DeliveryState.FAILED if answer.fault else DeliveryState.DELIVERED
         await queue.put_off(change, lease, utc_now())
-
-
-HANDLERS: Final[Mapping[str, Callable[[Means, Lease], Awaitable[None]]]] = {
-    JobKind.DELIVER_EVENTS: deliver,
-    JobKind.SEND_DELIVERY: send_once,
-}
 
 
 async def forget(database: Database) -> int:

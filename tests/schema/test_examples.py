@@ -15,9 +15,9 @@ from db.codes import Role
 from db.session import Database
 from resolvers.context import Operation
 from schema.build import build_schema
-from server.worker import work_once
 from storage.store import ObjectStore
 from tests.patience import PATIENCE_S
+from tests.sending import work
 from tests.tenant import Client, Tenant
 
 FOLDER = Path(__file__).parents[2] / "schema/examples"
@@ -206,8 +206,7 @@ async def test_a_champion_is_chosen_with_the_reason(tenant: Tenant) -> None:
 async def test_rules_are_set_and_tell_what_they_did(tenant: Tenant, database: Database, store: ObjectStore) -> None:
     example, pasted = FOLDER / "56_automate.graphql", await filled(tenant)
     await read_through(tenant, example, pasted)
-    while await work_once(database, store):
-        pass
+    await work(database, store)
     rules = (await run(tenant, example, "WhatTheRulesDid", {}))["automationRules"]["nodes"]
     assert [(rule["name"], [one["version"]["label"] for one in rule["firings"]["nodes"]]) for rule in rules] == [
         ("accuracy guard", []), ("to staging", ["1.0.0"]),
@@ -324,8 +323,7 @@ async def test_the_steps_of_uploading_end_with_a_download(
         assert (await http.put(part["url"], content=b"hello")).status_code == 200
         completed = await run(tenant, example, "UploadComplete", pasted)
         assert completed["completeUpload"]["errors"] == []
-        while await work_once(database, store):
-            pass
+        await work(database, store)
         file = (await run(tenant, example, "UploadDownload", pasted))["node"]
         assert file["state"] == "AVAILABLE"
         got = await http.get(file["download"]["url"])

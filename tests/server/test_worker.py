@@ -25,13 +25,15 @@ from registry.jobs.queue import Lease
 from registry.kernel import transactions
 from registry.tenants import organizations
 from resolvers.services import Services
-from server import job_handlers, worker
+from server import worker
 from server.app import create_app
+from server.job_handlers import HANDLERS, WorkerServices
 from server.settings import Settings
 from storage.store import ObjectStore
 from tests import services
 from tests.automation import ACCURACY, Served
 from tests.patience import PATIENCE_S, eventually
+from tests.sending import worker_services
 from tests.tenant import found_organisation, found_tenant
 
 
@@ -84,17 +86,21 @@ async def jobs_of(database: Database, org_id: UUID) -> dict[UUID, Any]:
         return {row.id: row for row in rows}
 
 
+def test_every_kind_of_job_has_a_handler() -> None:
+    assert set(HANDLERS) == set(JobKind)
+
+
 async def test_without_work_there_is_nothing_to_do(own: Services, org_id: UUID) -> None:
     await put_in(own.database, org_id, JobKind.CLEAR_UPLOAD, due_s=3_600)
     async with own.store:
-        assert not await worker.work_once(own.database, own.store)
+        assert not await worker.work_once(worker_services(own.database, own.store))
 
 
 async def test_a_job_that_fails_is_put_off_with_its_reason(own: Services, org_id: UUID) -> None:
     job_id, began = await put_in(own.database, org_id, JobKind.VERIFY_ARTIFACT), utc_now()
 
     async with own.store:
-        assert await worker.work_once(own.database, own.store)
+        assert await worker.work_once(worker_services(own.database, own.store))
 
     job = (await jobs_of(own.database, org_id))[job_id]
     assert job.last_error.startswith("NotFound: ")
@@ -109,14 +115,14 @@ async def test_a_job_of_another_release_stops_nobody(
     known = await put_in(own.database, org_id, JobKind.CLEAR_UPLOAD, due_s=-60)
     done: list[UUID] = []
 
-    async def clear(database: Database, _store: ObjectStore, lease: Lease) -> None:
+    async def clear(services: WorkerServices, lease: Lease) -> None:
         done.append(lease.job_id)
-        await finish(database, lease)
+        await finish(services.database, lease)
 
     monkeypatch.setattr(worker, "HANDLERS", {JobKind.CLEAR_UPLOAD: clear})
     async with own.store:
         for _ in range(3):
-            assert await worker.work_once(own.database, own.store)
+            assert await worker.work_once(worker_services(own.database, own.store))
 
     assert done == [known]
     assert "does not know" in (await jobs_of(own.database, org_id))[strange].last_error
@@ -128,13 +134,13 @@ async def test_a_bug_in_one_job_does_not_stop_the_others(
     bad, good = [await put_in(own.database, org_id, JobKind.VERIFY_ARTIFACT, due_s) for due_s in (-60, -30)]
     done: list[UUID] = []
 
-    async def verify(database: Database, _store: ObjectStore, lease: Lease) -> None:
+    async def verify(services: WorkerServices, lease: Lease) -> None:
         if lease.job_id == bad:
             raise ZeroDivisionError("a bug")
         done.append(lease.job_id)
-        await finish(database, lease)
+        await finish(services.database, lease)
 
-    monkeypatch.setattr(worker, "HANDLERS", {**job_handlers.HANDLERS, JobKind.VERIFY_ARTIFACT: verify})
+    monkeypatch.setattr(worker, "HANDLERS", {**HANDLERS, JobKind.VERIFY_ARTIFACT: verify})
     stop = asyncio.Event()
     running = asyncio.create_task(worker.run(own, stop))
     await eventually(lambda: good in done)
@@ -149,11 +155,11 @@ async def test_a_breach_rolls_back_while_a_file_is_verified(
 ) -> None:
     verifying, over = asyncio.Event(), asyncio.Event()
 
-    async def verify(_database: Database, _store: ObjectStore, _lease: Lease) -> None:
+    async def verify(_services: WorkerServices, _lease: Lease) -> None:
         verifying.set()
         await over.wait()
 
-    monkeypatch.setattr(worker, "HANDLERS", {**job_handlers.HANDLERS, JobKind.VERIFY_ARTIFACT: verify})
+    monkeypatch.setattr(worker, "HANDLERS", {**HANDLERS, JobKind.VERIFY_ARTIFACT: verify})
     transport = httpx2.ASGITransport(app=door)
     async with httpx2.AsyncClient(transport=transport, base_url="http://registry.test") as http:
         served = await Served.of(await found_tenant(own.database, http))
@@ -181,8 +187,8 @@ async def test_what_the_database_says_of_a_row_is_kept_nowhere(
 ) -> None:
     job_id = await put_in(own.database, org_id, JobKind.VERIFY_ARTIFACT)
 
-    async def verify(database: Database, _store: ObjectStore, _lease: Lease) -> None:
-        async with database.change(org_id) as change:
+    async def verify(services: WorkerServices, _lease: Lease) -> None:
+        async with services.database.change(org_id) as change:
             for _ in range(2):
                 await change.execute(
                     insert(Team).values(org_id=org_id, id=uuid4(), created_at=utc_now(), name="hunter2")
@@ -191,7 +197,7 @@ async def test_what_the_database_says_of_a_row_is_kept_nowhere(
     monkeypatch.setattr(worker, "HANDLERS", {JobKind.VERIFY_ARTIFACT: verify})
     with capture_logs() as entries:
         async with own.store:
-            assert await worker.work_once(own.database, own.store)
+            assert await worker.work_once(worker_services(own.database, own.store))
 
     kept = (await jobs_of(own.database, org_id))[job_id].last_error
     assert kept == "IntegrityError 23505 team_org_id_name_key"
@@ -208,11 +214,11 @@ async def test_a_job_under_way_is_finished_before_the_end(
     begun, go_on = asyncio.Event(), asyncio.Event()
     done: list[UUID] = []
 
-    async def clear(database: Database, _store: ObjectStore, lease: Lease) -> None:
+    async def clear(services: WorkerServices, lease: Lease) -> None:
         begun.set()
         await go_on.wait()
         done.append(lease.job_id)
-        await finish(database, lease)
+        await finish(services.database, lease)
 
     monkeypatch.setattr(worker, "HANDLERS", {JobKind.CLEAR_UPLOAD: clear})
     stop = asyncio.Event()
@@ -254,10 +260,10 @@ async def test_several_workers_share_the_work(
     put = {await put_in(own.database, org_id, JobKind.CLEAR_UPLOAD) for _ in range(20)}
     done: list[UUID] = []
 
-    async def clear(database: Database, _store: ObjectStore, lease: Lease) -> None:
+    async def clear(services: WorkerServices, lease: Lease) -> None:
         await asyncio.sleep(0.01)
         done.append(lease.job_id)
-        await finish(database, lease)
+        await finish(services.database, lease)
 
     monkeypatch.setattr(worker, "HANDLERS", {JobKind.CLEAR_UPLOAD: clear})
     stop = asyncio.Event()

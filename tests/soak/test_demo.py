@@ -37,6 +37,7 @@ from resolvers.ids import encode
 from server.worker import work_once
 from storage.store import ObjectStore
 from tests.patience import PATIENCE_S
+from tests.sending import worker_services
 from tests.tenant import Tenant
 
 # Eighteen versions are trained, which a busy machine takes its time for.
@@ -89,9 +90,11 @@ class Shown:
 async def working(database: Database, store: ObjectStore) -> AsyncIterator[None]:
     """Verify uploads for as long as the block lasts, as the worker beside a server does."""
 
+    services = worker_services(database, store)
+
     async def work() -> None:
         while True:
-            if not await work_once(database, store):
+            if not await work_once(services):
                 await asyncio.sleep(0.05)
 
     task = asyncio.create_task(work())

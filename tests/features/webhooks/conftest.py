@@ -6,9 +6,10 @@ import httpx2
 import pytest
 from starlette.applications import Starlette
 
-from registry.webhooks.deliveries import Means, Patience
+from registry.webhooks.deliveries import Patience
 from server.app import create_app
 from server.courier import Courier
+from server.job_handlers import WorkerServices
 from server.settings import Settings
 from tests import services
 from tests.receiver import Receiver, receiver
@@ -48,10 +49,10 @@ async def other(tenant: Tenant) -> Tenant:
 
 
 @pytest.fixture
-async def means(own: Starlette) -> AsyncIterator[Means]:
+async def means(own: Starlette) -> AsyncIterator[WorkerServices]:
     found = own.state.services
     async with Courier(found.trusted_hosts, found.version) as courier:
-        yield Means(found.database, found.vault, courier, EAGER)
+        yield WorkerServices(found.database, found.vault, courier, EAGER, store=found.store)
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ from db.restoring import origin_warnings
 from registry.events import event_log
 from registry.events.event_log import Stream
 from registry.kernel.errors import CursorReset
-from registry.webhooks.deliveries import Means
 from server.cli import app
+from server.job_handlers import WorkerServices
 from server.worker import deliver_due
 from tests import services
 from tests.db.ground import connect
@@ -66,7 +66,7 @@ async def command(url: str) -> str:
 
 
 async def test_old_cursors_are_reset_and_webhooks_go_on_under_a_new_epoch(
-    tenant: Tenant, means: Means, endpoint: Receiver, own_url: str, restorer: asyncpg.Connection
+    tenant: Tenant, means: WorkerServices, endpoint: Receiver, own_url: str, restorer: asyncpg.Connection
 ) -> None:
     webhook, _ = await hook(tenant, endpoint.url)
     await teams(tenant)

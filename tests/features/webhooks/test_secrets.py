@@ -10,8 +10,9 @@ from structlog.testing import capture_logs
 
 from db.base import utc_now
 from db.tables import Job
-from registry.webhooks.deliveries import Means, Patience
+from registry.webhooks.deliveries import Patience
 from registry.webhooks.vault import Vault
+from server.job_handlers import WorkerServices
 from server.settings import Settings
 from server.worker import deliver_due
 from tests.hooks import alter, events_of, hook, look, teams
@@ -23,7 +24,7 @@ OTHER = Vault.of(NEW_KEY)
 
 
 async def test_after_a_rotation_both_secrets_are_good_for_a_day(
-    tenant: Tenant, means: Means, endpoint: Receiver
+    tenant: Tenant, means: WorkerServices, endpoint: Receiver
 ) -> None:
     webhook, first = await hook(tenant, endpoint.url)
     second = (await tenant.client.change("rotateWebhookSecret", "secret", webhook=webhook))["secret"]
@@ -43,7 +44,7 @@ async def test_after_a_rotation_both_secrets_are_good_for_a_day(
 
 
 async def test_under_another_key_of_the_worker_it_is_tried_again_and_told_once_the_key_is_right(
-    tenant: Tenant, means: Means, endpoint: Receiver
+    tenant: Tenant, means: WorkerServices, endpoint: Receiver
 ) -> None:
     webhook, _ = await hook(tenant, endpoint.url)
     await teams(tenant)
@@ -62,7 +63,7 @@ async def test_under_another_key_of_the_worker_it_is_tried_again_and_told_once_t
 
 
 async def test_under_another_key_for_too_long_it_is_disabled_until_its_secret_is_rotated(
-    tenant: Tenant, means: Means, endpoint: Receiver
+    tenant: Tenant, means: WorkerServices, endpoint: Receiver
 ) -> None:
     webhook, _ = await hook(tenant, endpoint.url)
     await teams(tenant)
@@ -73,7 +74,7 @@ async def test_under_another_key_for_too_long_it_is_disabled_until_its_secret_is
 
 
 async def test_a_worker_without_a_key_leaves_everything_as_it_is(
-    tenant: Tenant, means: Means, endpoint: Receiver
+    tenant: Tenant, means: WorkerServices, endpoint: Receiver
 ) -> None:
     webhook, _ = await hook(tenant, endpoint.url)
     await teams(tenant)
@@ -86,7 +87,7 @@ async def test_a_worker_without_a_key_leaves_everything_as_it_is(
 
 
 async def test_a_worker_with_the_new_key_before_the_old_one_signs_what_either_key_sealed(
-    tenant: Tenant, means: Means, endpoint: Receiver, settings: Settings
+    tenant: Tenant, means: WorkerServices, endpoint: Receiver, settings: Settings
 ) -> None:
     assert settings.secret_key is not None
     rotated = Vault.of(f"{NEW_KEY},{settings.secret_key.get_secret_value()}")

@@ -18,8 +18,9 @@ from db.base import utc_now
 from db.codes import DeliveryState, Role
 from db.tables import Webhook, WebhookDelivery
 from registry.webhooks import deliveries
-from registry.webhooks.deliveries import Means, Patience
+from registry.webhooks.deliveries import Patience
 from server.app import create_app
+from server.job_handlers import WorkerServices
 from server.settings import Settings
 from server.worker import deliver_due
 from tests.hooks import LOOK, alter, events_of, hook, log_of, look, teams
@@ -27,7 +28,9 @@ from tests.receiver import DOCUMENT, Receiver, is_genuine, receiver
 from tests.tenant import Tenant, found_tenant, uuid_of
 
 
-async def test_events_arrive_once_in_their_order_and_signed(tenant: Tenant, means: Means, endpoint: Receiver) -> None:
+async def test_events_arrive_once_in_their_order_and_signed(
+    tenant: Tenant, means: WorkerServices, endpoint: Receiver
+) -> None:
     await teams(tenant)
     webhook, secret = await hook(tenant, endpoint.url)
     await teams(tenant, 3)
@@ -46,7 +49,7 @@ async def test_events_arrive_once_in_their_order_and_signed(tenant: Tenant, mean
 
 
 async def test_a_delivery_says_what_happened_as_the_graph_knows_it(
-    tenant: Tenant, means: Means, endpoint: Receiver
+    tenant: Tenant, means: WorkerServices, endpoint: Receiver
 ) -> None:
     await hook(tenant, endpoint.url)
     model = await tenant.model(name="churn")
@@ -73,7 +76,9 @@ async def test_the_mutation_of_the_document_runs_as_it_stands(tenant: Tenant) ->
     assert made["webhook"]["state"] == "ENABLED"
 
 
-async def test_a_webhook_is_told_only_of_what_it_wants(tenant: Tenant, means: Means, endpoint: Receiver) -> None:
+async def test_a_webhook_is_told_only_of_what_it_wants(
+    tenant: Tenant, means: WorkerServices, endpoint: Receiver
+) -> None:
     model, other = await tenant.model(), await tenant.model()
     own = endpoint.base
     wanted: dict[str, dict[str, Any]] = {
@@ -100,7 +105,7 @@ async def test_a_webhook_is_told_only_of_what_it_wants(tenant: Tenant, means: Me
 
 
 async def test_what_fails_is_tried_again_and_what_follows_waits(
-    tenant: Tenant, means: Means, endpoint: Receiver
+    tenant: Tenant, means: WorkerServices, endpoint: Receiver
 ) -> None:
     webhook, _ = await hook(tenant, endpoint.url)
     await teams(tenant, 3)
@@ -119,7 +124,7 @@ async def test_what_fails_is_tried_again_and_what_follows_waits(
 
 
 async def test_between_tries_it_waits_and_the_log_says_until_when(
-    tenant: Tenant, means: Means, endpoint: Receiver
+    tenant: Tenant, means: WorkerServices, endpoint: Receiver
 ) -> None:
     webhook, _ = await hook(tenant, endpoint.url)
     await teams(tenant, 2)
@@ -141,7 +146,7 @@ async def test_between_tries_it_waits_and_the_log_says_until_when(
     assert endpoint.sequences(204) == (await events_of(tenant, "team.created"))[-2:]
 
 
-async def test_a_redirect_is_not_followed(tenant: Tenant, means: Means, endpoint: Receiver) -> None:
+async def test_a_redirect_is_not_followed(tenant: Tenant, means: WorkerServices, endpoint: Receiver) -> None:
     async with receiver() as elsewhere:
         webhook, _ = await hook(tenant, endpoint.url)
         endpoint.usual, endpoint.headers = 307, {"location": elsewhere.url}
@@ -153,7 +158,7 @@ async def test_a_redirect_is_not_followed(tenant: Tenant, means: Means, endpoint
 
 
 async def test_whoever_fails_for_too_long_is_disabled_and_others_are_told(
-    tenant: Tenant, means: Means, endpoint: Receiver
+    tenant: Tenant, means: WorkerServices, endpoint: Receiver
 ) -> None:
     webhook, _ = await hook(tenant, f"{endpoint.base}/failing")
     async with receiver() as other:
@@ -185,7 +190,7 @@ async def test_whoever_fails_for_too_long_is_disabled_and_others_are_told(
     ("failures", "hours", "disabled"), [(19, 25, False), (20, 23, False), (20, 25, True), (500, 0, False)]
 )
 async def test_it_takes_many_failures_and_a_long_time(
-    tenant: Tenant, means: Means, endpoint: Receiver, failures: int, hours: int, disabled: bool
+    tenant: Tenant, means: WorkerServices, endpoint: Receiver, failures: int, hours: int, disabled: bool
 ) -> None:
     webhook, _ = await hook(tenant, endpoint.url)
     await teams(tenant)
@@ -196,7 +201,9 @@ async def test_it_takes_many_failures_and_a_long_time(
     assert ((await look(tenant, webhook))["state"] == "DISABLED") == disabled
 
 
-async def test_an_endpoint_that_is_gone_is_left_alone_at_once(tenant: Tenant, means: Means, endpoint: Receiver) -> None:
+async def test_an_endpoint_that_is_gone_is_left_alone_at_once(
+    tenant: Tenant, means: WorkerServices, endpoint: Receiver
+) -> None:
     webhook, _ = await hook(tenant, endpoint.url)
     await teams(tenant, 2)
     endpoint.usual = 410
@@ -207,7 +214,7 @@ async def test_an_endpoint_that_is_gone_is_left_alone_at_once(tenant: Tenant, me
 
 
 async def test_what_is_answered_where_a_webhook_went_before_says_nothing_of_where_it_goes_now(
-    tenant: Tenant, means: Means, endpoint: Receiver
+    tenant: Tenant, means: WorkerServices, endpoint: Receiver
 ) -> None:
     webhook, _ = await hook(tenant, endpoint.url)
     await teams(tenant)
@@ -227,7 +234,7 @@ async def test_what_is_answered_where_a_webhook_went_before_says_nothing_of_wher
 
 @pytest.mark.parametrize(("resume", "left"), [("WHERE_IT_STOPPED", 3), ("BEHIND_THE_FAILED", 2), ("NOW", 0)])
 async def test_a_webhook_goes_on_from_where_it_is_told_to(
-    tenant: Tenant, means: Means, endpoint: Receiver, resume: str, left: int
+    tenant: Tenant, means: WorkerServices, endpoint: Receiver, resume: str, left: int
 ) -> None:
     webhook, _ = await hook(tenant, endpoint.url)
     await teams(tenant, 3)
@@ -243,7 +250,7 @@ async def test_a_webhook_goes_on_from_where_it_is_told_to(
 
 
 async def test_a_disabled_webhook_loses_nothing_and_so_does_one_that_was_deleted(
-    tenant: Tenant, means: Means, endpoint: Receiver
+    tenant: Tenant, means: WorkerServices, endpoint: Receiver
 ) -> None:
     webhook, _ = await hook(tenant, endpoint.url)
     for away, back in (("disableWebhook", "enableWebhook"), ("deleteWebhook", "restoreWebhook")):
@@ -257,7 +264,9 @@ async def test_a_disabled_webhook_loses_nothing_and_so_does_one_that_was_deleted
         assert endpoint.sequences()[before:] == (await events_of(tenant, "team.created"))[-2:]
 
 
-async def test_a_ping_reaches_a_disabled_webhook_as_well(tenant: Tenant, means: Means, endpoint: Receiver) -> None:
+async def test_a_ping_reaches_a_disabled_webhook_as_well(
+    tenant: Tenant, means: WorkerServices, endpoint: Receiver
+) -> None:
     webhook, secret = await hook(tenant, endpoint.url)
     await tenant.client.make("disableWebhook", "webhook", webhook=webhook)
     endpoint.answers = [204, 500]
@@ -273,7 +282,7 @@ async def test_a_ping_reaches_a_disabled_webhook_as_well(tenant: Tenant, means: 
 
 
 async def test_an_event_is_delivered_again_with_the_id_that_it_had(
-    tenant: Tenant, means: Means, endpoint: Receiver
+    tenant: Tenant, means: WorkerServices, endpoint: Receiver
 ) -> None:
     webhook, _ = await hook(tenant, endpoint.url)
     await teams(tenant, 2)
@@ -289,7 +298,7 @@ async def test_an_event_is_delivered_again_with_the_id_that_it_had(
 
 
 async def test_few_events_among_many_are_found_piece_by_piece(
-    tenant: Tenant, means: Means, endpoint: Receiver, monkeypatch: pytest.MonkeyPatch
+    tenant: Tenant, means: WorkerServices, endpoint: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(deliveries, "LOOKED_AT", 2)
     monkeypatch.setattr(deliveries, "PAGE", 2)
@@ -303,7 +312,7 @@ async def test_few_events_among_many_are_found_piece_by_piece(
 
 
 async def test_where_the_next_events_are_gone_nothing_is_skipped_in_silence(
-    tenant: Tenant, means: Means, endpoint: Receiver
+    tenant: Tenant, means: WorkerServices, endpoint: Receiver
 ) -> None:
     webhook, _ = await hook(tenant, endpoint.url)
     await teams(tenant, 3)
@@ -320,7 +329,9 @@ async def test_where_the_next_events_are_gone_nothing_is_skipped_in_silence(
     assert endpoint.sequences() == (await events_of(tenant, "team.created"))[-1:]
 
 
-async def test_a_secret_is_in_no_log_event_answer_or_row(tenant: Tenant, means: Means, endpoint: Receiver) -> None:
+async def test_a_secret_is_in_no_log_event_answer_or_row(
+    tenant: Tenant, means: WorkerServices, endpoint: Receiver
+) -> None:
     with capture_logs() as entries:
         webhook, first = await hook(tenant, f"{endpoint.base}/secret-path", kinds=[])
         second = (await tenant.client.change("rotateWebhookSecret", "secret", webhook=webhook))["secret"]
@@ -371,7 +382,7 @@ async def test_a_server_without_a_key_makes_no_webhooks_and_says_what_it_needs(
     assert "SECRET_KEY" in error["message"]
 
 
-async def test_the_log_is_kept_for_thirty_days(tenant: Tenant, means: Means, endpoint: Receiver) -> None:
+async def test_the_log_is_kept_for_thirty_days(tenant: Tenant, means: WorkerServices, endpoint: Receiver) -> None:
     webhook, _ = await hook(tenant, endpoint.url)
     ages = {31: DeliveryState.DELIVERED, 32: DeliveryState.FAILED, 33: DeliveryState.PENDING, 29: DeliveryState.FAILED}
     async with tenant.database.change(tenant.org_id) as change:

@@ -14,15 +14,15 @@ from starlette.applications import Starlette
 
 from db.base import utc_now
 from db.codes import JobKind
-from db.session import Database
 from db.tables import Job
 from registry.jobs import queue
 from registry.jobs.queue import Lane, Lease, LeaseLost
 from registry.kernel.errors import Overloaded
 from registry.webhooks import deliveries, webhooks
-from registry.webhooks.deliveries import Answer, Means, Message, Patience
-from server import delivering, worker
+from registry.webhooks.deliveries import Answer, Message, Patience
+from server import worker
 from server.courier import Courier
+from server.job_handlers import HANDLERS, WorkerServices
 from server.settings import Settings
 from server.worker import deliver_due
 from storage.store import ObjectStore
@@ -45,7 +45,7 @@ async def workers(own: Starlette, settings: Settings, count: int = 1) -> AsyncIt
         await asyncio.wait_for(asyncio.gather(*running), PATIENCE_S)
 
 
-async def taken(tenant: Tenant, means: Means) -> Lease:
+async def taken(tenant: Tenant, means: WorkerServices) -> Lease:
     """The job of the tenant's webhook."""
     await deliveries.wake(means.database)
     while (lease := await queue.take(means.database, (Lane.DELIVERIES,))) is not None:
@@ -78,10 +78,10 @@ async def test_an_endpoint_that_hangs_holds_up_nobody_else(
 ) -> None:
     cleared = asyncio.Event()
 
-    async def clear(_database: Database, _store: ObjectStore, lease: Lease) -> None:
+    async def clear(_services: WorkerServices, _lease: Lease) -> None:
         cleared.set()
 
-    monkeypatch.setattr(worker, "HANDLERS", {JobKind.CLEAR_UPLOAD: clear})
+    monkeypatch.setattr(worker, "HANDLERS", {**HANDLERS, JobKind.CLEAR_UPLOAD: clear})
     pool = own.state.services.database.engine.pool
     async with receiver() as hanging:
         hanging.held.clear()
@@ -119,7 +119,9 @@ async def test_a_worker_that_is_told_to_stop_ends_behind_the_event_in_flight(
     assert [one["state"] for one in await log_of(tenant, webhook)] == ["DELIVERED"]
 
 
-async def test_no_answer_in_time_is_a_failure(own: Starlette, tenant: Tenant, means: Means, endpoint: Receiver) -> None:
+async def test_no_answer_in_time_is_a_failure(
+    own: Starlette, tenant: Tenant, means: WorkerServices, endpoint: Receiver
+) -> None:
     webhook, _ = await hook(tenant, endpoint.url)
     await teams(tenant)
     endpoint.held.clear()
@@ -131,7 +133,7 @@ async def test_no_answer_in_time_is_a_failure(own: Starlette, tenant: Tenant, me
 
 
 async def test_whoever_was_too_slow_and_lost_the_job_writes_nothing(
-    tenant: Tenant, means: Means, endpoint: Receiver
+    tenant: Tenant, means: WorkerServices, endpoint: Receiver
 ) -> None:
     webhook, _ = await hook(tenant, endpoint.url)
     await teams(tenant, 2)
@@ -168,7 +170,7 @@ MEANWHILE: dict[str, tuple[Meanwhile, int]] = {
 @pytest.mark.parametrize("what", MEANWHILE)
 @pytest.mark.parametrize("status", [204, 500])
 async def test_what_is_changed_while_an_event_is_in_flight_holds_from_the_next_on(
-    tenant: Tenant, means: Means, endpoint: Receiver, what: str, status: int
+    tenant: Tenant, means: WorkerServices, endpoint: Receiver, what: str, status: int
 ) -> None:
     webhook, _ = await hook(tenant, endpoint.url)
     await teams(tenant, 3)
@@ -185,7 +187,9 @@ async def test_what_is_changed_while_an_event_is_in_flight_holds_from_the_next_o
     assert await jobs_of(tenant) == 0, "its job is done"
 
 
-async def test_a_webhook_that_is_up_to_date_has_no_job(tenant: Tenant, means: Means, endpoint: Receiver) -> None:
+async def test_a_webhook_that_is_up_to_date_has_no_job(
+    tenant: Tenant, means: WorkerServices, endpoint: Receiver
+) -> None:
     webhook, _ = await hook(tenant, endpoint.url)
     await teams(tenant)
     await deliver_due(means)
@@ -204,17 +208,17 @@ async def test_whoever_hangs_has_half_of_the_places_at_most_and_others_are_told(
 ) -> None:
     async with receiver() as hanging:
         hanging.held.clear()
-        for _ in range(delivering.AT_ONCE + 2):
+        for _ in range(worker.AT_ONCE + 2):
             await hook(tenant, hanging.url)
         await hook(other, endpoint.url)
         await teams(tenant)
         async with workers(own, settings):
-            await hanging.until(lambda: hanging.waiting == delivering.AT_ONCE // 2)
+            await hanging.until(lambda: hanging.waiting == worker.AT_ONCE // 2)
             await teams(other)
             await endpoint.until(lambda: len(endpoint.received) == 1)
             assert hanging.received == []
             hanging.held.set()
-        assert hanging.most_at_once == delivering.AT_ONCE // 2
+        assert hanging.most_at_once == worker.AT_ONCE // 2
 
 
 async def test_pings_of_one_webhook_wait_for_each_other_and_no_more_of_them_than_may(
@@ -237,7 +241,7 @@ async def test_pings_of_one_webhook_wait_for_each_other_and_no_more_of_them_than
 
 
 async def test_an_endpoint_that_could_not_even_be_tried_is_not_to_blame(
-    tenant: Tenant, means: Means, endpoint: Receiver
+    tenant: Tenant, means: WorkerServices, endpoint: Receiver
 ) -> None:
     class Busy:
         async def send(self, url: str, secrets: Sequence[bytes], message: Message) -> Answer:
@@ -262,7 +266,7 @@ CHANGED: dict[str, Callable[[Tenant, str, str], Awaitable[object]]] = {
 @pytest.mark.parametrize("what", CHANGED)
 @pytest.mark.parametrize("in_flight", [False, True])
 async def test_whoever_changes_what_it_failed_for_does_not_wait_for_the_next_try(
-    tenant: Tenant, means: Means, endpoint: Receiver, what: str, in_flight: bool
+    tenant: Tenant, means: WorkerServices, endpoint: Receiver, what: str, in_flight: bool
 ) -> None:
     webhook, _ = await hook(tenant, f"{endpoint.base}/old")
     await teams(tenant)

@@ -5,8 +5,8 @@ from datetime import timedelta
 from db.base import utc_now
 from db.codes import JobKind
 from db.session import Database
-from server.worker import work_once
 from storage.store import ObjectStore
+from tests.sending import work
 from tests.tenant import Tenant, uuid_of
 
 RUN = "query($id: ID!) { node(id: $id) { ... on Run { status endedAt } } }"
@@ -75,8 +75,7 @@ async def test_a_run_that_goes_silent_is_lost_and_found_again(
     run = await tenant.run(heartbeatTimeoutS=60)
     await silence(tenant, database, run, timedelta(seconds=61))
 
-    while await work_once(database, store):
-        pass
+    await work(database, store)
     lost = await tenant.client(RUN, id=run)
     await tenant.client.make("heartbeatRun", "run", run=run)
     found = await tenant.client(RUN, id=run)
@@ -93,8 +92,7 @@ async def test_a_sign_of_life_keeps_a_run_and_moves_the_next_look(
     await silence(tenant, database, run, timedelta(seconds=61))
     await tenant.client.make("logMetrics", "run", run=run, metrics=[{"name": "a", "phase": "TEST", "value": 1}])
 
-    while await work_once(database, store):
-        pass
+    await work(database, store)
 
     assert (await tenant.client(RUN, id=run))["node"]["status"] == "RUNNING"
     async with database.as_worker() as connection:
@@ -109,8 +107,7 @@ async def test_an_ended_run_is_left_alone(tenant: Tenant, database: Database, st
     await tenant.client.make("finishRun", "run", run=run)
     await silence(tenant, database, run, timedelta(seconds=61))
 
-    while await work_once(database, store):
-        pass
+    await work(database, store)
     refused = await tenant.client.refusal("heartbeatRun", "run", run=run)
 
     assert (await tenant.client(RUN, id=run))["node"]["status"] == "FINISHED"

@@ -15,9 +15,9 @@ from db.tables import DatasetVersion, LineageEdge, Run
 from registry.kernel.errors import Conflict, InvalidValue, NotFound
 from registry.kernel.inputs import MAX_PARAMETERS, DatasetUse, Metric, Parameter, ParameterValue
 from registry.tracking import runs
-from server.worker import work_once
 from storage.store import ObjectStore
 from tests.registry.told import events_about
+from tests.sending import work
 from tests.tenant import Tenant, uuid_of
 
 USED = """query($id: ID!) { node(id: $id) { ... on Run { datasets(first: 20) { edges { role node { id } } } } } }"""
@@ -230,12 +230,10 @@ async def test_a_request_that_waits_for_data_is_looked_at_when_its_run_tells_of_
     run = await tenant.run()
     version = await tenant.version(run=run)
     request = await tenant.client.make("requestPromotion", "promotionRequest", version=version, to="STAGING")
-    while await work_once(database, store):
-        pass
+    await work(database, store)
     data = {"datasetVersion": await tenant.dataset_version()}
     await tenant.client.make("logRunDatasets", "run", run=run, datasets=[data])
-    while await work_once(database, store):
-        pass
+    await work(database, store)
     found = await tenant.client("query($id: ID!) { node(id: $id) { ... on PromotionRequest { state } } }", id=request)
     assert found["node"]["state"] == "COMPLETED"
 
