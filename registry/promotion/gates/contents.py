@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Final
 from uuid import UUID
 
+from pydantic import AfterValidator
 from sqlalchemy import and_, literal, or_, select
 from sqlmodel import col
 from typing_extensions import Doc
@@ -59,7 +60,7 @@ class Integrity(Gate):
 class RequiredArtifacts(Gate):
     """There is a file of each of these kinds."""
 
-    kinds: Annotated[Sequence[ArtifactKind], Doc("At least one of each.")]
+    kinds: Annotated[Sequence[ArtifactKind], AfterValidator(tuple), Doc("At least one of each.")]
 
     def checked(self, path: Path) -> "RequiredArtifacts":
         """At least one kind."""

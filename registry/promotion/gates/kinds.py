@@ -1,9 +1,9 @@
 """The kinds of gates, and how they are kept as JSON."""
 
-import dataclasses
 from collections.abc import Mapping, Sequence
-from enum import StrEnum
-from typing import Any, Final, get_args, get_type_hints
+from typing import Any, Final
+
+from pydantic import TypeAdapter
 
 from registry.kernel.errors import InvalidValue
 from registry.promotion.gates.contents import CleanLineage, Integrity, RequiredArtifacts, RequiredFacts
@@ -18,6 +18,7 @@ GATES: Final[Mapping[str, type[Gate]]] = {
         Approvals, ExternalCheck, MinimumStay,
     )
 }  # fmt: skip
+_SHAPES: Final[Mapping[str, TypeAdapter[Gate]]] = {name: TypeAdapter(gate) for name, gate in GATES.items()}
 MAX_GATES = 20
 _ONCE: Final = (Approvals.__name__, Integrity.__name__, CleanLineage.__name__)
 ALWAYS: Final = Integrity()
@@ -46,23 +47,13 @@ def checked(gates: Sequence[Gate], path: Path) -> list[dict[str, Any]]:
 
 def as_json(gate: Gate) -> dict[str, Any]:
     """A gate with its kind."""
-    values = {name: list(value) if isinstance(value, tuple) else value for name, value in vars(gate).items()}
-    return {"kind": type(gate).__name__, **values}
+    kind = type(gate).__name__
+    return {"kind": kind, **_SHAPES[kind].dump_python(gate, mode="json")}
 
 
 def of_json(kept: Mapping[str, Any]) -> Gate:
     """The gate that was kept; settings that this release does not know are left out."""
-    kind = GATES[kept["kind"]]
-    hints = get_type_hints(kind)
-    values = {}
-    for field in dataclasses.fields(kind):
-        if field.name in kept:
-            value, hint = kept[field.name], hints[field.name]
-            enums = [one for one in (hint, *get_args(hint)) if isinstance(one, type) and issubclass(one, StrEnum)]
-            values[field.name] = enums[0](value) if enums and isinstance(value, str) else value
-    if "kinds" in values:
-        values["kinds"] = tuple(values["kinds"])
-    return kind(**values)
+    return _SHAPES[kept["kind"]].validate_python(kept)
 
 
 def verdict_as_json(verdict: Verdict) -> dict[str, Any]:

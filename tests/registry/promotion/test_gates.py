@@ -3,13 +3,19 @@
 from datetime import timedelta
 from typing import Any
 
+import orjson
 import pytest
 from sqlalchemy import text
 
 from db.base import utc_now
-from db.codes import PrincipalKind, Role
+from db.codes import ArtifactKind, Phase, PrincipalKind, RankingDirection, Role
 from db.session import Database
 from registry.graph import lineage
+from registry.promotion.gates.contents import CleanLineage, Integrity, RequiredArtifacts, RequiredFacts
+from registry.promotion.gates.gate import Gate
+from registry.promotion.gates.kinds import GATES, as_json, of_json
+from registry.promotion.gates.measures import EvaluationAge, MetricThreshold, NotWorseThanChampion
+from registry.promotion.gates.others import Approvals, ExternalCheck, MinimumStay
 from storage.store import ObjectStore
 from tests import sending
 from tests.stages import Line
@@ -44,6 +50,34 @@ async def verdict_of(tenant: Tenant, version: str, gate: dict[str, Any], to: str
 async def log(tenant: Tenant, version: str, **given: Any) -> None:
     point = {**POINT, "step": "0", **given}
     await tenant.client.make("logVersionMetrics", "version", version=version, metrics=[point])
+
+
+GATE_OF_EACH_KIND: list[Gate] = [
+    MetricThreshold("accuracy", Phase.TEST, minimum=0.5),
+    NotWorseThanChampion("accuracy", Phase.TEST, RankingDirection.MAXIMISE, 0.01),
+    EvaluationAge("accuracy", Phase.TEST, 60),
+    Integrity(allow_external=True),
+    RequiredArtifacts((ArtifactKind.MODEL, ArtifactKind.PLOT)),
+    RequiredFacts(runtime=True),
+    CleanLineage(3),
+    Approvals(2, Role.MAINTAINER),
+    ExternalCheck("fairness"),
+    MinimumStay(60),
+]
+
+
+def test_gates_of_every_kind_are_looked_at() -> None:
+    assert [type(gate) for gate in GATE_OF_EACH_KIND] == list(GATES.values())
+
+
+@pytest.mark.parametrize("gate", GATE_OF_EACH_KIND, ids=lambda gate: type(gate).__name__)
+def test_a_gate_is_read_as_it_was_stored_and_a_setting_of_another_release_is_left_out(gate: Gate) -> None:
+    stored = orjson.loads(orjson.dumps(as_json(gate)))
+
+    found = of_json({**stored, "setting_of_another_release": 1})
+
+    assert found == gate
+    assert repr(found) == repr(gate)
 
 
 @pytest.mark.parametrize(
