@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Final
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, and_, select
 from sqlmodel import col
 from typing_extensions import Doc
 
@@ -17,9 +17,9 @@ from registry.catalog.stages import SLOTS
 from registry.jobs.schedule import due, make_due
 from registry.kernel import inputs
 from registry.kernel.access import Action, Actor, require
-from registry.kernel.errors import InvalidValue, StaleRevision
+from registry.kernel.errors import InvalidValue
 from registry.kernel.inputs import OneOf
-from registry.kernel.revisions import expect, next_revision, retire
+from registry.kernel.revisions import check_revision, next_revision, retire, stale
 from registry.kernel.rows import add, alter, find
 from registry.promotion.gates.gate import Path, bounds
 
@@ -148,16 +148,20 @@ async def set_rule(
         await find(change, Environment, asked["environment_id"], path)
     known = await _current(change, model.id, called)
     revision = 0 if known is None else known.revision
-    expect("rule", revision, expected_revision)
+    check_revision("rule", revision, expected_revision)
     if known is None:
-        at_once = StaleRevision("Somebody else set this rule at the same moment. Look again.", 1, None)
-        who = actor.principal_id
-        named: dict[str, Any] = {"model_id": model.id, "name": called}
-        first_revision = await next_revision(change, AutomationRule, **named)
+        first_revision = await next_revision(change, AutomationRule, _called(model.id, called))
         row = AutomationRule(
-            org_id=change.org_id, revision=first_revision, set_by=who, created_by=who, **named, **asked
+            org_id=change.org_id,
+            model_id=model.id,
+            name=called,
+            revision=first_revision,
+            set_by=actor.principal_id,
+            created_by=actor.principal_id,
+            **asked,
         )
-        rule = await add(change, actor, row, {KEY: at_once})
+        # Somebody else may set it at the same moment.
+        rule = await add(change, actor, row, {KEY: stale("rule", first_revision)})
     elif any(getattr(known, name) != value for name, value in asked.items()):
         values = {**asked, "revision": revision + 1, "set_by": actor.principal_id}
         rule = await alter(change, actor, known, values)
@@ -198,12 +202,16 @@ def _rollback(path: Path, reports: int, environment_id: UUID | None, cool_down_s
     }
 
 
+def _called(model_id: UUID, name: str) -> ColumnElement[bool]:
+    """Whether a rule, present or removed, is the one of this name."""
+    return and_(col(AutomationRule.model_id) == model_id, col(AutomationRule.name) == name)
+
+
 async def _current(change: Change, model_id: UUID, name: str) -> AutomationRule | None:
     """The rule of this name, locked; None for none."""
     statement = select(AutomationRule).where(
         col(AutomationRule.org_id) == change.org_id,
-        col(AutomationRule.model_id) == model_id,
-        col(AutomationRule.name) == name,
+        _called(model_id, name),
         col(AutomationRule.removed_at).is_(None),
     )
     # A worker that notes what a rule did refers to it, and has its job: it must not wait for whoever waits for the job.

@@ -18,7 +18,7 @@
         ├── NameTaken            a name, label or path that must be unique is in use
         ├── InvalidValue         a value of the right type that a rule refuses
         ├── Conflict             the thing is in a state that does not allow this
-        ├── StaleRevision        a slot, an alias or a policy has changed since the caller looked
+        ├── StaleRevision        a slot, alias, policy, rule or deployment has changed since the caller looked
         ├── GateFailed           a version does not show what a policy asks for
         ├── InUse                others depend on the thing
         ├── TooLarge             more bytes than the configured limit
@@ -185,7 +185,7 @@ class Conflict(Failure):
 
 
 class StaleRevision(Failure):
-    """A slot or an alias holds something else by now than the caller knows of, or nobody said what they know."""
+    """The thing has another revision now than the caller expected. `version_id` is what a slot or an alias holds."""
 
     code = "STALE_REVISION"
 

@@ -58,7 +58,7 @@ async def roll_back(
     held = await aliases.held_of(change, model.id, str(target.alias))
     if held.revision == 0:
         raise NotFound("Alias", ("name",))
-    held.check_revision(expected_revision)
+    held.check_expected(expected_revision)
     earlier = await _before(change, held) if to is None else await _named(change, held, to)
     version = await find(change, Version, earlier.version_id, "to", lock=True)
     # Whatever else the policy asks for: this was good once, and is to help now.

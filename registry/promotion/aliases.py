@@ -18,8 +18,9 @@ from db.session import Change, Within
 from db.tables import Alias, AliasRevision, Model, PromotionRequest, Version
 from registry.kernel import inputs
 from registry.kernel.access import Action, Actor, require
-from registry.kernel.errors import Conflict, NotFound, StaleRevision
+from registry.kernel.errors import Conflict, NotFound
 from registry.kernel.inputs import MAX_REASON
+from registry.kernel.revisions import check_revision
 from registry.kernel.rows import database_time, find, find_by, image, record
 from registry.promotion.evaluation import Judgement, asked, judge_within, kept_of, policy_for
 from registry.promotion.open_requests import DONE, close, outdate
@@ -49,11 +50,9 @@ class Held:
     moment: datetime
     """When what happens now happens, by the clock of the database, and never before what happened last."""
 
-    def check_revision(self, expected: int | None) -> None:
-        """Refuse whoever knows an older state. Raises: StaleRevision, with the revision and the version of now."""
-        if expected is not None and expected != self.revision:
-            said = f"@{self.name} is at revision {self.revision} by now. Look again."
-            raise StaleRevision(said, self.revision, self.version_id)
+    def check_expected(self, expected: int | None) -> None:
+        """Refuse a caller who knows an older state. Raises: StaleRevision."""
+        check_revision(f"alias @{self.name}", self.revision, expected, self.version_id)
 
 
 @dataclass(frozen=True)
@@ -89,7 +88,7 @@ async def point(
     require(actor, Action.WRITE, version)
     target, why = Target(alias=clean(name)), reason_of(reason)
     held = await hold(change, version, str(target.alias))
-    held.check_revision(expected_revision)
+    held.check_expected(expected_revision)
     require(actor, await needed(change, held.model_id, target), version)
     if held.alias is not None and held.version_id == version.id:
         return held.alias
@@ -119,7 +118,7 @@ async def remove(
     held = await held_of(change, model.id, str(target.alias))
     if held.alias is None:
         raise NotFound("Alias", ("name",))
-    held.check_revision(expected_revision)
+    held.check_expected(expected_revision)
     await outdate(change, actor, model.id, col(PromotionRequest.alias) == target.alias)
     await _note(change, actor, held, None, Step(AliasRevisionKind.REMOVAL, why))
     record(change, actor, held.alias, "removed", image(held.alias), None)

@@ -1,10 +1,11 @@
 """Policies: what versions have to show before they go to a stage or get an alias. The nearest one holds, alone."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any, Final
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, and_, select
 from sqlmodel import col
 from typing_extensions import Doc
 
@@ -14,9 +15,9 @@ from db.tables import Model, Project, PromotionPolicy, PromotionPolicyRevision, 
 from registry.jobs.schedule import due, make_due
 from registry.kernel import inputs
 from registry.kernel.access import Action, Actor, require
-from registry.kernel.errors import Conflict, InvalidValue, StaleRevision
+from registry.kernel.errors import Conflict, InvalidValue
 from registry.kernel.inputs import MAX_REASON, OneOf
-from registry.kernel.revisions import expect, next_revision, retire
+from registry.kernel.revisions import check_revision, next_revision, retire, stale
 from registry.kernel.rows import add, alter, find
 from registry.promotion.evaluation import REQUEST_EXPIRES_S
 from registry.promotion.gates.gate import Gate
@@ -26,6 +27,24 @@ from registry.promotion.targets import ALIAS, TO, Target, reason_of, target
 MAX_EXPIRES_S: Final = 366 * 86_400
 MIN_EXPIRES_S: Final = 60
 KEY: Final = "promotion_policy_key"
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What a policy is for: a target in a project or of a model; everywhere without either."""
+
+    project_id: UUID | None
+    model_id: UUID | None
+    target: Target
+
+    def policies(self) -> ColumnElement[bool]:
+        """Whether a policy, present or removed, is for exactly this."""
+        return and_(
+            col(PromotionPolicy.project_id).is_not_distinct_from(self.project_id),
+            col(PromotionPolicy.model_id).is_not_distinct_from(self.model_id),
+            col(PromotionPolicy.stage).is_not_distinct_from(self.target.stage),
+            col(PromotionPolicy.alias).is_not_distinct_from(self.target.alias),
+        )
 
 
 async def set_policy(
@@ -55,7 +74,7 @@ async def set_policy(
     Raises: Forbidden, NotFound, InvalidValue, StaleRevision.
     """
     require(actor, Action.ADMINISTER)
-    goal = await _scope(change, project_id, model_id, target(to, alias))
+    scope = await _scope(change, project_id, model_id, target(to, alias))
     if not MIN_EXPIRES_S <= request_expires_s <= MAX_EXPIRES_S:
         raise InvalidValue(f"A request stays open {MIN_EXPIRES_S} to {MAX_EXPIRES_S} seconds.", ("requestExpiresS",))
     asked: dict[str, Any] = {
@@ -64,20 +83,26 @@ async def set_policy(
         "request_expires_s": request_expires_s,
     }
     why = reason_of(reason)
-    known = await _current(change, goal)
+    known = await _current(change, scope)
     if known is None and not expected_revision:
-        first_revision = await next_revision(change, PromotionPolicy, **goal)
         row = PromotionPolicy(
-            org_id=change.org_id, created_by=actor.principal_id, revision=first_revision, **goal, **asked
+            org_id=change.org_id,
+            project_id=scope.project_id,
+            model_id=scope.model_id,
+            stage=scope.target.stage,
+            alias=scope.target.alias,
+            revision=await next_revision(change, PromotionPolicy, scope.policies()),
+            created_by=actor.principal_id,
+            **asked,
         )
         if (first := await _first(change, actor, row)) is not None:
             await _note(change, actor, first, why)
             return first
-        known = await _current(change, goal)
-    revision = 0 if known is None else known.revision
-    expect("policy", revision, expected_revision)
+        known = await _current(change, scope)
     if known is None:
-        raise StaleRevision("There is no such policy. Look again.", 0, None)
+        raise stale("policy", 0)
+    revision = known.revision
+    check_revision("policy", revision, expected_revision)
     if any(getattr(known, name) != value for name, value in asked.items()):
         await alter(change, actor, known, {**asked, "revision": revision + 1})
         await _note(change, actor, known, why)
@@ -103,22 +128,21 @@ async def remove_policy(
     return policy
 
 
-async def _scope(change: Change, project_id: UUID | None, model_id: UUID | None, goal: Target) -> dict[str, Any]:
-    """The columns that say what a policy is for. Raises: NotFound, InvalidValue."""
+async def _scope(change: Change, project_id: UUID | None, model_id: UUID | None, goal: Target) -> Scope:
+    """What a policy is for. Raises: NotFound, InvalidValue."""
     if project_id is not None:
         await find(change, Project, project_id, "project")
     if model_id is not None:
         await find(change, Model, model_id, "model")
     if project_id is not None and model_id is not None:
         raise InvalidValue("A policy is for a project or for a model, not for both.", ("project",))
-    return {"project_id": project_id, "model_id": model_id, "stage": goal.stage, "alias": goal.alias}
+    return Scope(project_id, model_id, goal)
 
 
-async def _current(change: Change, goal: Mapping[str, Any]) -> PromotionPolicy | None:
+async def _current(change: Change, scope: Scope) -> PromotionPolicy | None:
     """The policy that is for exactly this, locked; None for none."""
-    same = [col(getattr(PromotionPolicy, name)).is_not_distinct_from(value) for name, value in goal.items()]
     statement = select(PromotionPolicy).where(
-        col(PromotionPolicy.org_id) == change.org_id, col(PromotionPolicy.removed_at).is_(None), *same
+        col(PromotionPolicy.org_id) == change.org_id, col(PromotionPolicy.removed_at).is_(None), scope.policies()
     )
     return (await change.execute(statement.with_for_update())).scalar_one_or_none()
 

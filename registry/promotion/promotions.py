@@ -47,7 +47,7 @@ async def promote(
     held, version = await take(change, version_id)
     require(actor, stages.action(TransitionKind.PROMOTION, version.stage, to), version)
     stages.check(TransitionKind.PROMOTION, version.stage, to)
-    slots.check_revision(held.slots[to], expected_revision)
+    slots.check_expected(held.slots[to], expected_revision)
     judgement = await judge_within(change, version, goal)
     judgement.require()
     step = Step(TransitionKind.PROMOTION, why, judgement=judgement, request=await asked(change, judgement))
@@ -126,7 +126,7 @@ async def _leave(
     from_stage, to_stage = version.stage, stages.next_stage(kind, version.stage)
     require(actor, stages.action(kind, from_stage, to_stage), version)
     if from_stage in held.slots:
-        slots.check_revision(held.slots[from_stage], expected_revision)
+        slots.check_expected(held.slots[from_stage], expected_revision)
     if to_stage in held.slots:
         slots.check_free(held.slots[to_stage])
     step = Step(kind, reason_of(reason))

@@ -19,6 +19,7 @@ from registry.jobs.queue import Lease
 from registry.kernel import inputs
 from registry.kernel.access import Action, Actor
 from registry.kernel.errors import Conflict, NotFound
+from registry.kernel.revisions import check_revision
 from registry.kernel.rows import find, find_by
 from registry.promotion import aliases, promotions
 from registry.promotion.evaluation import Judgement, is_automatic, judge_within, policy_for
@@ -48,6 +49,11 @@ class Place:
     """The slots; None for an alias."""
     alias: aliases.Held | None = None
     """None for a stage."""
+
+    def check_expected(self, expected: int | None) -> None:
+        """Refuse a caller who knows an older state of the target. Raises: StaleRevision."""
+        what = "slot" if self.alias is None else "alias"
+        check_revision(f"{what} {self.target.name}", self.revision, expected, self.version_id)
 
 
 async def settle(database: Database, lease: Lease) -> None:

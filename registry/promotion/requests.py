@@ -13,7 +13,7 @@ from registry.catalog import stages
 from registry.catalog.version_digest import digest_of
 from registry.kernel import inputs
 from registry.kernel.access import Action, Actor, require
-from registry.kernel.errors import Conflict, StaleRevision
+from registry.kernel.errors import Conflict
 from registry.kernel.inputs import MAX_REASON
 from registry.kernel.rows import add
 from registry.promotion import aliases
@@ -21,7 +21,6 @@ from registry.promotion.evaluation import REQUEST_EXPIRES_S, judge_within, open_
 from registry.promotion.open_requests import close
 from registry.promotion.request_completion import (
     WHICH,
-    Place,
     check_open,
     do,
     expire,
@@ -62,8 +61,7 @@ async def ask(
         stages.check(TransitionKind.PROMOTION, place.version.stage, goal.stage)
     else:
         aliases.check(place.version, goal, place.version_id)
-    if expected_revision is not None and expected_revision != place.revision:
-        raise _stale(place)
+    place.check_expected(expected_revision)
     await expire(change, place)
     if await open_request(Within(change), place.version, goal, utc_now()) is not None:
         raise Conflict(f"There is an open request for this version to go to {goal.name}.", ("version",))
@@ -103,8 +101,7 @@ async def complete(
     place, request = await take(change, request_id)
     require(actor, await needed(change, place), place.version)
     check_open(request)
-    if expected_revision is not None and expected_revision != place.revision:
-        raise _stale(place)
+    place.check_expected(expected_revision)
     judgement = await judge_within(change, place.version, place.target)
     if await is_outdated(change, place, request, judgement.case.digest):
         raise Conflict("The request is stale: what it was made for has changed. Ask anew.", ("request",))
@@ -132,8 +129,3 @@ async def withdraw(
     check_open(request, late=True)
     await close(change, actor, request, RequestState.WITHDRAWN, why or "It was withdrawn.")
     return request
-
-
-def _stale(place: Place) -> StaleRevision:
-    said = f"{place.target.name} is at revision {place.revision} now. Look again."
-    return StaleRevision(said, place.revision, place.version_id)

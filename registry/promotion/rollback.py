@@ -56,7 +56,7 @@ async def roll_back(
     if to is not None:
         await _belongs(change, model, to)
     held = await slots.hold(change, model.id)
-    slots.check_revision(held.slots[stage], expected_revision)
+    slots.check_expected(held.slots[stage], expected_revision)
     return await put_back(change, actor, held, stage, why, to=to)
 
 

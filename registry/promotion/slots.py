@@ -21,7 +21,8 @@ from db.session import Change
 from db.tables import AutomationRule, PromotionRequest, Slot, SlotRevision, Transition, Version
 from registry.catalog.stages import SLOTS
 from registry.kernel.access import Actor
-from registry.kernel.errors import Conflict, StaleRevision
+from registry.kernel.errors import Conflict
+from registry.kernel.revisions import check_revision
 from registry.kernel.rows import database_time, find, record
 from registry.promotion.evaluation import Judgement, kept_of
 from registry.promotion.open_requests import outdate
@@ -106,18 +107,13 @@ async def hold(change: Change, model_id: UUID) -> Held:
     return Held(model_id, {slot.stage: slot for slot in slots}, number, moment)
 
 
-def check_revision(slot: Slot, expected: int | None) -> None:
-    """Refuse whoever knows an older state of a slot. For PRODUCTION everybody has to say which one they know.
+def check_expected(slot: Slot, expected: int | None) -> None:
+    """Refuse a caller who knows an older state of a slot. For PRODUCTION the expected revision is required.
 
-    Raises: StaleRevision, with the revision and the version of now.
+    Raises: StaleRevision, InvalidValue.
     """
-    if expected == slot.revision or (expected is None and slot.stage != Stage.PRODUCTION):
-        return
-    if expected is None:
-        said = f"Say as `expectedRevision` which revision of the slot {slot.stage} you know"
-    else:
-        said = f"The slot {slot.stage} has moved on since its revision {expected}"
-    raise StaleRevision(f"{said}; it is at {slot.revision} now.", slot.revision, slot.version_id)
+    needed = slot.stage == Stage.PRODUCTION
+    check_revision(f"slot {slot.stage}", slot.revision, expected, slot.version_id, required=needed)
 
 
 def check_free(slot: Slot) -> None:

@@ -22,6 +22,7 @@ from registry.kernel import inputs
 from registry.kernel.access import Action, Actor, require
 from registry.kernel.errors import Conflict, InvalidValue, NameTaken
 from registry.kernel.inputs import KEEP, MAX_REASON, Keep
+from registry.kernel.revisions import check_revision
 from registry.kernel.rows import add, alter, find, find_all
 
 MAX_SHARES = 100
@@ -94,14 +95,11 @@ async def update(
 ) -> Deployment:
     """Change what is wanted of a deployment. What is not given stays; a difference makes a new revision.
 
-    Raises: Forbidden, NotFound, InvalidValue, Conflict for a stale revision, or when less of the traffic is free.
+    Raises: Forbidden, NotFound, InvalidValue, StaleRevision, Conflict when less of the traffic is free.
     """
     deployment = await _held(change, deployment_id)
     require(actor, Action.WRITE, deployment)
-    if expected_revision is not None and expected_revision != deployment.revision:
-        raise Conflict(
-            f"This deployment is at revision {deployment.revision} by now. Look again.", ("expectedRevision",)
-        )
+    check_revision("deployment", deployment.revision, expected_revision)
     wanted: dict[str, Any] = {}
     if version_id is not KEEP:
         wanted["version_id"] = (await _version(change, deployment, version_id)).id

@@ -99,7 +99,7 @@ class Expected:
     def _stale(self, stage: str, known: int | None) -> str:
         if known == self.revisions[stage] or (known is None and stage != "PRODUCTION"):
             return ""
-        return "STALE_REVISION"
+        return "INVALID_VALUE" if known is None else "STALE_REVISION"
 
     def _roll_back(self, stage: str, known: int | None, to: int | None) -> str:
         if to is not None and self.deleted[to]:

@@ -9,7 +9,7 @@ from strawberry import Parent
 from db import tables
 from db.codes import DesiredState, Health, ObservedState, SpecialValue
 from registry.kernel.access import Action
-from registry.kernel.errors import Conflict, InvalidValue, NameTaken, NotFound
+from registry.kernel.errors import Conflict, InvalidValue, NameTaken, NotFound, StaleRevision
 from registry.serving import deployments, environments, reports
 from resolvers.pages.paging import BY_NAME, Order
 from resolvers.tracking.latest_metrics import Points
@@ -204,7 +204,7 @@ class DeploymentMutation:
     )  # fmt: skip
     update_deployment = change(
         deployments.update, "updateDeployment", Deployment, tables.Deployment,
-        errors=[NotFound, InvalidValue, Conflict],
+        errors=[NotFound, InvalidValue, Conflict, StaleRevision],
         description="Changes what is wanted of a deployment: its version, state, share of the traffic, endpoint, tags.",
     )  # fmt: skip
     shift_traffic = change(

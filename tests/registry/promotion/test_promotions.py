@@ -84,14 +84,32 @@ async def test_production_moves_only_for_those_who_know_its_revision(tenant: Ten
     await line.promote(second, "STAGING")
     document = """mutation($input: PromoteVersionInput!) { promoteVersion(input: $input) { transition { id } errors {
         ... on StaleRevisionError { code path revision version { id } } } } }"""
-    for known in ({}, {"expectedRevision": 0}, {"expectedRevision": 2}):
-        answer = await tenant.client(document, input={"version": second, "to": "PRODUCTION", **known})
+    for known in (0, 2):
+        given = {"version": second, "to": "PRODUCTION", "expectedRevision": known}
+        answer = await tenant.client(document, input=given)
         (error,) = answer["promoteVersion"]["errors"]
         assert error == {
             "code": "STALE_REVISION", "path": ["expectedRevision"], "revision": 1, "version": {"id": first}
         }  # fmt: skip
     assert (await line.slots())["PRODUCTION"] == (1, first)
     await line.promote(second, "PRODUCTION", expectedRevision=1)
+
+
+async def test_what_production_needs_and_was_not_given_is_not_called_stale(tenant: Tenant) -> None:
+    line = await Line.of(tenant, 2)
+    first, second = line.versions
+    await line.to_production(first)
+    await line.promote(second, "STAGING")
+    for mutation, given in (
+        ("promoteVersion", {"version": second, "to": "PRODUCTION"}),
+        ("promoteVersion", {"version": second, "to": "PRODUCTION", "expectedRevision": None}),
+        ("archiveVersion", {"version": first}),
+        ("rollBackModel", {"model": line.model, "reason": "It forgets."}),
+    ):
+        refusal = await tenant.client.refusal(mutation, "transition", **given)
+        assert (refusal["code"], refusal["path"]) == ("INVALID_VALUE", ["expectedRevision"])
+        assert refusal["message"] == "Give `expectedRevision`: the revision of the slot PRODUCTION that you have seen."
+    assert (await line.slots())["PRODUCTION"] == (1, first)
 
 
 async def test_staging_moves_without_a_revision_but_not_with_a_wrong_one(tenant: Tenant) -> None:

@@ -114,7 +114,7 @@ async def test_staging_is_rolled_back_too(tenant: Tenant) -> None:
         ({"stage": "ARCHIVED", "expectedRevision": 0}, "INVALID_VALUE", ["stage"]),
         ({"reason": " "}, "INVALID_VALUE", ["reason"]),
         ({"reason": "x" * 2001}, "INVALID_VALUE", ["reason"]),
-        ({"expectedRevision": None}, "STALE_REVISION", ["expectedRevision"]),
+        ({"expectedRevision": None}, "INVALID_VALUE", ["expectedRevision"]),
         ({"expectedRevision": 1}, "STALE_REVISION", ["expectedRevision"]),
     ],
 )

@@ -101,8 +101,8 @@ async def test_what_was_changed_meanwhile_is_not_changed_unseen(tenant: Tenant) 
     made = await tenant.deployment()
     await update(tenant, made, trafficPercent=1.0, expectedRevision=1)
     code, path, message = await refused(tenant, "updateDeployment", deployment=made, endpoint=None, expectedRevision=1)
-    assert (code, path) == ("CONFLICT", ["expectedRevision"])
-    assert "revision 2" in message
+    assert (code, path) == ("STALE_REVISION", ["expectedRevision"])
+    assert message == "The deployment is at revision 2 now. Look again."
 
 
 async def test_a_deployment_stays_with_its_model(tenant: Tenant) -> None:

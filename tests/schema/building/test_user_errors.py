@@ -82,6 +82,17 @@ async def _too_many_shares(tenant: Tenant, mutation: str) -> Given:
     return given
 
 
+async def _crowded(tenant: Tenant, _: str) -> Given:
+    """A deployment that is to get more of the traffic than another one of its model leaves."""
+    place, model = await tenant.environment(), await tenant.model()
+    shares = (60.0, 0.0)
+    made = [
+        await tenant.deployment(environment=place, version=await tenant.version(model), trafficPercent=share)
+        for share in shares
+    ]
+    return {"deployment": made[1], "trafficPercent": 40.01}
+
+
 async def _told_otherwise(tenant: Tenant, mutation: str) -> Given:
     given = await valid_input(tenant, mutation) | {"observedAt": utc_now().isoformat()}
     await tenant.client.change(mutation, "replayed", **given)
@@ -319,7 +330,8 @@ CASES: dict[tuple[str, str], OfTheInput | Callable[[Tenant, str], Awaitable[Give
     ("shiftTraffic", "InvalidValueError"): _with(shares=[]),
     ("reportDeployment", "InvalidValueError"): _with(observedAt="1970-01-01T00:00:00Z"),
     ("createDeployment", "ConflictError"): _too_much_traffic,
-    ("updateDeployment", "ConflictError"): _with(expectedRevision=7),
+    ("updateDeployment", "ConflictError"): _crowded,
+    ("updateDeployment", "StaleRevisionError"): _with(expectedRevision=7),
     ("shiftTraffic", "ConflictError"): _too_many_shares,
     ("reportDeployment", "ConflictError"): _told_otherwise,
     ("promoteVersion", "InvalidValueError"): _with(to="ARCHIVED"),
