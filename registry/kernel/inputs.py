@@ -17,7 +17,7 @@ from uuid import UUID
 from typing_extensions import Doc
 
 from db.base import utc_now
-from db.codes import DatasetRole, Phase, SpecialValue
+from db.codes import DatasetRole, Phase, SpecialValue, Stage
 from registry.kernel.errors import InvalidValue
 
 MAX_NAME = 200
@@ -33,6 +33,7 @@ MAX_METRICS = 1_000
 MAX_STEP = 2**63 - 1
 MAX_URI = 2_000
 MAX_MARKS = 30
+_STAGE_NAMES = frozenset(stage.casefold() for stage in Stage)
 _CLOCK_SKEW = timedelta(days=1)
 CLOCK_SKEW = timedelta(minutes=5)
 """How far the clock of a client may be ahead."""
@@ -82,6 +83,9 @@ EnvironmentId = Annotated[UUID, Of("Environment")]
 DeploymentId = Annotated[UUID, Of("Deployment")]
 WebhookId = Annotated[UUID, Of("Webhook")]
 WebhookDeliveryId = Annotated[UUID, Of("WebhookDelivery")]
+
+Reason = Annotated[str | None, Doc(f"Why, for those who look back; at most {MAX_REASON} characters.")]
+RequiredReason = Annotated[str, Doc(f"What is wrong, for those who look back; 1 to {MAX_REASON} characters.")]
 
 
 @dataclass(frozen=True)
@@ -198,6 +202,44 @@ def text(value: str | None, path: Sequence[str], *, max_length: int = MAX_TEXT) 
         raise InvalidValue(f"This has {len(clean)} characters; at most {max_length} are allowed.", path)
     if any(unicodedata.category(c) in ("Cc", "Cs") and c not in "\n\r\t" for c in clean):
         raise InvalidValue("This holds control characters other than line breaks and tabs. Remove them.", path)
+    return clean
+
+
+def reason(value: str | None, path: Sequence[str] = ("reason",)) -> str | None:
+    """Why something is done, as it is stored. Raises: InvalidValue."""
+    return text(value, path, max_length=MAX_REASON)
+
+
+def required_reason(value: str) -> str:
+    """A reason that has to be given, without white space around it. Raises: InvalidValue."""
+    why = reason(value.strip())
+    if not why:
+        raise InvalidValue("Say why: everybody who looks back will want to know.", ("reason",))
+    return why
+
+
+def bare_alias(value: str, path: Sequence[str] = ("name",)) -> str:
+    """The name of an alias as it is looked for: people write `champion` or `@champion` and mean the same.
+
+    Raises: InvalidValue where it is heaped, or still begins with `@`: no alias does, or it would pass for another one.
+    """
+    bare = normal(value, path).strip().removeprefix("@").strip()
+    if bare.startswith("@"):
+        raise InvalidValue("No alias begins with `@`. Write `champion` or `@champion`.", path)
+    return bare
+
+
+def alias_name(value: str, path: Sequence[str] = ("name",)) -> str:
+    """The name of an alias as it is stored. Raises: InvalidValue."""
+    return name(bare_alias(value, path), path, max_length=MAX_LABEL)
+
+
+def new_alias_name(value: str, path: Sequence[str] = ("name",)) -> str:
+    """The name of an alias that is to be set or protected: none that is called as a stage. Raises: InvalidValue."""
+    clean = alias_name(value, path)
+    if clean.casefold() in _STAGE_NAMES:
+        told = f"{clean!r} is a stage, not an alias. Choose another name, or promote the version to the stage."
+        raise InvalidValue(told, path)
     return clean
 
 

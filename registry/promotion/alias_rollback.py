@@ -13,13 +13,12 @@ from db.session import Change, Within
 from db.tables import Alias, AliasRevision, Model, Transition, Version
 from registry.kernel import inputs
 from registry.kernel.access import Action, Actor, require
-from registry.kernel.errors import Conflict, InvalidValue, NotFound
-from registry.kernel.inputs import MAX_REASON
+from registry.kernel.errors import Conflict, NotFound
 from registry.kernel.rows import find
 from registry.promotion import aliases
 from registry.promotion.aliases import Held, Step
 from registry.promotion.evaluation import judge_within, policy_for
-from registry.promotion.targets import Target, reason_of
+from registry.promotion.targets import Target
 
 _NO_WAY_BACK = (
     "There is nothing earlier that {name} can go back to: each version that it pointed at is deleted, archived"
@@ -37,7 +36,7 @@ async def roll_back(
         inputs.VersionId | None, Doc("A version that it pointed at before; the one before the present, if absent.")
     ] = None,
     expected_revision: aliases.ExpectedRevision = None,
-    reason: Annotated[str, Doc(f"What is wrong, for those who look back; 1 to {MAX_REASON} characters.")],
+    reason: inputs.RequiredReason,
 ) -> Alias:
     """Let an alias point again at a version that it pointed at before; one that was removed is there again.
 
@@ -47,12 +46,10 @@ async def roll_back(
     Raises: Forbidden, NotFound, InvalidValue, Conflict, StaleRevision, GateFailed.
     """
     model = await find(change, Model, model_id, "model", lock=True)
-    target = Target(alias=aliases.clean(name))
+    target = Target(alias=inputs.new_alias_name(name))
     policy = await policy_for(Within(change), change.org_id, model.id, target)
     require(actor, Action.WRITE if policy is None else Action.ROLL_BACK, model)
-    why = reason_of(reason.strip())
-    if not why:
-        raise InvalidValue("Say why: everybody who looks back will want to know.", ("reason",))
+    why = inputs.required_reason(reason)
     if to is not None:
         await find(change, Version, to, "to")
     held = await aliases.held_of(change, model.id, str(target.alias))

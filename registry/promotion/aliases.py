@@ -19,16 +19,14 @@ from db.tables import Alias, AliasRevision, Model, PromotionRequest, Version
 from registry.kernel import inputs
 from registry.kernel.access import Action, Actor, require
 from registry.kernel.errors import Conflict, NotFound
-from registry.kernel.inputs import MAX_REASON
 from registry.kernel.revisions import check_revision
 from registry.kernel.rows import database_time, find, find_by, image, record
 from registry.promotion.evaluation import Judgement, asked, judge_within, kept_of, policy_for
 from registry.promotion.open_requests import DONE, close, outdate
-from registry.promotion.targets import Target, action, reason_of
+from registry.promotion.targets import Target, action
 
 MODEL = Annotated[inputs.ModelId, Doc("Of which model.")]
 NAME = Annotated[str, Doc(f"Such as `champion`, with or without `@`; 1 to {inputs.MAX_LABEL} characters.")]
-Why = Annotated[str | None, Doc(f"Why, for those who look back; at most {MAX_REASON} characters.")]
 ExpectedRevision = Annotated[
     int | None,
     Doc("Its revision as you know it, 0 for a name that was never set in this model; refused if it moved since."),
@@ -72,7 +70,7 @@ async def point(
     version_id: Annotated[inputs.VersionId, Doc("The version it is to point at.")],
     name: NAME,
     expected_revision: ExpectedRevision = None,
-    reason: Why = None,
+    reason: inputs.Reason = None,
     created_at: datetime | None = None,
 ) -> Alias:
     """Make an alias point at a version of its model. Its first revision is 1; each move and removal adds 1.
@@ -86,7 +84,7 @@ async def point(
     """
     version = await find(change, Version, version_id, "version")
     require(actor, Action.WRITE, version)
-    target, why = Target(alias=clean(name)), reason_of(reason)
+    target, why = Target(alias=inputs.new_alias_name(name)), inputs.reason(reason)
     held = await hold(change, version, str(target.alias))
     held.check_expected(expected_revision)
     require(actor, await needed(change, held.model_id, target), version)
@@ -106,14 +104,14 @@ async def remove(
     model_id: MODEL,
     name: NAME,
     expected_revision: ExpectedRevision = None,
-    reason: Why = None,
+    reason: inputs.Reason = None,
 ) -> Model:
     """Take an alias from a model. Its history stays; set anew, it goes on with the next revision.
 
     Raises: Forbidden, NotFound, InvalidValue, StaleRevision.
     """
     model = await find(change, Model, model_id, "model", lock=True)
-    target, why = Target(alias=clean(name)), reason_of(reason)
+    target, why = Target(alias=inputs.alias_name(name)), inputs.reason(reason)
     require(actor, await needed(change, model.id, target), model)
     held = await held_of(change, model.id, str(target.alias))
     if held.alias is None:
@@ -196,11 +194,6 @@ async def needed(change: Change, model_id: UUID, target: Target) -> Action:
     """What somebody must be allowed to have an alias of a model point elsewhere."""
     policy = await policy_for(Within(change), change.org_id, model_id, target)
     return action(target, is_protected=policy is not None)
-
-
-def clean(name: str) -> str:
-    """The name of an alias as it is stored. Raises: InvalidValue."""
-    return inputs.name(name.removeprefix("@"), max_length=inputs.MAX_LABEL)
 
 
 async def _note(change: Change, actor: Actor, held: Held, version_id: UUID | None, step: Step) -> None:

@@ -16,13 +16,13 @@ from registry.jobs.schedule import due, make_due
 from registry.kernel import inputs
 from registry.kernel.access import Action, Actor, require
 from registry.kernel.errors import Conflict, InvalidValue
-from registry.kernel.inputs import MAX_REASON, OneOf
+from registry.kernel.inputs import OneOf
 from registry.kernel.revisions import check_revision, next_revision, retire, stale
 from registry.kernel.rows import add, alter, find
 from registry.promotion.evaluation import REQUEST_EXPIRES_S
 from registry.promotion.gates.gate import Gate
 from registry.promotion.gates.kinds import GATES, MAX_GATES, checked
-from registry.promotion.targets import ALIAS, TO, Target, reason_of, target
+from registry.promotion.targets import ALIAS, TO, Target, target
 
 MAX_EXPIRES_S: Final = 366 * 86_400
 MIN_EXPIRES_S: Final = 60
@@ -67,7 +67,7 @@ async def set_policy(
     expected_revision: Annotated[
         int | None, Doc("Its revision as you know it, 0 for none yet; refused if it changed since.")
     ] = None,
-    reason: Annotated[str | None, Doc(f"Why, for those who look back; at most {MAX_REASON} characters.")] = None,
+    reason: inputs.Reason = None,
 ) -> PromotionPolicy:
     """Say what versions have to show. Replaces what was asked for before; requests that are open are judged by the new.
 
@@ -82,7 +82,7 @@ async def set_policy(
         "is_automatic": is_automatic,
         "request_expires_s": request_expires_s,
     }
-    why = reason_of(reason)
+    why = inputs.reason(reason)
     known = await _current(change, scope)
     if known is None and not expected_revision:
         row = PromotionPolicy(
@@ -115,14 +115,14 @@ async def remove_policy(
     *,
     policy_id: Annotated[UUID, inputs.Of("PromotionPolicy"), Doc("Which one.")],
     expected_revision: Annotated[int | None, Doc("Its revision as you know it; refused if it changed since.")] = None,
-    reason: Annotated[str | None, Doc(f"Why, for those who look back; at most {MAX_REASON} characters.")] = None,
+    reason: inputs.Reason = None,
 ) -> PromotionPolicy:
     """Let a policy hold no more: the next nearest does then. Its history stays; the last revision says who and why.
 
     Raises: Forbidden, NotFound, InvalidValue, StaleRevision.
     """
     policy = await find(change, PromotionPolicy, policy_id, "policy", lock=True)
-    why = reason_of(reason)
+    why = inputs.reason(reason)
     if await retire(change, actor, policy, "policy", expected_revision):
         await _note(change, actor, policy, why)
     return policy

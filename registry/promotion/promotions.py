@@ -11,16 +11,14 @@ from db.tables import Transition, Version
 from registry.catalog import stages
 from registry.kernel import inputs
 from registry.kernel.access import Actor, require
-from registry.kernel.inputs import MAX_REASON
 from registry.kernel.rows import find
 from registry.promotion import slots
 from registry.promotion.evaluation import asked, judge_within
 from registry.promotion.open_requests import DONE, close
 from registry.promotion.slots import Held, Step
-from registry.promotion.targets import reason_of, target
+from registry.promotion.targets import target
 
 WHICH = Annotated[inputs.VersionId, Doc("Which version.")]
-Why = Annotated[str | None, Doc(f"Why, for those who look back; at most {MAX_REASON} characters.")]
 ExpectedRevision = Annotated[
     int | None,
     Doc(
@@ -37,13 +35,13 @@ async def promote(
     version_id: WHICH,
     to: Annotated[Stage, Doc("STAGING, or PRODUCTION for a version in STAGING.")],
     expected_revision: ExpectedRevision = None,
-    reason: Why = None,
+    reason: inputs.Reason = None,
 ) -> Transition:
     """Put a version into the slot of the next stage, where every gate is open. What is there becomes ARCHIVED.
 
     An open request for it is completed. Raises: Forbidden, NotFound, InvalidValue, Conflict, StaleRevision, GateFailed.
     """
-    goal, why = target(to, None), reason_of(reason)
+    goal, why = target(to, None), inputs.reason(reason)
     held, version = await take(change, version_id)
     require(actor, stages.action(TransitionKind.PROMOTION, version.stage, to), version)
     stages.check(TransitionKind.PROMOTION, version.stage, to)
@@ -68,7 +66,7 @@ async def demote(
     *,
     version_id: WHICH,
     expected_revision: ExpectedRevision = None,
-    reason: Why = None,
+    reason: inputs.Reason = None,
 ) -> Transition:
     """Send a version one stage back: from PRODUCTION to STAGING, which must be free, or from there to DEVELOPMENT.
 
@@ -84,7 +82,7 @@ async def archive(
     *,
     version_id: WHICH,
     expected_revision: ExpectedRevision = None,
-    reason: Why = None,
+    reason: inputs.Reason = None,
 ) -> Transition:
     """Take a version out of use, from any stage. No rollback brings it back.
 
@@ -94,7 +92,7 @@ async def archive(
     return await _leave(change, actor, held, version, TransitionKind.ARCHIVAL, expected_revision, reason)
 
 
-async def reactivate(change: Change, actor: Actor, *, version_id: WHICH, reason: Why = None) -> Transition:
+async def reactivate(change: Change, actor: Actor, *, version_id: WHICH, reason: inputs.Reason = None) -> Transition:
     """Send an archived version back to DEVELOPMENT, from where it can be promoted again.
 
     Raises: Forbidden, NotFound, InvalidValue, Conflict.
@@ -129,5 +127,5 @@ async def _leave(
         slots.check_expected(held.slots[from_stage], expected_revision)
     if to_stage in held.slots:
         slots.check_free(held.slots[to_stage])
-    step = Step(kind, reason_of(reason))
+    step = Step(kind, inputs.reason(reason))
     return await slots.move(change, actor, held, version, to_stage, step)

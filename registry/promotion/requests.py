@@ -33,7 +33,7 @@ from registry.promotion.request_completion import (
     settle_now,
     take,
 )
-from registry.promotion.targets import ALIAS, TO, reason_of, target
+from registry.promotion.targets import ALIAS, TO, target
 
 
 async def ask(
@@ -54,7 +54,7 @@ async def ask(
 
     Raises: Forbidden, NotFound, InvalidValue, StaleRevision, Conflict where it cannot go there or is asked for already.
     """
-    goal, why = target(to, alias), reason_of(reason)
+    goal, why = target(to, alias), inputs.reason(reason)
     place = await hold(change, version_id, goal)
     require(actor, Action.WRITE, place.version)
     if goal.stage is not None:
@@ -121,7 +121,7 @@ async def withdraw(
 
     Raises: Forbidden, NotFound, InvalidValue, Conflict.
     """
-    why = reason_of(reason)
+    why = inputs.reason(reason)
     place, request = await take(change, request_id)
     require(actor, Action.WRITE, request)
     if request.created_by != actor.principal_id:

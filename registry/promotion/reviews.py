@@ -10,6 +10,7 @@ from db.codes import Decision, PrincipalKind, RequestState, Role
 from db.session import Change, Within
 from db.tables import PromotionRequest, PromotionReview, Version
 from registry.catalog.version_digest import authors, digest_of
+from registry.kernel import inputs
 from registry.kernel.access import RANK, Action, Actor, require
 from registry.kernel.errors import Conflict
 from registry.kernel.inputs import MAX_REASON
@@ -19,7 +20,7 @@ from registry.promotion.gates.gate import Gate
 from registry.promotion.gates.others import Approvals
 from registry.promotion.open_requests import about, close
 from registry.promotion.request_completion import WHICH, check_open, policy_of, settle_now, take
-from registry.promotion.targets import Target, reason_of
+from registry.promotion.targets import Target
 
 REVIEW_KEY: Final = unique_key(PromotionReview, "request_id", "created_by", "decision")
 
@@ -48,7 +49,7 @@ async def review(
 
     Raises: Forbidden, NotFound, InvalidValue, Conflict.
     """
-    why = reason_of(comment, "comment")
+    why = inputs.reason(comment, ("comment",))
     place, request = await take(change, request_id)
     require(actor, Action.REVIEW, request)
     check_open(request)

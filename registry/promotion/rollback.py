@@ -15,13 +15,12 @@ from registry.catalog.stages import SLOTS
 from registry.kernel import inputs
 from registry.kernel.access import Action, Actor, require
 from registry.kernel.errors import Conflict, InvalidValue
-from registry.kernel.inputs import MAX_REASON
 from registry.kernel.rows import find
 from registry.promotion import slots
 from registry.promotion.evaluation import judge_within
 from registry.promotion.promotions import ExpectedRevision
 from registry.promotion.slots import Held, Step
-from registry.promotion.targets import Target, reason_of
+from registry.promotion.targets import Target
 
 _NO_WAY_BACK = "No version that {stage} held before can come back: each is deleted, archived by hand, was rolled back"
 _NO_WAY_BACK += " itself, or is in another stage. Name one with `to`, or promote one."
@@ -37,7 +36,7 @@ async def roll_back(
         inputs.VersionId | None, Doc("A version that the slot held before; the last good one, if absent.")
     ] = None,
     expected_revision: ExpectedRevision = None,
-    reason: Annotated[str, Doc(f"What is wrong, for those who look back; 1 to {MAX_REASON} characters.")],
+    reason: inputs.RequiredReason,
 ) -> Transition:
     """Put a version back into a slot that held it before. What is there now becomes ARCHIVED.
 
@@ -50,9 +49,7 @@ async def roll_back(
         raise InvalidValue("Only STAGING and PRODUCTION can be rolled back.", ("stage",))
     model = await find(change, Model, model_id, "model")
     require(actor, Action.ROLL_BACK, model)
-    why = reason_of(reason.strip())
-    if not why:
-        raise InvalidValue("Say why: everybody who looks back will want to know.", ("reason",))
+    why = inputs.required_reason(reason)
     if to is not None:
         await _belongs(change, model, to)
     held = await slots.hold(change, model.id)

@@ -14,7 +14,6 @@ from registry.catalog.stages import SLOTS
 from registry.kernel import inputs
 from registry.kernel.access import Action
 from registry.kernel.errors import InvalidValue
-from registry.kernel.inputs import MAX_REASON
 
 TO = Annotated[Stage | None, Doc("STAGING or PRODUCTION. Give either this or `alias`.")]
 ALIAS = Annotated[str | None, Doc("An alias of the model, such as `champion`, with or without `@`.")]
@@ -44,7 +43,7 @@ def target(to: Stage | None, alias: str | None) -> Target:
     if (to is None) == (alias is None):
         raise InvalidValue("Give either a stage, as `to`, or an alias.", ("to",))
     if alias is not None:
-        return Target(alias=alias_name(alias))
+        return Target(alias=inputs.new_alias_name(alias, ("alias",)))
     if to not in SLOTS:
         raise InvalidValue("A version is promoted to STAGING or to PRODUCTION.", ("to",))
     return Target(stage=Stage(to))
@@ -55,13 +54,3 @@ def action(goal: Target, *, is_protected: bool) -> Action:
     if goal.stage is not None:
         return stages.action(TransitionKind.PROMOTION, Stage.DEVELOPMENT, goal.stage)
     return Action.PROMOTE_TO_PRODUCTION if is_protected else Action.WRITE
-
-
-def alias_name(name: str) -> str:
-    """The name of an alias as it is stored. Raises: InvalidValue."""
-    return inputs.name(name.removeprefix("@"), ("alias",), max_length=inputs.MAX_LABEL)
-
-
-def reason_of(given: str | None, name: str = "reason") -> str | None:
-    """Why, as it is stored. Raises: InvalidValue."""
-    return inputs.text(given, (name,), max_length=MAX_REASON)

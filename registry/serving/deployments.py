@@ -21,7 +21,7 @@ from registry.graph import lineage
 from registry.kernel import inputs
 from registry.kernel.access import Action, Actor, require
 from registry.kernel.errors import Conflict, InvalidValue, NameTaken
-from registry.kernel.inputs import KEEP, MAX_REASON, Keep
+from registry.kernel.inputs import KEEP, Keep
 from registry.kernel.revisions import check_revision
 from registry.kernel.rows import add, alter, find, find_all
 
@@ -30,8 +30,6 @@ NAME_KEY = unique_key(Deployment, "environment_id", "name")
 
 # Shares are added up in hundredths of a percent, which floats have no rounding in.
 _WHOLE: Final = 100_00
-
-Reason = Annotated[str | None, Doc(f"Why, for those who look back; at most {MAX_REASON} characters.")]
 
 
 async def create(
@@ -47,7 +45,7 @@ async def create(
     ] = 0.0,
     endpoint: Annotated[str | None, Doc("Where it answers. Kept as text; this server never opens it.")] = None,
     tags: Annotated[Sequence[inputs.Tag], Doc(f"At most {inputs.MAX_TAGS}.")] = (),
-    reason: Reason = None,
+    reason: inputs.Reason = None,
 ) -> Deployment:
     """A new deployment at revision 1, of which nothing has been seen yet.
 
@@ -88,7 +86,7 @@ async def update(
     ] = KEEP,
     endpoint: Annotated[str | Keep | None, Doc("Where it answers; null removes it.")] = KEEP,
     tags: Annotated[Sequence[inputs.Tag] | Keep, Doc("All tags it is to have; others are removed.")] = KEEP,
-    reason: Reason = None,
+    reason: inputs.Reason = None,
     expected_revision: Annotated[
         int | None, Doc("Its revision as you know it; refused if something else is wanted since.")
     ] = None,
@@ -125,7 +123,7 @@ async def shift_traffic(
     shares: Annotated[
         Sequence[inputs.TrafficShare], Doc(f"1 to {MAX_SHARES} deployments of the model there; others keep theirs.")
     ],
-    reason: Reason = None,
+    reason: inputs.Reason = None,
 ) -> Environment:
     """Give several deployments of one model new shares of its traffic in one step, such as 90 and 10 for a canary.
 
@@ -220,7 +218,7 @@ async def _note(change: Change, actor: Actor, deployment: Deployment, reason: st
         desired_state=deployment.desired_state,
         traffic_percent=deployment.traffic_percent,
         endpoint=deployment.endpoint,
-        reason=inputs.text(reason, ("reason",), max_length=MAX_REASON),
+        reason=inputs.reason(reason),
         created_by=actor.principal_id,
     )
     await add(change, actor, row)

@@ -136,7 +136,7 @@ def _plain_text(value: Any, path: Path) -> str:
 
 
 def _alias(value: Any, path: Path) -> str:
-    return str(read.name(inputs.MAX_LABEL)(read.text_of(value, path).removeprefix("@"), path))
+    return inputs.new_alias_name(read.text_of(value, path), path)
 
 
 KINDS: Final[tuple[Kind, ...]] = (

@@ -32,7 +32,8 @@ from sqlalchemy.dialects.postgresql import JSONB
 from db.base import Tenant, columns
 from db.codes import Phase
 from registry.facts.runtimes import package_name
-from registry.kernel.errors import BadInput
+from registry.kernel import inputs
+from registry.kernel.errors import BadInput, InvalidValue
 from registry.kernel.inputs import HEAPED, Of, is_heaped
 from registry.tracking.metric_source import latest_point
 from resolvers.filters.operators import (
@@ -88,6 +89,23 @@ class Text(OfColumn):
     def holds(self, row: FromClause, asked: TextFilter) -> Holds:
         """See TextFilter."""
         return _text(row.c[self.column], asked)
+
+
+@dataclass(frozen=True)
+class AliasName(OfColumn):
+    """A column with the name of an alias, which people write with or without `@`."""
+
+    takes = TextFilter
+
+    def holds(self, row: FromClause, asked: TextFilter) -> Holds:
+        """See TextFilter."""
+        bare = TextFilter(
+            equals=None if asked.equals is None else bare_alias(asked.equals),
+            in_=None if asked.in_ is None else [bare_alias(one) for one in asked.in_],
+            contains=None if asked.contains is None else bare_alias(asked.contains),
+            starts_with=None if asked.starts_with is None else bare_alias(asked.starts_with),
+        )
+        return _text(row.c[self.column], bare)
 
 
 @dataclass(frozen=True)
@@ -383,6 +401,14 @@ def _one_of(value: ColumnElement[Any], wanted: Sequence[Any]) -> Holds:
 
 def _json(value: Any) -> ColumnElement[Any]:
     return literal(normal(value) if isinstance(value, str) else value, JSONB)
+
+
+def bare_alias(text: str) -> str:
+    """The name of an alias as it is stored, with or without `@` in front. Raises: BadInput where none is like this."""
+    try:
+        return inputs.bare_alias(text)
+    except InvalidValue as failure:
+        raise BadInput(failure.message) from None
 
 
 def normal(text: str) -> str:

@@ -43,6 +43,7 @@ from resolvers.filters.declaration import (
     of_model,
 )
 from resolvers.filters.fields import (
+    AliasName,
     Code,
     Derived,
     Fact,
@@ -174,7 +175,9 @@ FINDABLE: Final[Mapping[type[Tenant], Findable]] = {
             **DESCRIPTION,
             "stage": Said(Code("stage", Stage), "It stands in any of these stages."),
             "status": Said(Derived(VersionStatus, status), "Its files are in any of these ways."),
-            "alias": Said(Through(tables.Alias, "version_id", Text("name")), "An alias of this name points at it."),
+            "alias": Said(
+                Through(tables.Alias, "version_id", AliasName("name")), "An alias of this name points at it."
+            ),
             "model": Said(Id("model_id", "Model"), "It is a version of any of these models."),
             "framework": Said(of_model(Text("framework")), "What its model is made with."),
             **MODELS_PROJECT,
@@ -218,7 +221,7 @@ FINDABLE: Final[Mapping[type[Tenant], Findable]] = {
     ),
     tables.Alias: Findable(
         filters={
-            **NAME,
+            "name": Said(AliasName("name"), "Its name."),
             "version": Said(Id("version_id", "Version"), "It points at any of these versions."),
             **CREATED, **UPDATED,
         },

@@ -26,6 +26,7 @@ from resolvers.filters.declaration import (
     of_model,
 )
 from resolvers.filters.fields import (
+    AliasName,
     Code,
     Flag,
     Id,
@@ -61,7 +62,7 @@ PROMOTIONS: Final[Mapping[type[Tenant], Findable]] = {
     tables.PromotionPolicy: Findable(
         filters={
             "stage": Said(Code("stage", Stage), "It is for any of these stages."),
-            "alias": Said(Text("alias"), "It protects an alias of this name."),
+            "alias": Said(AliasName("alias"), "It protects an alias of this name."),
             "model": Said(Id("model_id", "Model"), "It is for any of these models."),
             "project": Said(Id("project_id", "Project"), "It is for any of these projects."),
             "is_removed": Said(Present("removed_at"), "Whether it holds no more."),
@@ -77,7 +78,7 @@ PROMOTIONS: Final[Mapping[type[Tenant], Findable]] = {
         filters={
             "state": Said(Code("state", RequestState), "Any of these became of it."),
             "stage": Said(Code("stage", Stage), "It is about any of these stages."),
-            "alias": Said(Text("alias"), "It is about an alias of this name."),
+            "alias": Said(AliasName("alias"), "It is about an alias of this name."),
             "version": Said(Id("version_id", "Version"), "It is about any of these versions."),
             "model": Said(Id("model_id", "Model"), "It is about versions of any of these models."),
             "project": Said(of_model(Id("project_id", "Project")), "Its model lives in any of these projects."),
@@ -119,7 +120,7 @@ PROMOTIONS: Final[Mapping[type[Tenant], Findable]] = {
     ),
     tables.AliasRevision: Findable(
         filters={
-            "name": Said(Text("name"), "It is of an alias of this name."),
+            "name": Said(AliasName("name"), "It is of an alias of this name."),
             "kind": Said(Code("kind", AliasRevisionKind), "It is of any of these kinds."),
             "at": Said(Valid("valid_from", "valid_to"), "It is what the alias pointed at at this time."),
             "has_version": Said(Present("version_id"), "Whether the alias pointed at anything."),

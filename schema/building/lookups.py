@@ -8,7 +8,7 @@ from db.base import Deletable, Row
 from db.tables import Alias, Model, Version
 from registry.kernel.errors import BadInput
 from resolvers.context import Info
-from resolvers.filters.fields import normal
+from resolvers.filters.fields import bare_alias, normal
 from resolvers.ids import decode_as
 from resolvers.loading import nodes
 
@@ -157,7 +157,7 @@ async def version(info: Info, by: ByVersion) -> Any:
     if by.number is not None:
         return await _of_model(info, Version, by.number.value.model, number=by.number.value.number)
     if by.alias is not None:
-        name = normal(by.alias.value.alias).strip()
+        name = bare_alias(by.alias.value.alias)
         alias = await _of_model(info, Alias, by.alias.value.model, name=name)
         return None if alias is None else await rows.load(alias.version_id)
     raise BadInput("Say which version: by its id, or by its model with a label, a number or an alias.")

@@ -177,3 +177,80 @@ async def test_a_removed_alias_can_be_set_again(tenant: Tenant, database: Databa
 async def test_models_have_aliases_of_the_same_name(tenant: Tenant) -> None:
     first, second = await tenant.version(), await tenant.version()
     assert await point(tenant, first) != await point(tenant, second)
+
+
+DISGUISED = ["@@champion", "@ @champion", " @@champion", "@@@champion", "@\u00a0@champion"]
+ROWS = {"removeAlias": "model", "requestPromotion": "promotionRequest", "setPromotionPolicy": "promotionPolicy"}
+
+
+@pytest.mark.parametrize("name", DISGUISED)
+async def test_no_name_passes_for_the_protected_alias_of_another(tenant: Tenant, name: str) -> None:
+    """Stored as `@champion`, it would be what clients ask for as `@champion`, and no policy would be for it."""
+    model = await tenant.model()
+    version = await tenant.version(model)
+    given: dict[str, dict[str, Any]] = {
+        "setAlias": {"version": version, "name": name},
+        "removeAlias": {"model": model, "name": name},
+        "rollBackAlias": {"model": model, "name": name, "reason": "It forgets."},
+        "requestPromotion": {"version": version, "alias": name},
+        "setPromotionPolicy": {"model": model, "alias": name, "gates": []},
+    }
+    for mutation, values in given.items():
+        refused = await tenant.client.refusal(mutation, ROWS.get(mutation, "alias"), **values)
+        path = "alias" if "alias" in values else "name"
+        assert (refused["code"], refused["path"]) == ("INVALID_VALUE", [path]), mutation
+        assert refused["message"] == "No alias begins with `@`. Write `champion` or `@champion`."
+    plan = "query($version: ID!, $alias: String) { promotionPlan(version: $version, alias: $alias) { isPermitted } }"
+    with pytest.raises(GraphQLFailed, match="No alias begins with `@`"):
+        await tenant.client(plan, version=version, alias=name)
+
+
+@pytest.mark.parametrize("name", ["production", "@Staging", "DEVELOPMENT", " archived "])
+async def test_no_alias_is_called_as_a_stage(tenant: Tenant, name: str) -> None:
+    model = await tenant.model()
+    version = await tenant.version(model)
+    given: dict[str, dict[str, Any]] = {
+        "setAlias": {"version": version, "name": name},
+        "rollBackAlias": {"model": model, "name": name, "reason": "It forgets."},
+        "requestPromotion": {"version": version, "alias": name},
+        "setPromotionPolicy": {"model": model, "alias": name, "gates": []},
+    }
+    for mutation, values in given.items():
+        refused = await tenant.client.refusal(mutation, ROWS.get(mutation, "alias"), **values)
+        path = "alias" if "alias" in values else "name"
+        assert (refused["code"], refused["path"]) == ("INVALID_VALUE", [path]), mutation
+        assert "is a stage, not an alias" in refused["message"]
+    gone = await tenant.client.refusal("removeAlias", "model", model=model, name=name)
+    assert gone["code"] == "NOT_FOUND"
+
+
+async def test_aliases_are_filtered_with_or_without_their_at_sign(tenant: Tenant) -> None:
+    model = await tenant.model()
+    version = await tenant.version(model)
+    await tenant.client.make("setPromotionPolicy", "promotionPolicy", model=model, alias="@champion", gates=[])
+    await tenant.client.make("setAlias", "alias", version=version, name="champion")
+    await tenant.client.make("setAlias", "alias", version=version, name="candidate")
+    await tenant.client.make(
+        "requestPromotion", "promotionRequest", version=await tenant.version(model), alias="champion"
+    )
+    lists = {
+        "versions": ("VersionWhere", "alias"),
+        "promotionPolicies": ("PromotionPolicyWhere", "alias"),
+        "promotionRequests": ("PromotionRequestWhere", "alias"),
+        "aliasHistory": ("AliasRevisionWhere", "name"),
+    }
+    conditions: list[dict[str, Any]] = [
+        {"equals": "champion"},
+        {"in": ["x", "champion"]},
+        {"startsWith": "CHAMP"},
+        {"contains": "champ"},
+    ]
+    for field, (kind, name) in lists.items():
+        query = f"query($where: {kind}) {{ {field}(where: $where) {{ totalCount }} }}"
+        for condition in conditions:
+            at = {key: [f"@{one}" for one in value] if key == "in" else f"@{value}" for key, value in condition.items()}
+            for asked in (condition, at):
+                assert await tenant.client(query, where={name: asked}) == {field: {"totalCount": 1}}, (field, asked)
+        with pytest.raises(GraphQLFailed) as refused:
+            await tenant.client(query, where={name: {"equals": "@@champion"}})
+        assert refused.value.code == "BAD_USER_INPUT"

@@ -141,6 +141,16 @@ async def test_whoever_may_not_promote_moves_no_protected_alias_by_a_file(tenant
     assert (await refusal(maintainer, encoded(alias_of(second)), dry_run=True)).code == "FORBIDDEN"
 
 
+@pytest.mark.parametrize("name", ["@@champion", "@ @champion", "@Production"])
+async def test_a_file_brings_no_alias_that_passes_for_a_protected_one_or_for_a_stage(tenant: Tenant, name: str) -> None:
+    await protect(tenant, threshold(0.9))
+    (version,) = (await Line.of(tenant, 1)).versions
+    for dry_run in (True, False):
+        refused = await refusal(tenant, encoded(changed(alias_of(version), name=name)), dry_run=dry_run)
+        assert (refused.code, refused.path, refused.kind) == ("INVALID_VALUE", ("name",), "Alias")
+    assert await count(tenant, Alias) == 0
+
+
 async def test_a_dry_run_moves_no_alias(tenant: Tenant) -> None:
     first, second = (await Line.of(tenant, 2)).versions
     await tenant.client.make("setAlias", "alias", version=first, name="champion")

@@ -32,6 +32,19 @@ async def test_a_version_is_found_by_its_id_label_number_or_alias(tenant: Tenant
     assert await version(tenant, alias={"model": missing, "alias": "champion"}) is None
 
 
+async def test_an_alias_is_looked_up_with_or_without_its_at_sign(tenant: Tenant) -> None:
+    model = await tenant.model()
+    first = await tenant.version(model)
+    await tenant.client.make("setAlias", "alias", version=first, name="@champion")
+    for alias in ("champion", "@champion", " @champion ", "@ champion"):
+        assert await version(tenant, alias={"model": {"id": model}, "alias": alias}) == first
+    for alias in ("@@champion", "@ @champion"):
+        with pytest.raises(GraphQLFailed) as refused:
+            await version(tenant, alias={"model": {"id": model}, "alias": alias})
+        assert refused.value.code == "BAD_USER_INPUT"
+        assert "No alias begins with `@`" in str(refused.value)
+
+
 async def test_a_deleted_version_is_found_by_its_id_alone(tenant: Tenant) -> None:
     gone = await tenant.version(model := await tenant.model(), label="1.0")
     await tenant.client.make("deleteVersion", "version", version=gone)
