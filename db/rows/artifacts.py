@@ -1,6 +1,7 @@
 """Files: what was announced, sent and kept."""
 
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy import BigInteger, CheckConstraint, Index, PrimaryKeyConstraint, UniqueConstraint, text
@@ -9,7 +10,11 @@ from sqlmodel import Field
 from db.base import Deletable, Name, Row, Tenant, Time, code, utc_now, within
 from db.codes import ArtifactKind, ArtifactState, UploadState
 
-_TAKES_ITS_PATH = text("state not in ('QUARANTINED', 'ABANDONED') and deleted_at is null")
+FAILED_STATES: Final = (ArtifactState.QUARANTINED, ArtifactState.ABANDONED)
+"""Files that were not what was announced or never came: they are no part of a version, and their paths are free."""
+
+_FAILED_CODES = ", ".join(f"'{state}'" for state in FAILED_STATES)
+_TAKES_ITS_PATH = text(f"state not in ({_FAILED_CODES}) and deleted_at is null")
 
 
 class Blob(Tenant, table=True):

@@ -8,13 +8,11 @@ from sqlalchemy import ARRAY, ColumnElement, Uuid, any_, bindparam, func, litera
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlmodel import col
 
-from db.codes import ArtifactState
+from db.rows.artifacts import FAILED_STATES
 from db.session import Reader
 from db.tables import Artifact, Content, Run, Runtime, Signature, Version
 
 _LINE, _FIELD = literal("\n"), literal("\t")
-# What never came, or was not what was announced, is no part of a version.
-_NO_PART = (ArtifactState.ABANDONED, ArtifactState.QUARANTINED)
 
 
 async def digests(reader: Reader, org_id: UUID, version_ids: Sequence[UUID]) -> Mapping[UUID, str]:
@@ -39,7 +37,7 @@ async def authors(reader: Reader, version: Any) -> set[UUID]:
         col(Artifact.org_id) == version.org_id,
         col(Artifact.version_id) == version.id,
         col(Artifact.deleted_at).is_(None),
-        col(Artifact.state).not_in(_NO_PART),
+        col(Artifact.state).not_in(FAILED_STATES),
     )
     return {version.created_by, *(row.created_by for row in await reader.rows(run.union(files)))}
 
@@ -53,7 +51,7 @@ def _statement() -> Any:
             col(Artifact.org_id) == bindparam("org_id"),
             col(Artifact.version_id) == col(Version.id),
             col(Artifact.deleted_at).is_(None),
-            col(Artifact.state).not_in(_NO_PART),
+            col(Artifact.state).not_in(FAILED_STATES),
         )
         .scalar_subquery()
     )

@@ -3,17 +3,13 @@
 A deleted row keeps its id, its history and its edges in the lineage, is in no list, takes no change and frees its name.
 """
 
-import inspect
-import unicodedata
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Final
+from typing import Any, Final, TypeVar
 from uuid import UUID
 
-from typing_extensions import Doc
-
 from db.base import Deletable, unique_key, utc_now
-from db.codes import ArtifactState, DesiredState, RunStatus, Stage
+from db.codes import DesiredState, RunStatus, Stage
 from db.session import Change
 from db.tables import (
     Artifact,
@@ -31,8 +27,9 @@ from db.tables import (
 )
 from registry.catalog.immutability import check_changeable, was_in_production
 from registry.catalog.stages import SLOTS
+from registry.catalog.version_status import COMING
 from registry.deletion.dependents import dependents_of, name_of, needed_by
-from registry.files.artifacts import clean_path
+from registry.files.artifacts import path_columns
 from registry.kernel import inputs
 from registry.kernel.access import Action, Actor, require
 from registry.kernel.errors import Conflict, Failure, InUse, NameTaken
@@ -41,9 +38,7 @@ from registry.serving.observed_lineage import trace
 
 Guard = Callable[[Change, Any, str], Awaitable[None]]
 Consequence = Callable[[Change, Actor, Any], Awaitable[None]]
-DeletionRule = Callable[..., Awaitable[Deletable]]
-
-_COMING: Final = (ArtifactState.PENDING, ArtifactState.VERIFYING)
+AnyDeletable = TypeVar("AnyDeletable", bound=Deletable)
 
 
 async def _run_has_ended(_: Change, run: Run, path: str) -> None:
@@ -62,7 +57,7 @@ async def _of_version(change: Change, version: Version) -> Action:
 
 
 async def _artifact_is_at_rest(change: Change, artifact: Artifact, path: str) -> None:
-    if artifact.state in _COMING:
+    if artifact.state in COMING:
         raise Conflict("The bytes of this artifact are on their way. Abort its upload first, or wait.", (path,))
     if artifact.version_id is None:
         return
@@ -103,11 +98,6 @@ class Deletion:
         return str(self.table.__tablename__).replace("_", " ")
 
     @property
-    def id_name(self) -> str:
-        """The value that names the row in a rule."""
-        return f"{self.table.__tablename__}_id"
-
-    @property
     def path(self) -> str:
         """The input that names the row, as callers write it."""
         first, *others = str(self.table.__tablename__).split("_")
@@ -146,38 +136,15 @@ DELETIONS: Final[Mapping[type[Deletable], Deletion]] = {
 }
 
 
-def deleting(table: type[Deletable]) -> DeletionRule:
-    """The rule that deletes a row of this table."""
-    how = DELETIONS[table]
-
-    async def rule(change: Change, actor: Actor, **given: UUID) -> Deletable:
-        return await delete(change, actor, how, given[how.id_name])
-
-    return _declaring(rule, {how.id_name: (_id_of(table), inspect.Parameter.empty)})
-
-
-def restoring(table: type[Deletable]) -> DeletionRule:
-    """The rule that restores a row of this table, under another name if one is given."""
-    how = DELETIONS[table]
-
-    async def rule(change: Change, actor: Actor, **given: Any) -> Deletable:
-        return await restore(change, actor, how, given[how.id_name], given.get(how.renamed or ""))
-
-    takes: dict[str, tuple[Any, Any]] = {how.id_name: (_id_of(table), inspect.Parameter.empty)}
-    if how.renamed is not None:
-        doc = Doc(f"A new {how.renamed}, where another has taken its own; its own if absent.")
-        takes[how.renamed] = (Annotated[str | None, doc], None)
-    return _declaring(rule, takes)
-
-
-async def delete(change: Change, actor: Actor, how: Deletion, id: UUID) -> Deletable:
+async def delete(change: Change, actor: Actor, table: type[AnyDeletable], id: UUID) -> AnyDeletable:
     """Delete a row that nothing live depends on. One that is deleted already stays so.
 
-    Taken alone: whoever is making something that depends on the row is waited for, and whoever begins to finds no row.
+    Locks the row exclusively: waits for transactions that are adding dependents; later ones no longer find it.
 
     Raises: Forbidden, NotFound, Conflict, InUse.
     """
-    row = await find(change, how.table, id, how.path, alone=True, deleted=True)
+    how = DELETIONS[table]
+    row = await find(change, table, id, how.path, alone=True, deleted=True)
     require(actor, how.action, row)
     if row.deleted_at is not None:
         return row
@@ -194,20 +161,23 @@ async def delete(change: Change, actor: Actor, how: Deletion, id: UUID) -> Delet
     return row
 
 
-async def restore(change: Change, actor: Actor, how: Deletion, id: UUID, new_name: str | None) -> Deletable:
+async def restore(
+    change: Change, actor: Actor, table: type[AnyDeletable], id: UUID, new_name: str | None = None
+) -> AnyDeletable:
     """Bring back a deleted row. One that is there stays as it is.
 
     Raises: Forbidden, NotFound, InvalidValue, NameTaken, Conflict where something it depends on is deleted.
     """
-    row = await find(change, how.table, id, how.path, alone=True, deleted=True)
+    how = DELETIONS[table]
+    row = await find(change, table, id, how.path, alone=True, deleted=True)
     require(actor, how.action, row)
     values = _renaming(how, new_name)
     if row.deleted_at is None:
         return row
-    for table, needed_id in await needed_by(change, row):
-        needed = await find(change, table, needed_id, how.path, deleted=True)
+    for needed_table, needed_id in await needed_by(change, row):
+        needed = await find(change, needed_table, needed_id, how.path, deleted=True)
         if needed.deleted_at is not None:
-            word = DELETIONS[table].word
+            word = DELETIONS[needed_table].word
             raise Conflict(
                 f"The {word} {name_of(needed)!r} that this depends on is deleted. Restore it first.", (how.path,)
             )
@@ -226,8 +196,7 @@ def _renaming(how: Deletion, new_name: str | None) -> dict[str, Any]:
     if new_name is None:
         return {}
     if how.renamed == "path":
-        clean = clean_path(new_name)
-        return {"path": clean, "folded_path": unicodedata.normalize("NFC", clean.casefold())}
+        return path_columns(new_name)
     return {"name": inputs.name(new_name)}
 
 
@@ -245,22 +214,3 @@ async def _digest_is_free(change: Change, row: Deletable, path: str) -> None:
     await find(change, Dataset, row.dataset_id, path, lock=True)
     if await find_by(change, DatasetVersion, dataset_id=row.dataset_id, digest=row.digest) is not None:
         raise Conflict("The same data was registered again since. Use that version.", (path,))
-
-
-def _id_of(table: type[Deletable]) -> Any:
-    return Annotated[UUID, inputs.Of(table.__name__), Doc("Which one.")]
-
-
-def _declaring(rule: DeletionRule, takes: Mapping[str, tuple[Any, Any]]) -> DeletionRule:
-    """The rule with the keywords that it takes written where every door reads them."""
-    positional = [
-        inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=annotation)
-        for name, annotation in (("change", Change), ("actor", Actor))
-    ]
-    keywords = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=annotation, default=default)
-        for name, (annotation, default) in takes.items()
-    ]
-    rule.__signature__ = inspect.Signature([*positional, *keywords])  # type: ignore[attr-defined]  # read by `declared`
-    rule.__annotations__ = {parameter.name: parameter.annotation for parameter in (*positional, *keywords)}
-    return rule

@@ -3,6 +3,8 @@
 import re
 import unicodedata
 from typing import Annotated
+from dataclasses import dataclass
+from typing import Annotated, Any
 
 from sqlalchemy import select
 from sqlmodel import col
@@ -11,6 +13,7 @@ from typing_extensions import Doc
 from db.base import utc_now
 from db.codes import ArtifactKind, ArtifactState, JobKind
 from db.ids import uuid7
+from db.rows.artifacts import FAILED_STATES
 from db.session import Change
 from db.tables import Artifact, Blob, Job, Run, Upload, Version
 from registry.catalog.immutability import check_changeable
@@ -28,7 +31,6 @@ from storage.names import safe_content_type
 MAX_PATH_BYTES = 1_024
 MAX_SEGMENT_BYTES = 255
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-RELEASED = (ArtifactState.QUARANTINED, ArtifactState.ABANDONED)
 
 
 async def begin_upload(
@@ -132,9 +134,13 @@ def clean_path(path: str) -> str:
     return text
 
 
-def folded(clean: str) -> str:
-    """A clean path as it is compared: two paths that differ in case only are the same."""
-    return unicodedata.normalize("NFC", clean.casefold())
+def path_columns(path: str) -> dict[str, Any]:
+    """The columns with a path, as it is stored and as it is compared: paths that differ in case only are the same.
+
+    Raises: InvalidValue.
+    """
+    clean = clean_path(path)
+    return {"path": clean, "folded_path": unicodedata.normalize("NFC", clean.casefold())}
 
 
 def clean_sha256(value: str) -> str:
@@ -175,14 +181,12 @@ async def _owner(
 def _artifact(
     change: Change, actor: Actor, owner: Run | Version, path: str, kind: ArtifactKind, state: ArtifactState
 ) -> Artifact:
-    clean = clean_path(path)
     return Artifact(
         org_id=change.org_id,
         run_id=owner.id if isinstance(owner, Run) else None,
         version_id=owner.id if isinstance(owner, Version) else None,
         kind=kind,
-        path=clean,
-        folded_path=folded(clean),
+        **path_columns(path),
         content_type=safe_content_type(None),
         state=state,
         created_by=actor.principal_id,
@@ -220,7 +224,7 @@ async def _at_path(change: Change, owner: Run | Version, folded_path: str) -> Ar
             col(Artifact.org_id) == change.org_id,
             col(column) == owner.id,
             col(Artifact.folded_path) == folded_path,
-            col(Artifact.state).not_in(RELEASED),
+            col(Artifact.state).not_in(FAILED_STATES),
             col(Artifact.deleted_at).is_(None),
         )
         .with_for_update(key_share=True)

@@ -113,8 +113,7 @@ def _sample(values: Values) -> Values:
 
 
 def _artifact(values: Values) -> Values:
-    values["path"] = artifacts.clean_path(values["path"])
-    values["folded_path"] = artifacts.folded(values["path"])
+    values |= artifacts.path_columns(values["path"])
     if "sha256" in values:
         values["sha256"] = artifacts.clean_sha256(values["sha256"])
     values["content_type"] = safe_content_type(values.get("content_type"))

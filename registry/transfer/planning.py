@@ -14,9 +14,9 @@ from sqlmodel import col
 
 from db.base import Deletable
 from db.ids import uuid7
+from db.rows.artifacts import FAILED_STATES
 from db.session import Change
 from db.tables import Artifact, ImportKey, Run, Version
-from registry.files.artifacts import RELEASED
 from registry.kernel.errors import Conflict, Failure, Forbidden, InvalidValue, NotFound
 from registry.transfer.bulk import arrays, matching
 from registry.transfer.declaring import Kind
@@ -200,7 +200,7 @@ async def _same(change: Change, kind: Kind, records: Sequence[Record]) -> dict[t
         if issubclass(table, Deletable) and not keeps_names:
             statement = statement.where(col(table.deleted_at).is_(None))
         if table is Artifact:
-            statement = statement.where(col(Artifact.state).not_in(RELEASED))
+            statement = statement.where(col(Artifact.state).not_in(FAILED_STATES))
         for row in await change.execute(statement, arrays([one.values for one in members], names)):
             found[tuple(getattr(row, name) for name in kind.natural)] = row
     return found

@@ -3,8 +3,9 @@
 from typing import Any
 
 from db.base import Deletable
-from registry.deletion.deletion import DELETIONS, deleting, restoring
+from registry.deletion.deletion import DELETIONS
 from registry.deletion.dependents import has_dependents, is_dependent
+from registry.deletion.rules import DELETING, RESTORING
 from registry.kernel.errors import Conflict, Failure, InUse, InvalidValue, NameTaken, NotFound
 from schema.building.mutations import change
 
@@ -16,7 +17,7 @@ def delete(ref: Any, table: type[Deletable], *, description: str) -> Any:
     errors += [Conflict] if how.guard else []
     errors += [InUse] if has_dependents(table) else []
     name = f"delete{table.__name__}"
-    return change(deleting(table), name, ref, table, action=how.action, errors=errors, description=description)
+    return change(DELETING[table], name, ref, table, action=how.action, errors=errors, description=description)
 
 
 def restore(ref: Any, table: type[Deletable]) -> Any:
@@ -27,7 +28,7 @@ def restore(ref: Any, table: type[Deletable]) -> Any:
     errors += [Conflict] if is_dependent(table) else []
     renamed = f", under another {how.renamed} where its own is taken by now" if how.renamed else ""
     return change(
-        restoring(table),
+        RESTORING[table],
         f"restore{table.__name__}",
         ref,
         table,

@@ -3,6 +3,7 @@
 from db.base import SCHEMA, Deletable, Row, metadata
 from registry.deletion.deletion import DELETIONS
 from registry.deletion.dependents import DEPENDENCES
+from registry.deletion.rules import DELETING, RESTORING
 
 # Points, samples, uploads, profiles and reports are data of their owner. Aliases and deployments are held by their
 # version, which is of the same model. What an agent saw is no reason to keep anything, nor is who follows a thing.
@@ -58,7 +59,7 @@ def deletable() -> dict[str, type[Deletable]]:
 
 
 def test_whatever_can_be_marked_as_deleted_can_be_deleted_and_restored() -> None:
-    assert set(DELETIONS) == set(deletable().values())
+    assert set(DELETIONS) == set(DELETING) == set(RESTORING) == set(deletable().values())
 
 
 def test_every_reference_to_what_can_be_deleted_is_declared() -> None:
