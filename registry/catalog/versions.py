@@ -43,17 +43,15 @@ async def create(
 
     Raises: Forbidden, NotFound, InvalidValue, NameTaken.
     """
-    # The lock makes numbers dense: whoever fails afterwards gives the number back with the transaction.
     model = await find(change, Model, model_id, "model", lock=True)
     require(actor, Action.WRITE, model)
     run = None if run_id is None else await find(change, Run, run_id, "run")
     base = None if base_version_id is None else await find(change, Version, base_version_id, "baseVersion")
     facts = await _kept(change, actor, signature, runtime)
-    model.version_count += 1
     version = Version(
         org_id=change.org_id,
         model_id=model.id,
-        number=model.version_count,
+        number=next_number(model),
         label=inputs.name(label, ("label",), max_length=inputs.MAX_LABEL),
         description=inputs.text(description, ("description",)),
         run_id=run_id,
@@ -73,6 +71,15 @@ async def create(
     await flush(change)
     await version_changed(change, version.id)
     return version
+
+
+def next_number(model: Model) -> int:
+    """The number of a new version of a model, which must be locked.
+
+    The lock makes numbers dense: a change that fails afterwards gives its number back with the transaction.
+    """
+    model.version_count += 1
+    return model.version_count
 
 
 async def update(

@@ -58,6 +58,25 @@ class Walk:
     truncated: bool = False
 
 
+def edge_columns(
+    kind: LineageKind,
+    upstream: tuple[str, UUID],
+    downstream: tuple[str, UUID],
+    role: DatasetRole | None,
+    since: datetime,
+) -> dict[str, Any]:
+    """The columns of an edge between two things, each given by kind and id."""
+    return {
+        "kind": kind,
+        "role": role,
+        "upstream_kind": upstream[0],
+        "upstream_id": upstream[1],
+        "downstream_kind": downstream[0],
+        "downstream_id": downstream[1],
+        "valid_from": since,
+    }
+
+
 async def link(
     change: Change,
     actor: Actor,
@@ -67,23 +86,19 @@ async def link(
     valid_from: datetime | None = None,
 ) -> None:
     """Write that the second of each came from the first. All must be of the organisation of the change."""
+    since = valid_from or utc_now()
     edges = [
-        LineageEdge(
-            org_id=change.org_id,
-            kind=kind,
-            role=role,
-            upstream_kind=type(upstream).__name__,
-            upstream_id=upstream.id,
-            downstream_kind=type(downstream).__name__,
-            downstream_id=downstream.id,
-            valid_from=valid_from or utc_now(),
-        )
+        LineageEdge(org_id=change.org_id, **edge_columns(kind, _place_of(upstream), _place_of(downstream), role, since))
         for upstream, downstream, role in links
     ]
     change.add_all(edges)
     await flush(change)
     for edge in edges:
         record(change, actor, edge, "created", None, image(edge))
+
+
+def _place_of(row: Row) -> tuple[str, UUID]:
+    return type(row).__name__, row.id
 
 
 async def relink(

@@ -3,9 +3,10 @@
 These are the open promotion requests of the version, and the automation rules that promote versions of its model.
 """
 
+from collections.abc import Collection
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ARRAY, ColumnElement, Uuid, any_, literal, or_, select
 from sqlmodel import col
 
 from db.codes import JobKind, RequestState, TriggerKind
@@ -22,6 +23,13 @@ async def version_changed(change: Change, version_id: UUID) -> None:
 async def run_changed(change: Change, run_id: UUID) -> None:
     """Schedule the same re-check for all versions that a run produced."""
     await _recheck(change, col(Version.run_id) == run_id)
+
+
+async def many_changed(change: Change, version_ids: Collection[UUID], run_ids: Collection[UUID] = ()) -> None:
+    """Schedule the same re-check for many versions, and for all that these runs produced, in one statement."""
+    if version_ids or run_ids:
+        versions, runs = [literal(list(ids), ARRAY(Uuid)) for ids in (version_ids, run_ids)]
+        await _recheck(change, or_(col(Version.id) == any_(versions), col(Version.run_id) == any_(runs)))
 
 
 async def _recheck(change: Change, concerned: ColumnElement[bool]) -> None:

@@ -5,11 +5,11 @@ shares of an environment are added up by one change at a time.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Annotated, Any, Final
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, and_, func, select
 from sqlmodel import col
 from typing_extensions import Doc
 
@@ -29,7 +29,9 @@ MAX_SHARES = 100
 NAME_KEY = unique_key(Deployment, "environment_id", "name")
 
 # Shares are added up in hundredths of a percent, which floats have no rounding in.
-_WHOLE: Final = 100_00
+WHOLE: Final = 100_00
+TAKEN: Final = func.coalesce(func.sum(func.round(col(Deployment.traffic_percent) * 100)), 0)
+"""How many hundredths of a percent of the traffic some deployments take together."""
 
 
 async def create(
@@ -158,18 +160,29 @@ async def _fit(change: Change, deployment: Deployment, shares: Mapping[UUID, flo
 
     Raises: Conflict, which says how much is free.
     """
-    statement = select(col(Deployment.traffic_percent)).where(
+    statement = select(TAKEN).where(
         col(Deployment.org_id) == change.org_id,
         col(Deployment.environment_id) == deployment.environment_id,
         col(Deployment.model_id) == deployment.model_id,
-        col(Deployment.desired_state) == DesiredState.RUNNING,
-        col(Deployment.deleted_at).is_(None),
+        takes_traffic(),
         col(Deployment.id).not_in(list(shares)),
     )
-    taken = sum(map(_hundredths, (await change.execute(statement)).scalars()))
-    asked = sum(map(_hundredths, shares.values()))
-    if asked > _WHOLE - taken:
-        free = max(_WHOLE - taken, 0) / 100
+    check_free(int((await change.execute(statement)).scalar_one()), shares.values(), path)
+
+
+def takes_traffic() -> ColumnElement[bool]:
+    """Whether a deployment is to run, so that its share counts."""
+    return and_(col(Deployment.desired_state) == DesiredState.RUNNING, col(Deployment.deleted_at).is_(None))
+
+
+def check_free(taken: int, shares: Collection[float], path: Sequence[str]) -> None:
+    """Refuse shares that are more than what others, who have `taken` so many hundredths of a percent, leave.
+
+    Raises: Conflict, which says how much is free.
+    """
+    asked = sum(map(hundredths, shares))
+    if asked > WHOLE - taken:
+        free = max(WHOLE - taken, 0) / 100
         raise Conflict(
             f"{free:.2f} percent of this model's traffic in this environment are free; {asked / 100:.2f} are too many.",
             path,
@@ -236,7 +249,8 @@ def _takes_more(deployment: Deployment, wanted: Mapping[str, Any]) -> bool:
     return grows or not _runs(deployment)
 
 
-def _hundredths(percent: float) -> int:
+def hundredths(percent: float) -> int:
+    """A share of the traffic in hundredths of a percent."""
     return round(percent * 100)
 
 

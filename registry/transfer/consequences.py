@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import ARRAY, Uuid, any_, literal, select
 from sqlmodel import col
 
 from db.base import utc_now
@@ -14,28 +14,42 @@ from db.codes import DatasetRole, DesiredState, JobKind, LineageKind, RunStatus
 from db.ids import uuid7
 from db.session import Change
 from db.tables import Deployment, DeploymentChange, Environment, Job, LineageEdge, Model, Run, Version
+from registry.catalog import versions
+from registry.graph.lineage import edge_columns
 from registry.kernel.access import Actor
 from registry.kernel.errors import Conflict
 from registry.kernel.rows import find_all, record_of, shown
+from registry.kernel.rows import find_all, record_of, route_of, shown
+from registry.serving.deployments import TAKEN, check_free, hundredths, takes_traffic
 from registry.transfer.bulk import arrays, core, insert_all, insertion
 from registry.transfer.planning import refused
 from registry.transfer.reading import Record
 
 Consequence = Callable[[Change, Actor, Mapping[UUID, Record], Sequence[Mapping[str, Any]]], Awaitable[None]]
 _IMPORTED = "Imported."
-_ROUNDING = 0.001
 
 
 async def number(change: Change, records: Mapping[UUID, Record]) -> None:
     """Give new versions the next numbers of their models, in the order of their lines."""
     ids = sorted({one.values["model_id"] for one in records.values()})
-    # The locks make numbers dense, as in `versions.create`.
     models = {model.id: model for model in await find_all(change, Model, ids, "{}", lock=True)}
     for record in sorted(records.values(), key=lambda one: one.line):
-        model = models[record.values["model_id"]]
-        model.version_count += 1
-        record.values["number"] = model.version_count
+        record.values["number"] = versions.next_number(models[record.values["model_id"]])
     await change.flush()
+
+
+async def inherit_runtimes(change: Change, records: Mapping[UUID, Record]) -> None:
+    """Give new versions without a runtime the one of their run, as those that clients make."""
+    heirs = [one.values for one in records.values() if one.values.get("run_id") and not one.values.get("runtime_id")]
+    if not heirs:
+        return
+    runs = literal(sorted({values["run_id"] for values in heirs}), ARRAY(Uuid))
+    statement = select(col(Run.id), col(Run.runtime_id)).where(
+        col(Run.org_id) == change.org_id, col(Run.id) == any_(runs)
+    )
+    runtimes = {row.id: row.runtime_id for row in await change.execute(statement)}
+    for values in heirs:
+        values["runtime_id"] = runtimes[values["run_id"]]
 
 
 async def link(
@@ -52,13 +66,7 @@ async def link(
             "org_id": change.org_id,
             "id": uuid7(),
             "created_at": now,
-            "kind": kind,
-            "role": role,
-            "upstream_kind": up_kind,
-            "upstream_id": up,
-            "downstream_kind": down_kind,
-            "downstream_id": down,
-            "valid_from": now,
+            **edge_columns(kind, (up_kind, up), (down_kind, down), role, now),
         }
         for (up_kind, up, down_kind, down), role in zip(links, roles or [None] * len(links), strict=True)
     ]
@@ -122,26 +130,34 @@ async def _deploy(
 
 
 async def _fit(change: Change, records: Mapping[UUID, Record]) -> None:
-    """Refuse shares of traffic that add up to more than all. Raises: LineRefused."""
+    """Refuse shares of traffic that are more than what others leave, all of these counted. Raises: LineRefused."""
     environments = sorted({one.values["environment_id"] for one in records.values()})
     await find_all(change, Environment, environments, "{}", lock=True)
     owner = (col(Deployment.environment_id), col(Deployment.model_id))
     statement = (
-        select(*owner)
+        select(*owner, TAKEN.label("taken"))
         .where(
             col(Deployment.org_id) == change.org_id,
             col(Deployment.environment_id).in_(environments),
-            col(Deployment.desired_state) == DesiredState.RUNNING,
-            col(Deployment.deleted_at).is_(None),
+            takes_traffic(),
         )
         .group_by(*owner)
-        .having(func.sum(Deployment.traffic_percent) > 100 + _ROUNDING)
     )
-    full = {tuple(row) for row in await change.execute(statement)}
-    for record in records.values():
-        if (record.values["environment_id"], record.values["model_id"]) in full:
-            told = "The shares of this model's traffic in this environment add up to more than 100 percent."
-            raise refused(record, Conflict(told, ("trafficPercent",)))
+    taken = {(row.environment_id, row.model_id): int(row.taken) for row in await change.execute(statement)}
+    in_order = sorted(records.values(), key=lambda one: one.line)
+    shares = [
+        (one, (one.values["environment_id"], one.values["model_id"]), one.values.get("traffic_percent", 0.0))
+        for one in in_order
+        if one.values.get("desired_state", DesiredState.RUNNING) == DesiredState.RUNNING
+    ]
+    for _, owner_ids, share in shares:
+        taken[owner_ids] -= hundredths(share)
+    for one, owner_ids, share in shares:
+        try:
+            check_free(taken[owner_ids], [share], ("trafficPercent",))
+        except Conflict as failure:
+            raise refused(one, failure) from None
+        taken[owner_ids] += hundredths(share)
 
 
 CONSEQUENCES: Final[Mapping[type[Any], Consequence]] = {

@@ -27,12 +27,13 @@ from db.tables import (
     Version,
     VersionMetric,
 )
+from registry.jobs.version_news import many_changed
 from registry.kernel.access import Actor
 from registry.kernel.errors import Conflict, Failure, NotFound
 from registry.kernel.rows import alter, find_all, record_of, shown
 from registry.tracking import runs
 from registry.transfer.bulk import arrays, core, insert_free, insertion, matching
-from registry.transfer.consequences import CONSEQUENCES, link, number
+from registry.transfer.consequences import CONSEQUENCES, inherit_runtimes, link, number
 from registry.transfer.declaring import Kind, Values
 from registry.transfer.kinds import KINDS
 from registry.transfer.planning import Known, Plan, clash, refused
@@ -45,6 +46,7 @@ async def carry_out(change: Change, actor: Actor, source: str, plan: Plan, known
 
     Raises: LineRefused.
     """
+    await _announce(change, plan)
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     for kind in KINDS:
         title = kind.title
@@ -57,8 +59,20 @@ async def carry_out(change: Change, actor: Actor, source: str, plan: Plan, known
             counts[title]["created"] += len(plan.new[title])
         if plan.points[title]:
             counts[title].update(await _POINTS[kind.table](change, actor, kind, plan.points[title], known))
+    await many_changed(change, plan.new[Version.__name__])
     await _keep_keys(change, source, plan)
     return counts
+
+
+async def _announce(change: Change, plan: Plan) -> None:
+    """Have what waits for news of versions checked again: for their files and metrics, and for the data of their runs.
+
+    Before anything is locked: a worker that checks takes its job first, and then the version.
+    """
+    news = [*plan.new[Artifact.__name__].values(), *plan.points[VersionMetric.__name__]]
+    version_ids = {one.values["version_id"] for one in news if "version_id" in one.values}
+    uses = plan.points["DatasetUse"]
+    await many_changed(change, version_ids, {one.values["downstream_id"] for one in uses})
 
 
 async def compared(change: Change, actor: Actor, plan: Plan, known: Known) -> dict[str, Counter[str]]:
@@ -97,6 +111,7 @@ async def _create(change: Change, actor: Actor, kind: Kind, records: Mapping[UUI
         return {row_id: (await point(change, actor, record)).id for row_id, record in records.items()}
     if table is Version:
         await number(change, records)
+        await inherit_runtimes(change, records)
     if table is Artifact:
         await refuse_frozen(change, records.values())
     template, now = _template(table), utc_now()

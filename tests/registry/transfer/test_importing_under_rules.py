@@ -1,6 +1,7 @@
 """Importing gets around no rule: for runs that have ended or were lost, versions in service, protected aliases."""
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -149,6 +150,75 @@ async def test_a_file_brings_no_alias_that_passes_for_a_protected_one_or_for_a_s
         refused = await refusal(tenant, encoded(changed(alias_of(version), name=name)), dry_run=dry_run)
         assert (refused.code, refused.path, refused.kind) == ("INVALID_VALUE", ("name",), "Alias")
     assert await count(tenant, Alias) == 0
+
+
+async def due_kinds(tenant: Tenant) -> set[str]:
+    """The kinds of the jobs of requests and rules that are due, which are put off."""
+    async with tenant.database.change(tenant.org_id) as change:
+        own = col(Job.org_id) == tenant.org_id, col(Job.kind).in_([JobKind.SETTLE_REQUEST, JobKind.FIRE_RULE])
+        found = await change.execute(select(col(Job.kind)).where(*own, col(Job.run_after) <= utc_now()))
+        kinds = set(found.scalars())
+        await change.execute(update(Job).where(*own).values(run_after=utc_now() + timedelta(hours=1)))
+    return {str(kind) for kind in kinds}
+
+
+async def test_what_waits_for_news_of_a_version_hears_of_what_a_file_brings(tenant: Tenant) -> None:
+    model = await tenant.model()
+    run = await tenant.run()
+    version = await tenant.version(model, run=run)
+    await tenant.client.make("requestPromotion", "promotionRequest", version=version, to="STAGING")
+    trigger = {"gatesOpen": {"to": "STAGING"}}
+    await tenant.client.make(
+        "setAutomationRule", "automationRule", model=model, name="up", trigger=trigger, isEnabled=True
+    )
+    await due_kinds(tenant)
+    key = str(uuid_of(version))
+    data = await tenant.dataset_version()
+    both, rules = {"SETTLE_REQUEST", "FIRE_RULE"}, {"FIRE_RULE"}
+    lines: list[tuple[dict[str, Any], set[str]]] = [
+        (line("VersionMetric", version=key, phase="TEST", name="a", value=1, measuredAt=NOW), both),
+        (line("Artifact", version=key, **FILE), both),
+        (line("DatasetUse", run=str(uuid_of(run)), datasetVersion=str(uuid_of(data)), role="TEST"), both),
+        (line("Version", "new", model=str(uuid_of(model)), label="new"), rules),
+        (line("Model", "other", project=str(uuid_of(tenant.project)), name="other", framework="sklearn"), set()),
+    ]
+    for one, concerned in lines:
+        await bring(tenant, encoded(one), dry_run=True)
+        assert await due_kinds(tenant) == set()
+        await bring(tenant, encoded(one))
+        assert await due_kinds(tenant) == concerned, one["kind"]
+
+
+async def test_a_version_from_a_file_has_the_runtime_of_its_run_unless_it_has_its_own(tenant: Tenant) -> None:
+    runtimes = [line("Runtime", key, pythonVersion=version) for key, version in (("old", "3.11"), ("new", "3.12"))]
+    model = line("Model", "m", project="p", name="m", framework="sklearn")
+    versions = [
+        line("Version", "1", model="m", label="1", run="r"),
+        line("Version", "2", model="m", label="2", run="r", runtime="new"),
+        line("Version", "3", model="m", label="3"),
+    ]
+    content = encoded(*BASE, *runtimes, changed(RUN, runtime="old"), model, *versions)
+    await bring(tenant, content)
+    query = "{ versions(orderBy: {field: NUMBER, direction: ASC}) { nodes { label runtime { pythonVersion } } } }"
+    found = [one["runtime"] for one in (await tenant.client(query))["versions"]["nodes"]]
+    assert found == [{"pythonVersion": "3.11"}, {"pythonVersion": "3.12"}, None]
+    assert +(await bring(tenant, content)).counts["Version"] == {"unchanged": 3}
+
+
+async def test_shares_of_traffic_from_a_file_fit_to_the_hundredth_and_the_one_too_many_is_named(tenant: Tenant) -> None:
+    model, place = await tenant.model(), await tenant.environment()
+    version = await tenant.version(model)
+    await tenant.deployment(environment=place, version=version, trafficPercent=33.33)
+    given = {"environment": str(uuid_of(place)), "version": str(uuid_of(version))}
+    lines = [
+        line("Deployment", name="a", trafficPercent=33.33, **given),
+        line("Deployment", name="b", trafficPercent=100, desiredState="STOPPED", **given),
+        line("Deployment", name="c", trafficPercent=33.34, **given),
+    ]
+    refused = await refusal(tenant, encoded(*lines, line("Deployment", name="d", trafficPercent=0.01, **given)))
+    assert (refused.line, refused.code, refused.path) == (4, "CONFLICT", ("trafficPercent",))
+    assert "0.00 percent of this model's traffic in this environment are free; 0.01 are too many." in str(refused)
+    assert (await bring(tenant, encoded(*lines))).counts["Deployment"]["created"] == 3
 
 
 async def test_a_dry_run_moves_no_alias(tenant: Tenant) -> None:
