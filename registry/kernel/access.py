@@ -1,7 +1,6 @@
 """Who is asking, and whether they may: one function decides for every rule."""
 
 from dataclasses import dataclass
-from datetime import datetime
 from enum import StrEnum
 from typing import Final
 from uuid import UUID
@@ -56,7 +55,6 @@ class Actor:
     kind: PrincipalKind
     name: str
     grants: tuple[Grant, ...]
-    expires_at: datetime | None = None
 
     @property
     def signature(self) -> str:

@@ -186,7 +186,7 @@ async def put(
     verb = "rolled_back" if is_back else "created" if held.alias is None else "moved"
     record(change, actor, alias, verb, before, after | {"request_id": completed, "reason": step.reason})
     if step.request is not None:
-        await close(change, actor, step.request, RequestState.COMPLETED, DONE)
+        await close(change, actor, [step.request], RequestState.COMPLETED, DONE)
     return alias
 
 

@@ -18,16 +18,13 @@ DONE: Final = "Every gate was open."
 MOVED_ON: Final = "What it was made for moved on before this was decided."
 
 
-async def close(change: Change, actor: Actor, request: PromotionRequest, state: RequestState, outcome: str) -> None:
-    """End an open request, locked, and say why."""
-    await _close(change, actor, [request], state, outcome)
-
-
-async def _close(
+async def close(
     change: Change, actor: Actor, requests: Sequence[PromotionRequest], state: RequestState, outcome: str
 ) -> None:
-    """End open requests, in one statement however many they are."""
-    # That somebody said no is told as their review.
+    """Close open requests, which are locked, and record why: one statement for all of them."""
+    if not requests:
+        return
+    # A rejection has an event of its own, that of the review.
     verb = "closed" if state == RequestState.REJECTED else state.lower()
     after = {"state": state, "outcome": outcome, "closed_at": utc_now()}
     for request in requests:
@@ -57,4 +54,4 @@ async def outdate(
         concerned,
     )
     found = await change.execute(statement.order_by(col(PromotionRequest.id)).with_for_update())
-    await _close(change, actor, found.scalars().all(), RequestState.STALE, MOVED_ON)
+    await close(change, actor, found.scalars().all(), RequestState.STALE, MOVED_ON)

@@ -56,7 +56,7 @@ async def put(change: Change, actor: Actor, held: Held, version: Version, to: St
     """Put a version, for which every gate is open, into a slot, and complete the request for it if there is one."""
     transition = await slots.move(change, actor, held, version, to, step)
     if step.request is not None:
-        await close(change, actor, step.request, RequestState.COMPLETED, DONE)
+        await close(change, actor, [step.request], RequestState.COMPLETED, DONE)
     return transition
 
 

@@ -71,7 +71,7 @@ async def settle(database: Database, lease: Lease) -> None:
             request = await find(change, PromotionRequest, request.id, "request", lock=True)
             if request.state != RequestState.OPEN:
                 return
-            await close(change, system(lease.org_id), request, RequestState.STALE, "The version was deleted.")
+            await close(change, system(lease.org_id), [request], RequestState.STALE, "The version was deleted.")
             return
         if request.state != RequestState.OPEN:
             return
@@ -85,11 +85,11 @@ async def settle_now(change: Change, place: Place, request: PromotionRequest, se
     """Do with an open request what is due: nothing, or one of the ways in which it ends without anybody's word."""
     nobody = system(change.org_id)
     if request.expires_at <= utc_now():
-        await close(change, nobody, request, RequestState.EXPIRED, _TOO_LATE)
+        await close(change, nobody, [request], RequestState.EXPIRED, _TOO_LATE)
         return
     if await is_outdated(change, place, request, await digest_of(Within(change), place.version)):
         moved = place.revision != request.target_revision
-        await close(change, nobody, request, RequestState.STALE, MOVED_ON if moved else _CHANGED)
+        await close(change, nobody, [request], RequestState.STALE, MOVED_ON if moved else _CHANGED)
         return
     # Gates are asked only where their answer has a consequence: the target is held meanwhile.
     if not seems_open or not is_automatic(await policy_of(change, place)):
@@ -171,8 +171,8 @@ async def expire(change: Change, place: Place) -> None:
         col(PromotionRequest.expires_at) <= utc_now(),
         place.target.of(PromotionRequest),
     )
-    for request in (await change.execute(late.with_for_update())).scalars().all():
-        await close(change, system(change.org_id), request, RequestState.EXPIRED, _TOO_LATE)
+    found = (await change.execute(late.with_for_update())).scalars().all()
+    await close(change, system(change.org_id), found, RequestState.EXPIRED, _TOO_LATE)
 
 
 def next_look(policy: Any | None, request: PromotionRequest) -> datetime:

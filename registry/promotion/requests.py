@@ -127,5 +127,5 @@ async def withdraw(
     if request.created_by != actor.principal_id:
         require(actor, await needed(change, place), request)
     check_open(request, late=True)
-    await close(change, actor, request, RequestState.WITHDRAWN, why or "It was withdrawn.")
+    await close(change, actor, [request], RequestState.WITHDRAWN, why or "It was withdrawn.")
     return request

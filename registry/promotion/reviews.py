@@ -73,7 +73,7 @@ async def review(
     told = {"review_id": row.id, "comment": why, "digest": row.digest}
     record(change, actor, request, decision.lower(), None, told | about(request))
     if decision == Decision.REJECTED:
-        await close(change, actor, request, RequestState.REJECTED, why or "A reviewer said no.")
+        await close(change, actor, [request], RequestState.REJECTED, why or "A reviewer said no.")
     else:
         await settle_now(change, place, request)
     return request

@@ -71,7 +71,6 @@ async def authenticate(database: Database, token: str) -> Actor:
         PrincipalKind(found.principal_kind),
         found.principal_name,
         grants,
-        found.expires_at,
     )
 
 

@@ -11,9 +11,9 @@ from db.codes import PricedResource
 _HOUR_S = Decimal(3600)
 _GIB = Decimal(2**30)
 _EXACT = Decimal("0.000001")
+"""Quantities and amounts are shown with six decimals."""
 _WIDE = Context(prec=60)
 """Room for all digits of the greatest hardware at the greatest price."""
-"""Quantities and amounts are told with six decimals."""
 
 UNITS: Final = {
     PricedResource.CPU_CORE_HOUR: "core hours",

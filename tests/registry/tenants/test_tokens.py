@@ -112,7 +112,6 @@ async def test_the_actor_has_the_roles_of_its_principal(tenant: Tenant) -> None:
         PrincipalKind.SERVICE_ACCOUNT,
     )
     assert actor.grants == (Grant(Role.WRITER, ScopeKind.ORGANISATION, tenant.org_id),)
-    assert actor.expires_at == (await row_of(tenant, member.token)).expires_at
 
 
 async def test_a_principal_without_a_role_is_known_and_has_no_grants(tenant: Tenant) -> None:
