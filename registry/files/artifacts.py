@@ -2,8 +2,6 @@
 
 import re
 import unicodedata
-from typing import Annotated
-from dataclasses import dataclass
 from typing import Annotated, Any
 
 from sqlalchemy import select

@@ -19,7 +19,6 @@ from registry.graph.lineage import edge_columns
 from registry.kernel.access import Actor
 from registry.kernel.errors import Conflict
 from registry.kernel.rows import find_all, record_of, shown
-from registry.kernel.rows import find_all, record_of, route_of, shown
 from registry.serving.deployments import TAKEN, check_free, hundredths, takes_traffic
 from registry.transfer.bulk import arrays, core, insert_all, insertion
 from registry.transfer.planning import refused
