@@ -1,23 +1,20 @@
 """What is derived of a row: its title, digest and status, counts of what is below it, of its runs by status."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import strawberry
-from aiodataloader import DataLoader
 
 from db import tables
-from db.base import Row
+from db.base import Row, Tenant
 from db.codes import RunStatus
 from registry.catalog.version_status import VersionStatus
 from resolvers.catalog.version_status import Statuses
-from resolvers.context import Info
 from resolvers.graph.statistics import ModelsOfTeams, SuccessRates, Tally
 from resolvers.graph.titles import Titles
-from resolvers.loading.loaders import Loaders
+from resolvers.loading.shapes import Shape
 from resolvers.pages.relations import Children
 from resolvers.promotion.plans import Digests
-from schema.building.edges import Edge
+from schema.building.edges import Edge, edge_field
 
 
 @strawberry.type(description="How many runs have a status.")
@@ -30,68 +27,55 @@ class RunStatusCount:
 
 def count_of(table: type[Row], parent: str, *, description: str) -> Any:
     """How many rows of `table` are below a row; deleted ones do not count."""
-
-    def load(loaders: Loaders, _: Mapping[str, Any]) -> DataLoader[Any, Any]:
-        return loaders.count(Children(table, parent))
-
-    return _field(load, int, table, parent, description)
+    edge = Edge(table, "id", parent, lambda loaders, _: loaders.count(Children(table, parent)))
+    return edge_field(edge, int, description=description)
 
 
-def _derived(shape: Any, graphql_type: Any, table: type[Row], parent: str, description: str) -> Any:
-    def load(loaders: Loaders, _: Mapping[str, Any]) -> DataLoader[Any, Any]:
-        return loaders.of(shape)
-
-    return _field(load, graphql_type, table, parent, description)
-
-
-def _field(load: Any, graphql_type: Any, table: type[Row], parent: str, description: str) -> Any:
-    async def resolve(root: Any, info: Info) -> Any:
-        return await load(info.context.loaders, {}).load(root.id)
-
-    return strawberry.field(
-        resolve,
-        graphql_type=graphql_type,
-        description=description,
-        metadata={"edge": Edge(table, "id", parent, load)},
-    )
+def derived(
+    shape: Shape, graphql_type: Any, table: type[Tenant], parent: str, *, description: str, rows: int | None = None
+) -> Any:
+    """What `shape` finds for a row, from the rows of `table` whose `parent` it is."""
+    edge = Edge(table, "id", parent, lambda loaders, _: loaders.of(shape))
+    return edge_field(edge, graphql_type, description=description, rows=rows)
 
 
 def run_counts(parent: str) -> Any:
     """The runs below a row by status."""
     shape = Tally(tables.Run, parent, "status")
-    return _derived(shape, list[RunStatusCount], tables.Run, parent, "Its runs by status, most first.")
+    return derived(shape, list[RunStatusCount], tables.Run, parent, description="Its runs by status, most first.")
 
 
 def success_rate(parent: str) -> Any:
     """The share of runs below a row that finished."""
-    return _derived(
+    return derived(
         SuccessRates(Tally(tables.Run, parent, "status")),
         float | None,
         tables.Run,
         parent,
-        "The share of its runs that FINISHED among all that ended, 0 to 1; null where none has ended.",
+        description="The share of its runs that FINISHED among all that ended, 0 to 1; null where none has ended.",
     )
 
 
 def title(table: type[Row], description: str) -> Any:
     """What a thing of the lineage is called."""
-    return _derived(Titles(table), str, table, "id", description)
+    return derived(Titles(table), str, table, "id", description=description)
 
 
-VERSION_DIGEST: Any = _derived(
+VERSION_DIGEST: Any = derived(
     Digests(),
     str,
     tables.Artifact,
     "version_id",
-    "SHA-256, in hexadecimal, over its files, signature and runtime. What is decided of it holds while this stays.",
+    description="SHA-256, in hexadecimal, over its files, signature and runtime. What is decided of it holds while"
+    " this stays.",
 )
-VERSION_STATUS: Any = _derived(
+VERSION_STATUS: Any = derived(
     Statuses(),
     VersionStatus,
     tables.Artifact,
     "version_id",
-    "Whether its files are all there and right.",
+    description="Whether its files are all there and right.",
 )
-TEAM_MODEL_COUNT: Any = _derived(
-    ModelsOfTeams(), int, tables.Project, "team_id", "How many models it has in all its projects."
+TEAM_MODEL_COUNT: Any = derived(
+    ModelsOfTeams(), int, tables.Project, "team_id", description="How many models it has in all its projects."
 )

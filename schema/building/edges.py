@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from inspect import Parameter, Signature
+from inspect import Parameter
 from typing import Any, Final
 
 import strawberry
@@ -21,19 +21,22 @@ from resolvers.loading.shapes import Asked
 from resolvers.pages.paging import DEFAULT_PAGE, Order, PageArgs, page_args
 from resolvers.pages.relations import Alike, Children, Used
 from schema.building import filters
-from schema.building.filters import argument, order_of, where_of
-from schema.building.node import After, Before, Connection, First, Last, UseConnection
+from schema.building.arguments import optional, take
+from schema.building.filters import order_of, where_of
+from schema.building.node import After, Before, Connection, First, Last, UseConnection, type_of
+from schema.execution.query_cost import Share
 
 NEWEST_FIRST, AS_GIVEN = Order(), Order(descending=False)
 
-_WINDOW: Final[dict[str, tuple[Any, Any]]] = {
-    "first": (First, DEFAULT_PAGE),
-    "after": (After, UNSET),
-    "last": (Last, UNSET),
-    "before": (Before, UNSET),
-}
+_WINDOW: Final = (
+    Parameter("first", Parameter.KEYWORD_ONLY, default=DEFAULT_PAGE, annotation=First),
+    Parameter("after", Parameter.KEYWORD_ONLY, default=UNSET, annotation=After),
+    Parameter("last", Parameter.KEYWORD_ONLY, default=UNSET, annotation=Last),
+    Parameter("before", Parameter.KEYWORD_ONLY, default=UNSET, annotation=Before),
+)
+_ROLE: Final = optional("role", list[DatasetRole], "Only uses in any of these roles.")
 
-_ROLE: Final = argument("role", list[DatasetRole], "Only uses in any of these roles.")
+Load = Callable[[Loaders, Mapping[str, Any]], DataLoader[Any, Any] | Asked]
 
 
 @dataclass(frozen=True)
@@ -48,55 +51,55 @@ class Edge:
     table: type[Tenant]
     parent_key: str
     child_key: str
-    load: Callable[[Loaders, Mapping[str, Any]], DataLoader[Any, Any] | Asked]
+    load: Load
     between: type[Tenant] | None = None
 
 
-def one(
-    ref: Any, table: type[Tenant], key: str, *, description: str, child_key: str = "id", required: bool = False
+def edge_field(
+    edge: Edge,
+    graphql_type: Any,
+    *,
+    description: str,
+    takes: Sequence[Parameter] = (),
+    rows: int | Share | None = None,
 ) -> Any:
+    """The field that shows what is at the far end of an edge; null where the parent's key is null.
+
+    `takes` are its arguments. `rows` is what it counts in the cost of an operation, where its type does not tell.
+    """
+
+    async def resolve(root: Any, info: Info, **arguments: Any) -> Any:
+        key = getattr(root, edge.parent_key)
+        return None if key is None else await edge.load(info.context.loaders, arguments).load(key)
+
+    take(resolve, *takes)
+    metadata = {"edge": edge} if rows is None else {"edge": edge, "rows": rows}
+    return strawberry.field(resolve, graphql_type=graphql_type, description=description, metadata=metadata)
+
+
+def one(table: type[Tenant], key: str, *, description: str, child_key: str = "id", required: bool = False) -> Any:
     """The row of `table` whose `child_key` is this row's `key`; null where `key` is null or nothing is found.
 
     `required` promises that there is always one, for whoever may see this row.
     """
-
-    def load(loaders: Loaders, _: Mapping[str, Any]) -> DataLoader[Any, Any]:
-        return loaders.row(table, child_key)
-
-    async def resolve(root: Any, info: Info) -> Any:
-        value = getattr(root, key)
-        return None if value is None else await load(info.context.loaders, {}).load(value)
-
-    edge = Edge(table, key, child_key, load)
-    shown = ref if required else ref | None
-    return strawberry.field(resolve, graphql_type=shown, description=description, metadata={"edge": edge})
+    edge = Edge(table, key, child_key, lambda loaders, _: loaders.row(table, child_key))
+    return edge_field(edge, type_of(table) if required else type_of(table) | None, description=description)
 
 
-def many(ref: Any, table: type[Row], child_key: str, *, description: str, order: Order = NEWEST_FIRST) -> Any:
+def many(table: type[Row], child_key: str, *, description: str, order: Order = NEWEST_FIRST) -> Any:
     """The rows of `table` whose `child_key` is this row's id, page by page, filtered and ordered as declared for it."""
-    return _list(ref, Children(table, child_key), description, order)
+    edge = Edge(table, "id", child_key, _pages(Children(table, child_key), order))
+    return edge_field(edge, _page_of(table), description=description, takes=_page_arguments(table))
 
 
-def alike(
-    ref: Any, table: type[Row], other: type[Row], names: tuple[str, ...], *, description: str, order: Order
-) -> Any:
+def alike(table: type[Row], other: type[Row], names: tuple[str, ...], *, description: str, order: Order) -> Any:
     """The rows of `table` that have the values of `names` in common with this row of `other`, page by page."""
-    return _list(ref, Alike(table, "id", other, names), description, order, between=other)
+    children = Alike(table, "id", other, names)
+    edge = Edge(table, "id", children.parent, _pages(children, order), between=other)
+    return edge_field(edge, _page_of(table), description=description, takes=_page_arguments(table))
 
 
-def _list(ref: Any, children: Children, description: str, order: Order, *, between: type[Tenant] | None = None) -> Any:
-    """The children of this row, page by page."""
-    load = _pages(children, order)
-
-    async def resolve(root: Any, info: Info, **arguments: Any) -> Any:
-        return await load(info.context.loaders, arguments).load(root.id)
-
-    _takes(resolve, ("root", "info"), children.table)
-    edge = Edge(children.table, "id", children.parent, load, between)
-    return strawberry.field(resolve, graphql_type=Connection[ref], description=description, metadata={"edge": edge})
-
-
-def used(ref: Any, table: type[Row], near: str, *, description: str, order: Order = NEWEST_FIRST) -> Any:
+def used(table: type[Row], near: str, *, description: str, order: Order = NEWEST_FIRST) -> Any:
     """The rows of `table` at the far end of the uses of data whose end `near` is this row, each with its role."""
 
     def load(loaders: Loaders, arguments: Mapping[str, Any]) -> DataLoader[Any, Any]:
@@ -104,35 +107,30 @@ def used(ref: Any, table: type[Row], near: str, *, description: str, order: Orde
         children = Used(table, near, frozenset(roles) if isinstance(roles, list) else None)
         return _pages(children, order)(loaders, arguments)
 
-    async def resolve(root: Any, info: Info, **arguments: Any) -> Any:
-        return await load(info.context.loaders, arguments).load(root.id)
-
-    _takes(resolve, ("root", "info"), table, _ROLE)
     edge = Edge(table, "id", near, load, between=LineageEdge)
-    return strawberry.field(resolve, graphql_type=UseConnection[ref], description=description, metadata={"edge": edge})
+    takes = [*_page_arguments(table), _ROLE]
+    return edge_field(edge, _page_of(table, UseConnection), description=description, takes=takes)
 
 
-def few(ref: Any, table: type[Row], child_key: str, *, limit: int, description: str, order: Order = AS_GIVEN) -> Any:
-    """The rows of `table` whose `child_key` is this row's id, at most `limit`, as a plain list."""
+def few(
+    table: type[Row], child_key: str, *, limit: int, description: str, order: Order = AS_GIVEN, shown: Any = None
+) -> Any:
+    """The rows of `table` whose `child_key` is this row's id, at most `limit`, as a plain list.
 
-    def load(loaders: Loaders, _: Mapping[str, Any]) -> DataLoader[Any, Any]:
-        return loaders.bounded(table, child_key, order, limit)
-
-    async def resolve(root: Any, info: Info) -> Any:
-        return await load(info.context.loaders, {}).load(root.id)
-
-    edge = Edge(table, "id", child_key, load)
-    return strawberry.field(
-        resolve, graphql_type=list[ref], description=description, metadata={"edge": edge, "rows": limit}
-    )
+    `shown` is their type where they have no ids of their own in the graph.
+    """
+    shown = shown or type_of(table)
+    edge = Edge(table, "id", child_key, lambda loaders, _: loaders.bounded(table, child_key, order, limit))
+    return edge_field(edge, list[shown], description=description, rows=limit)
 
 
 def _pages(children: Children, usual: Order) -> Callable[[Loaders, Mapping[str, Any]], DataLoader[Any, Any]]:
     """How the pages of a list are found, from the arguments of its field."""
     table = children.table
+    names = {argument.name for argument in _WINDOW}
 
     def load(loaders: Loaders, arguments: Mapping[str, Any]) -> DataLoader[Any, Any]:
-        window = {name: value for name, value in arguments.items() if name in _WINDOW}
+        window = {name: value for name, value in arguments.items() if name in names}
         order = order_of(table, arguments.get("order_by"), usual)
         where = where_of(table, arguments.get("where"), arguments.get("deleted"))
         return loaders.page(children, order, asked_window(**window), where)
@@ -140,15 +138,13 @@ def _pages(children: Children, usual: Order) -> Callable[[Loaders, Mapping[str, 
     return load
 
 
-def _takes(resolver: Any, usual: Sequence[str], table: type[Row], *others: Parameter) -> None:
-    """Let a resolver of a list take its window, and the filter and the order that are declared for its rows."""
-    annotations = resolver.__annotations__
-    leading = [Parameter(name, Parameter.POSITIONAL_OR_KEYWORD, annotation=annotations[name]) for name in usual]
-    window = [
-        Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
-        for name, (annotation, default) in _WINDOW.items()
-    ]
-    resolver.__signature__ = Signature([*leading, *window, *filters.parameters(table), *others])
+def _page_of(table: type[Row], connection: Any = Connection) -> Any:
+    return connection[type_of(table)]
+
+
+def _page_arguments(table: type[Row]) -> tuple[Parameter, ...]:
+    """The window of a list, and the filter and the order that are declared for its rows."""
+    return (*_WINDOW, *filters.parameters(table))
 
 
 def asked_window(
@@ -189,12 +185,12 @@ def read(resolver: Callable[..., Any], graphql_type: Any, *, description: str, r
     )
 
 
-def all_of(ref: Any, table: type[Row], *, description: str, order: Order = NEWEST_FIRST) -> Any:
+def all_of(table: type[Row], *, description: str, order: Order = NEWEST_FIRST) -> Any:
     """The rows of `table` in the whole organisation, page by page: the edge that a root field is."""
     load = _pages(Children(table, "org_id"), order)
 
     async def resolve(info: Info, **arguments: Any) -> Any:
         return await load(info.context.loaders, arguments).load(info.context.actor.org_id)
 
-    _takes(resolve, ("info",), table)
-    return read(resolve, Connection[ref], description=description)
+    take(resolve, *_page_arguments(table))
+    return read(resolve, _page_of(table), description=description)

@@ -23,6 +23,7 @@ from resolvers.filters.fields import Some
 from resolvers.filters.findable import FINDABLE
 from resolvers.pages.paging import Order, OrderDirection
 from resolvers.pages.sort_keys import MAX_TEXT, MetricKey, ParameterKey, SortKey
+from schema.building.arguments import optional
 from schema.building.inputs import Declared, Shape, input_type, shape_of
 
 MAX_CONDITIONS = 50
@@ -79,10 +80,10 @@ def parameters(table: type[Row]) -> tuple[inspect.Parameter, ...]:
         return ()
     what = f"Only {_plural(table)} that are like this."
     how = "In which order; without it as the list says. A cursor belongs to its list and its order."
-    found = (argument("where", where_type(table), what), argument("order_by", order_type(table), how))
+    found = (optional("where", where_type(table), what), optional("order_by", order_type(table), how))
     if not issubclass(table, Deletable):
         return found
-    return (*found, argument("deleted", Deleted, "Whether deleted ones are shown; by default they are not."))
+    return (*found, optional("deleted", Deleted, "Whether deleted ones are shown; by default they are not."))
 
 
 def order_of(table: type[Row], given: Any, usual: Order) -> Order:
@@ -204,12 +205,6 @@ def _given(given: Any, name: str) -> Any:
 def _plural(table: type[Tenant]) -> str:
     words = "".join(f" {letter.lower()}" if letter.isupper() else letter for letter in table.__name__).strip()
     return f"{words}es" if words.endswith("s") else f"{words}s"
-
-
-def argument(name: str, type_: Any, description: str) -> inspect.Parameter:
-    """An argument of a list that may be left out, as a parameter of its resolver."""
-    annotation = Annotated[type_ | None, strawberry.argument(description=description)]
-    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=UNSET, annotation=annotation)
 
 
 @cache

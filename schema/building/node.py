@@ -1,11 +1,11 @@
-"""The Relay shapes, fed by rows and pages: Node, Connection, Edge and PageInfo."""
+"""The Relay shapes, fed by rows and pages: Node, Connection, Edge and PageInfo; and which type shows which table."""
 
-from typing import Annotated, Any, ClassVar, Generic, TypeVar
+from typing import Annotated, Any, ClassVar, Final, Generic, TypeVar
 
 import strawberry
-from strawberry import Parent
+from strawberry import LazyType, Parent
 
-from db.base import Row
+from db.base import Row, Tenant
 from db.codes import DatasetRole
 from registry.kernel.access import Action
 from resolvers.loading.records import record_of
@@ -24,16 +24,45 @@ class Node:
 
 
 class RowNode(Node):
-    """A graph type whose values are rows of one table."""
+    """A graph type whose values are rows of one table, and which has the name of the table."""
 
     table: ClassVar[type[Row]]
     access: ClassVar[Action] = Action.READ
     """What whoever reaches this type was required to be allowed, by the root field or the mutation on the way."""
 
+    def __init_subclass__(cls) -> None:
+        """Register the type under the name of its table. Raises: TypeError for another name, or a second type."""
+        super().__init_subclass__()
+        if "table" not in vars(cls):
+            return
+        kind = cls.table.__name__
+        if cls.__name__ != kind or kind in NODES:
+            raise TypeError(f"The table {kind} is shown by one type, and by the name of {kind}: not by {cls!r}.")
+        NODES[kind] = cls
+
     @classmethod
     def is_type_of(cls, obj: Any, info: Any) -> bool:
         """Whether a record is one of this table."""
         return isinstance(obj, record_of(cls.table))
+
+
+NODES: Final[dict[str, type[RowNode]]] = {}
+"""The types of rows by the names of their tables. Complete once `schema.root` is imported."""
+
+
+class _TypeOfTable(LazyType[Any, Any]):
+    """The type that shows a table, looked up when the schema is built: by then every area has declared its types."""
+
+    def resolve_type(self) -> type[Any]:
+        """Return the type. Raises: LookupError where no area of the graph declares one."""
+        if self.type_name not in NODES:
+            raise LookupError(f"No type shows the table {self.type_name}. Is its module in AREAS of schema/root.py?")
+        return NODES[self.type_name]
+
+
+def type_of(table: type[Tenant]) -> Any:
+    """Return the graph type of a table's rows, wherever it is declared, for use as the type of a field."""
+    return _TypeOfTable(table.__name__, table.__module__)
 
 
 @strawberry.type(description="Where a page stands in its list.")

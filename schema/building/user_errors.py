@@ -15,7 +15,6 @@ from resolvers import ids
 from resolvers.context import Info
 from schema.building.edges import one
 from schema.building.node import Node
-from schema.building.refs import VersionRef
 from schema.types.promotion.gate import GateVerdict
 
 
@@ -57,7 +56,7 @@ class StaleRevisionError(UserError):
     revision: int = strawberry.field(description="The revision now: the next `expectedRevision`.")
     version_id: strawberry.Private[UUID | None]
     version = one(
-        VersionRef, tables.Version, "version_id",
+        tables.Version, "version_id",
         description="For a slot or an alias: what it holds or points at now; null for nothing.",
     )  # fmt: skip
 

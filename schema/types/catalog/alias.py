@@ -11,15 +11,7 @@ from registry.promotion import alias_rollback, aliases
 from resolvers.pages.paging import Order
 from schema.building.edges import alike, all_of, one
 from schema.building.mutations import change
-from schema.building.node import RowNode
-from schema.building.refs import (
-    AliasRevisionRef,
-    ModelRef,
-    PrincipalRef,
-    PromotionPolicyRef,
-    PromotionRequestRef,
-    VersionRef,
-)
+from schema.building.node import RowNode, type_of
 from schema.types.promotion.gate import verdicts
 
 
@@ -39,14 +31,14 @@ class Alias(RowNode):
     )
     updated_at: datetime = strawberry.field(description="When it was last moved.")
 
-    model = one(ModelRef, tables.Model, "model_id", required=True, description="The model it is a name of.")
-    version = one(VersionRef, tables.Version, "version_id", required=True, description="The version it points at.")
+    model = one(tables.Model, "model_id", required=True, description="The model it is a name of.")
+    version = one(tables.Version, "version_id", required=True, description="The version it points at.")
     created_by = one(
-        PrincipalRef, tables.Principal, "created_by", required=True,
+        tables.Principal, "created_by", required=True,
         description="Who first set it; after a removal, who set it again.",
     )  # fmt: skip
     revisions = alike(
-        AliasRevisionRef, tables.AliasRevision, tables.Alias, ("model_id", "name"), order=Order("revision"),
+        tables.AliasRevision, tables.Alias, ("model_id", "name"), order=Order("revision"),
         description="What it pointed at and points at, latest first, also before it was removed and set again.",
     )  # fmt: skip
 
@@ -71,16 +63,14 @@ class AliasRevision(RowNode):
     valid_to: datetime | None = strawberry.field(description="Until when; null for what it points at now.")
     verdicts = verdicts()
 
-    model = one(ModelRef, tables.Model, "model_id", required=True, description="The model it is a name of.")
-    version = one(
-        VersionRef, tables.Version, "version_id", description="The version; null for nothing: it was removed."
-    )
-    created_by = one(PrincipalRef, tables.Principal, "created_by", required=True, description="Who did it.")
+    model = one(tables.Model, "model_id", required=True, description="The model it is a name of.")
+    version = one(tables.Version, "version_id", description="The version; null for nothing: it was removed.")
+    created_by = one(tables.Principal, "created_by", required=True, description="Who did it.")
     request = one(
-        PromotionRequestRef, tables.PromotionRequest, "request_id",
+        tables.PromotionRequest, "request_id",
         description="The request that it completed, with its reviews; null for none.",
     )  # fmt: skip
-    policy = one(PromotionPolicyRef, tables.PromotionPolicy, "policy_id", description="The policy that held, if any.")
+    policy = one(tables.PromotionPolicy, "policy_id", description="The policy that held, if any.")
 
 
 @strawberry.type
@@ -88,7 +78,7 @@ class AliasQuery:
     """The reads of the history of aliases."""
 
     alias_history = all_of(
-        AliasRevisionRef, tables.AliasRevision, order=Order("valid_from"),
+        tables.AliasRevision, order=Order("valid_from"),
         description="What the aliases of all models pointed at and point at, latest first."
         " `where: {name: {equals: \"champion\"}, at: …}` is what `@champion` was at a time.",
     )  # fmt: skip
@@ -104,7 +94,7 @@ class AliasMutation:
         description="Points an alias of a model at one of its versions. A policy may protect it.",
     )  # fmt: skip
     remove_alias = change(
-        aliases.remove, "removeAlias", ModelRef, tables.Model,
+        aliases.remove, "removeAlias", type_of(tables.Model), tables.Model,
         errors=[NotFound, InvalidValue, StaleRevision],
         description="Takes an alias from a model. Its history stays, and goes on where it is set again.",
     )  # fmt: skip

@@ -20,7 +20,6 @@ from schema.building.edges import all_of, one, read
 from schema.building.lookups import by_id
 from schema.building.mutations import change
 from schema.building.node import RowNode
-from schema.building.refs import PrincipalRef, RunRef, UploadRef, VersionRef
 from schema.types.tracking.values import DELETED_AT
 
 
@@ -79,11 +78,11 @@ class Artifact(RowNode):
     created_at: datetime = strawberry.field(description="When it was announced.")
     deleted_at: datetime | None = strawberry.field(description=DELETED_AT)
 
-    version = one(VersionRef, tables.Version, "version_id", description="The version it belongs to, if to one.")
-    run = one(RunRef, tables.Run, "run_id", description="The run it belongs to, if to one.")
-    created_by = one(PrincipalRef, tables.Principal, "created_by", required=True, description="Who announced it.")
+    version = one(tables.Version, "version_id", description="The version it belongs to, if to one.")
+    run = one(tables.Run, "run_id", description="The run it belongs to, if to one.")
+    created_by = one(tables.Principal, "created_by", required=True, description="Who announced it.")
     upload = one(
-        UploadRef, tables.Upload, "id", child_key="artifact_id",
+        tables.Upload, "id", child_key="artifact_id",
         description="How its bytes come; null where they were here already or stay elsewhere.",
     )  # fmt: skip
     download = strawberry.field(
@@ -116,7 +115,7 @@ class ArtifactQuery:
     """The reads of artifacts."""
 
     artifact = read(by_id(tables.Artifact), Artifact | None, description="An artifact by id.")
-    artifacts = all_of(Artifact, tables.Artifact, description="All files of all runs and versions, newest first.")
+    artifacts = all_of(tables.Artifact, description="All files of all runs and versions, newest first.")
 
 
 @strawberry.type

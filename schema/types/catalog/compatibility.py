@@ -1,24 +1,24 @@
 """What changed since an earlier version: the edge that the kinds of versions share, and what it leads to."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Any
 
 import strawberry
 from aiodataloader import DataLoader
-from strawberry import UNSET
 
 from db import tables
 from db.base import Row
 from registry.facts.signature_diff import ChangeKind, Verdict
 from resolvers.catalog.compatibility import LINES, ChangesSince
-from resolvers.context import Info
 from resolvers.ids import decode_as
 from resolvers.loading.loaders import Loaders
-from schema.building.edges import Edge, one
-from schema.building.refs import DatasetVersionRef, VersionRef
+from schema.building.arguments import optional
+from schema.building.edges import Edge, edge_field, one
 
 _USUAL_CHANGES = 10
 """What the changes of one version count in the cost of an operation: few have more, and a signature bounds them."""
+
+_SINCE = optional("since", strawberry.ID, "The id of the version to compare with; the one before it, if absent.")
 
 
 @strawberry.type(description="A part of a signature or of a schema that differs.")
@@ -35,7 +35,7 @@ class PartChange:
     sentence: str = strawberry.field(description="The same in words.")
 
 
-def _change(table: type[Row], ref: Any, name: str) -> Any:
+def _change(table: type[Row], name: str) -> Any:
     """The graph type `name` for what changed since an earlier row of the same table."""
     made = type(
         name,
@@ -47,14 +47,14 @@ def _change(table: type[Row], ref: Any, name: str) -> Any:
             "changes": strawberry.field(
                 description="Each part that differs, breaking ones first.", metadata={"rows": _USUAL_CHANGES}
             ),
-            "since": one(ref, table, "since_id", description="The earlier one."),
+            "since": one(table, "since_id", description="The earlier one."),
         },
     )
     return strawberry.type(made, description="What changed since an earlier version.")
 
 
-SignatureChange = _change(tables.Version, VersionRef, "SignatureChange")
-DatasetSchemaChange = _change(tables.DatasetVersion, DatasetVersionRef, "DatasetSchemaChange")
+SignatureChange = _change(tables.Version, "SignatureChange")
+DatasetSchemaChange = _change(tables.DatasetVersion, "DatasetSchemaChange")
 
 
 def since(table: type[Row], shown: Any, *, description: str) -> Any:
@@ -64,14 +64,5 @@ def since(table: type[Row], shown: Any, *, description: str) -> Any:
         given = arguments.get("since")
         return loaders.of(ChangesSince(table, decode_as(table.__name__, given, "since") if given else None))
 
-    async def resolve(root: Any, info: Info, since: Since = UNSET) -> Any:
-        return await load(info.context.loaders, {"since": since}).load(root.id)
-
     edge = Edge(LINES[table].content, "id", "id", load)
-    return strawberry.field(resolve, graphql_type=shown | None, description=description, metadata={"edge": edge})
-
-
-Since = Annotated[
-    strawberry.ID | None,
-    strawberry.argument(description="The id of the version to compare with; the one before it, if absent."),
-]
+    return edge_field(edge, shown | None, description=description, takes=[_SINCE])

@@ -17,15 +17,6 @@ from schema.building.edges import all_of, many, one, read, used
 from schema.building.lookups import by
 from schema.building.mutations import change
 from schema.building.node import RowNode
-from schema.building.refs import (
-    DatasetProfileRef,
-    DatasetRef,
-    DatasetSchemaRef,
-    DatasetVersionRef,
-    PrincipalRef,
-    ProjectRef,
-    RunRef,
-)
 from schema.types.catalog.compatibility import DatasetSchemaChange, since
 from schema.types.graph.lineage import LineageNode
 from schema.types.tracking.values import DELETED_AT, entries, tags
@@ -44,9 +35,9 @@ class Dataset(RowNode):
     updated_at: datetime = strawberry.field(description="When name, description or tags last changed.")
     tags = tags()
 
-    project = one(ProjectRef, tables.Project, "project_id", required=True, description="Where it lives.")
-    created_by = one(PrincipalRef, tables.Principal, "created_by", required=True, description="Who registered it.")
-    versions = many(DatasetVersionRef, tables.DatasetVersion, "dataset_id", description="Its versions, newest first.")
+    project = one(tables.Project, "project_id", required=True, description="Where it lives.")
+    created_by = one(tables.Principal, "created_by", required=True, description="Who registered it.")
+    versions = many(tables.DatasetVersion, "dataset_id", description="Its versions, newest first.")
 
 
 @strawberry.type(description="The exact data behind a digest.")
@@ -66,23 +57,18 @@ class DatasetVersion(LineageNode):
     created_at: datetime = strawberry.field(description="When it was registered.")
     deleted_at: datetime | None = strawberry.field(description=DELETED_AT)
 
-    dataset = one(
-        DatasetRef, tables.Dataset, "dataset_id", required=True, description="The dataset it is a version of."
-    )
-    schema = one(DatasetSchemaRef, tables.DatasetSchema, "schema_id", description="Which columns it has.")
+    dataset = one(tables.Dataset, "dataset_id", required=True, description="The dataset it is a version of.")
+    schema = one(tables.DatasetSchema, "schema_id", description="Which columns it has.")
     schema_change = since(
         tables.DatasetVersion,
         DatasetSchemaChange,
         description="What its schema changes for those who read the version before it, the last one with a schema, or"
         " the version given as `since`; null where either has none.",
     )
-    profile = one(
-        DatasetProfileRef, tables.DatasetProfile, "id", child_key="dataset_version_id",
-        description="What was counted in it.",
-    )  # fmt: skip
-    created_by = one(PrincipalRef, tables.Principal, "created_by", required=True, description="Who registered it.")
+    profile = one(tables.DatasetProfile, "id", child_key="dataset_version_id", description="What was counted in it.")
+    created_by = one(tables.Principal, "created_by", required=True, description="Who registered it.")
     runs = used(
-        RunRef, tables.Run, "upstream_id",
+        tables.Run, "upstream_id",
         description="The runs that used it, the last to do so first, each once for every role.",
     )  # fmt: skip
 
@@ -107,9 +93,7 @@ class DatasetSchema(RowNode):
     created_at: datetime = strawberry.field(description="When it was first given.")
     columns = entries(Column, "columns", description="In their order; at most 2,000.")
 
-    dataset_versions = many(
-        DatasetVersionRef, tables.DatasetVersion, "schema_id", description="Versions that have it, newest first."
-    )
+    dataset_versions = many(tables.DatasetVersion, "schema_id", description="Versions that have it, newest first.")
 
 
 @strawberry.type(description="What was counted in one column; null for what was not.")
@@ -137,7 +121,6 @@ class DatasetProfile(RowNode):
     columns = entries(ColumnProfile, "columns", description="Column by column; at most 2,000.")
 
     dataset_version = one(
-        DatasetVersionRef,
         tables.DatasetVersion,
         "dataset_version_id",
         required=True,
@@ -150,10 +133,8 @@ class DatasetQuery:
     """The reads of datasets."""
 
     dataset = read(by(tables.Dataset), Dataset | None, description="A dataset by id, or by project and name.")
-    datasets = all_of(Dataset, tables.Dataset, description="All datasets, newest first.")
-    dataset_versions = all_of(
-        DatasetVersion, tables.DatasetVersion, description="All versions of all datasets, newest first."
-    )
+    datasets = all_of(tables.Dataset, description="All datasets, newest first.")
+    dataset_versions = all_of(tables.DatasetVersion, description="All versions of all datasets, newest first.")
 
 
 @strawberry.type

@@ -18,21 +18,6 @@ from schema.building.edges import all_of, few, many, one, read
 from schema.building.lookups import by
 from schema.building.mutations import change
 from schema.building.node import RowNode
-from schema.building.refs import (
-    AliasRef,
-    AliasRevisionRef,
-    AutomationFiringRef,
-    AutomationRuleRef,
-    DeploymentRef,
-    PrincipalRef,
-    ProjectRef,
-    PromotionPolicyRef,
-    PromotionRequestRef,
-    SlotRef,
-    SlotRevisionRef,
-    TransitionRef,
-    VersionRef,
-)
 from schema.types.tracking.ranking import VERSIONS, BestVersion, VersionRanking, ranking
 from schema.types.tracking.values import DELETED_AT, tags
 
@@ -52,47 +37,44 @@ class Model(RowNode):
     updated_at: datetime = strawberry.field(description="When anything that people say about it last changed.")
     tags = tags()
 
-    project = one(ProjectRef, tables.Project, "project_id", required=True, description="Where it lives.")
-    owner = one(PrincipalRef, tables.Principal, "owner_id", description="Who answers for it.")
-    created_by = one(PrincipalRef, tables.Principal, "created_by", required=True, description="Who registered it.")
-    aliases = many(AliasRef, tables.Alias, "model_id", order=BY_NAME, description="Its aliases, by name.")
+    project = one(tables.Project, "project_id", required=True, description="Where it lives.")
+    owner = one(tables.Principal, "owner_id", description="Who answers for it.")
+    created_by = one(tables.Principal, "created_by", required=True, description="Who registered it.")
+    aliases = many(tables.Alias, "model_id", order=BY_NAME, description="Its aliases, by name.")
     alias_history = many(
-        AliasRevisionRef, tables.AliasRevision, "model_id", order=Order("valid_from"),
+        tables.AliasRevision, "model_id", order=Order("valid_from"),
         description="What its aliases pointed at and point at, latest first. `where: {name, at}` tells what one was"
         " at a time.",
     )  # fmt: skip
     version_count = count_of(tables.Version, "model_id", description="How many versions it has.")
     versions = many(
-        VersionRef, tables.Version, "model_id", order=Order("number"), description="Its versions, highest number first."
+        tables.Version, "model_id", order=Order("number"), description="Its versions, highest number first."
     )
-    deployments = many(DeploymentRef, tables.Deployment, "model_id", description="Where it is to run, newest first.")
+    deployments = many(tables.Deployment, "model_id", description="Where it is to run, newest first.")
     slots = few(
-        SlotRef, tables.Slot, "model_id", limit=len(SLOTS),
+        tables.Slot, "model_id", limit=len(SLOTS),
         description="What is in STAGING and in PRODUCTION now; empty before the first promotion.",
     )  # fmt: skip
     slot_history = many(
-        SlotRevisionRef, tables.SlotRevision, "model_id", order=Order("valid_from"),
+        tables.SlotRevision, "model_id", order=Order("valid_from"),
         description="What its slots held and hold, latest first. `where: {stage, at}` tells what was there at a time.",
     )  # fmt: skip
     transitions = many(
-        TransitionRef, tables.Transition, "model_id", order=Order("number"),
+        tables.Transition, "model_id", order=Order("number"),
         description="How its versions went from stage to stage, latest first.",
     )  # fmt: skip
     promotion_requests = many(
-        PromotionRequestRef, tables.PromotionRequest, "model_id",
-        description="Requests for its versions to be promoted, newest first.",
-    )  # fmt: skip
+        tables.PromotionRequest, "model_id", description="Requests for its versions to be promoted, newest first."
+    )
     promotion_policies = many(
-        PromotionPolicyRef, tables.PromotionPolicy, "model_id",
+        tables.PromotionPolicy, "model_id",
         description="Policies of its own, newest first. Where it has none, those of project or organisation hold.",
     )  # fmt: skip
     automation_rules = many(
-        AutomationRuleRef, tables.AutomationRule, "model_id",
+        tables.AutomationRule, "model_id",
         description="What is done with its versions by itself, newest first; removed rules, too.",
     )  # fmt: skip
-    automation_firings = many(
-        AutomationFiringRef, tables.AutomationFiring, "model_id", description="What its rules did, latest first."
-    )
+    automation_firings = many(tables.AutomationFiring, "model_id", description="What its rules did, latest first.")
     best_version = ranking(BestVersion, VERSIONS, description="Its best version by a metric.")
     best_versions = ranking(VersionRanking, VERSIONS, description="Its versions by a metric, best first.")
 
@@ -106,7 +88,7 @@ class ModelQuery:
     """The reads of models."""
 
     model = read(by(tables.Model), Model | None, description="A model by id, or by project and name.")
-    models = all_of(Model, tables.Model, description="All models, newest first.")
+    models = all_of(tables.Model, description="All models, newest first.")
     supported_frameworks = read(_frameworks, list[str], description="What models may be made with on this server.")
 
 

@@ -13,7 +13,6 @@ from resolvers.catalog import runtime_difference as runtimes
 from resolvers.context import Info
 from schema.building.edges import all_of, many, read
 from schema.building.node import RowNode
-from schema.building.refs import RunRef, VersionRef
 
 _USUAL_DIFFERENCES = 20
 """What the packages that differ count in the cost of an operation."""
@@ -70,8 +69,8 @@ class Runtime(RowNode):
     )
     hardware = strawberry.field(_hardware, graphql_type=Hardware | None, description="The machine.")
 
-    runs = many(RunRef, tables.Run, "runtime_id", description="Runs made with it, newest first.")
-    versions = many(VersionRef, tables.Version, "runtime_id", description="Versions made with it, newest first.")
+    runs = many(tables.Run, "runtime_id", description="Runs made with it, newest first.")
+    versions = many(tables.Version, "runtime_id", description="Versions made with it, newest first.")
 
 
 @strawberry.type(description="A package or another fact that two runtimes do not share.")
@@ -113,7 +112,7 @@ async def _difference(
 class RuntimeQuery:
     """The reads of runtimes."""
 
-    runtimes = all_of(Runtime, tables.Runtime, description="What anything was made with, newest first.")
+    runtimes = all_of(tables.Runtime, description="What anything was made with, newest first.")
     runtime_difference = read(
         _difference,
         RuntimeDifference | None,

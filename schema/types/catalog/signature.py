@@ -9,7 +9,6 @@ from db.codes import DataType
 from registry.kernel.inputs import ParameterValue
 from schema.building.edges import many
 from schema.building.node import RowNode
-from schema.building.refs import VersionRef
 from schema.types.tracking.values import entries
 
 
@@ -57,4 +56,4 @@ class Signature(RowNode):
     parameters = entries(SignatureParameter, "parameters", description="Settings of a call; at most 2,000.")
     features = entries(Feature, "features", description="The features that are read; at most 2,000.")
 
-    versions = many(VersionRef, tables.Version, "signature_id", description="Versions that have it, newest first.")
+    versions = many(tables.Version, "signature_id", description="Versions that have it, newest first.")

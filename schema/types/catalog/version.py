@@ -16,23 +16,6 @@ from schema.building.derived import VERSION_DIGEST, VERSION_STATUS, title
 from schema.building.edges import all_of, many, one, read
 from schema.building.lookups import version
 from schema.building.mutations import change
-from schema.building.refs import (
-    AliasRef,
-    AliasRevisionRef,
-    ArtifactRef,
-    DeploymentRef,
-    ModelRef,
-    PrincipalRef,
-    PromotionRequestRef,
-    RunRef,
-    RuntimeRef,
-    SignatureRef,
-    SlotRef,
-    SlotRevisionRef,
-    TransitionRef,
-    VersionCheckRef,
-    VersionRef,
-)
 from schema.types.catalog.compatibility import SignatureChange, since
 from schema.types.graph.lineage import LineageNode
 from schema.types.tracking.latest_metrics import latest, metric_count
@@ -56,54 +39,49 @@ class Version(LineageNode):
     tags = tags()
     parameters = parameters()
 
-    model = one(ModelRef, tables.Model, "model_id", required=True, description="The model it is a version of.")
-    run = one(RunRef, tables.Run, "run_id", description="The run that produced it.")
-    base_version = one(VersionRef, tables.Version, "base_version_id", description="The version it was made from.")
-    signature = one(SignatureRef, tables.Signature, "signature_id", description="What it takes and gives.")
+    model = one(tables.Model, "model_id", required=True, description="The model it is a version of.")
+    run = one(tables.Run, "run_id", description="The run that produced it.")
+    base_version = one(tables.Version, "base_version_id", description="The version it was made from.")
+    signature = one(tables.Signature, "signature_id", description="What it takes and gives.")
     signature_change = since(
         tables.Version,
         SignatureChange,
         description="What its signature changes for those who used the version before it, the last one with a signature"
         " and a lower number, or the version given as `since`; null where either has none.",
     )
-    runtime = one(RuntimeRef, tables.Runtime, "runtime_id", description="What it was made with.")
-    created_by = one(PrincipalRef, tables.Principal, "created_by", required=True, description="Who registered it.")
+    runtime = one(tables.Runtime, "runtime_id", description="What it was made with.")
+    created_by = one(tables.Principal, "created_by", required=True, description="Who registered it.")
     metrics = latest(Metric, _METRICS, description="The latest value of each metric, by phase and name.")
     metric_count = metric_count(_METRICS)
     metric_history = history(_METRICS)
-    derived_versions = many(
-        VersionRef, tables.Version, "base_version_id", description="Versions made from it, newest first."
-    )
-    slot = one(SlotRef, tables.Slot, "id", child_key="version_id", description="The slot that it is in; null for none.")
+    derived_versions = many(tables.Version, "base_version_id", description="Versions made from it, newest first.")
+    slot = one(tables.Slot, "id", child_key="version_id", description="The slot that it is in; null for none.")
     transitions = many(
-        TransitionRef, tables.Transition, "version_id", order=Order("number"),
+        tables.Transition, "version_id", order=Order("number"),
         description="How it went from stage to stage, latest first.",
     )  # fmt: skip
     slot_history = many(
-        SlotRevisionRef, tables.SlotRevision, "version_id", order=Order("valid_from"),
+        tables.SlotRevision, "version_id", order=Order("valid_from"),
         description="When it was in which slot, latest first.",
     )  # fmt: skip
     promotion_requests = many(
-        PromotionRequestRef, tables.PromotionRequest, "version_id",
-        description="Requests for it to be promoted, newest first.",
-    )  # fmt: skip
-    checks = many(VersionCheckRef, tables.VersionCheck, "version_id", description="Reports of checks, latest first.")
+        tables.PromotionRequest, "version_id", description="Requests for it to be promoted, newest first."
+    )
+    checks = many(tables.VersionCheck, "version_id", description="Reports of checks, latest first.")
     status = VERSION_STATUS
     digest = VERSION_DIGEST
-    aliases = many(AliasRef, tables.Alias, "version_id", description="Aliases that point at it, newest first.")
+    aliases = many(tables.Alias, "version_id", description="Aliases that point at it, newest first.")
     alias_history = many(
-        AliasRevisionRef, tables.AliasRevision, "version_id", order=Order("valid_from"),
+        tables.AliasRevision, "version_id", order=Order("valid_from"),
         description="When which alias pointed at it, latest first.",
     )  # fmt: skip
-    deployments = many(
-        DeploymentRef, tables.Deployment, "version_id", description="Deployments that are to run it, newest first."
-    )
+    deployments = many(tables.Deployment, "version_id", description="Deployments that are to run it, newest first.")
     observed_deployments = many(
-        DeploymentRef, tables.Deployment, "observed_version_id",
+        tables.Deployment, "observed_version_id",
         description="Deployments of which this is the version last seen, newest first. With"
         " `where: {observedState: RUNNING}`: where it runs now.",
     )  # fmt: skip
-    artifacts = many(ArtifactRef, tables.Artifact, "version_id", description="Its files, newest first.")
+    artifacts = many(tables.Artifact, "version_id", description="Its files, newest first.")
     created_at: datetime = strawberry.field(description="When it was registered.")
     deleted_at: datetime | None = strawberry.field(description=DELETED_AT)
 
@@ -115,7 +93,7 @@ class VersionQuery:
     version = read(
         version, Version | None, description="A version by id, or by its model with a label, a number or an alias."
     )
-    versions = all_of(Version, tables.Version, description="All versions of all models, newest first.")
+    versions = all_of(tables.Version, description="All versions of all models, newest first.")
 
 
 @strawberry.type

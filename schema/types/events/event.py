@@ -19,8 +19,7 @@ from resolvers.context import Info
 from resolvers.events import event_feed
 from resolvers.pages.paging import DEFAULT_PAGE
 from schema.building.edges import asked_window, one, read
-from schema.building.node import After, Before, Connection, First, Last, Node, RowNode
-from schema.building.refs import ModelRef, PrincipalRef, ProjectRef
+from schema.building.node import NODES, After, Before, Connection, First, Last, Node, type_of
 from schema.building.scalars import Columns
 
 _AFTER = "Go on behind this cursor: nothing is missed and nothing comes twice. From now on, if absent."
@@ -47,11 +46,8 @@ class FeedMessage:
 
 async def _subject(root: Parent[StoredEvent], info: Info) -> Any:
     kind, row_id = event_feed.subject_of(root)
-    shown = info.schema.get_type_by_name(kind)
-    origin = getattr(shown, "origin", None)
-    if not (isinstance(origin, type) and issubclass(origin, RowNode) and hasattr(origin, "table")):
-        return None
-    return await info.context.loaders.row(origin.table).load(row_id)
+    shown = NODES.get(kind)
+    return None if shown is None else await info.context.loaders.row(shown.table).load(row_id)
 
 
 def _subject_id(root: Parent[StoredEvent]) -> str:
@@ -105,7 +101,7 @@ class Event(FeedMessage):
         _subject_id, graphql_type=strawberry.ID, description="The id of what was changed, also where it is gone."
     )
     actor = strawberry.field(
-        actor, graphql_type=PrincipalRef | None, description="Who made the change; null for the operator."
+        actor, graphql_type=type_of(tables.Principal) | None, description="Who made the change; null for the operator."
     )
     before = strawberry.field(
         _before,
@@ -123,9 +119,11 @@ class Event(FeedMessage):
         description="The names of the columns in `before` and `after`, in order.",
         metadata={"rows": 0},
     )
-    model = one(ModelRef, tables.Model, "model_id", description="The model it is about, where it is about one.")
+    model = one(tables.Model, "model_id", description="The model it is about, where it is about one.")
     project = strawberry.field(
-        _project, graphql_type=ProjectRef | None, description="The project it is about, where that is known."
+        _project,
+        graphql_type=type_of(tables.Project) | None,
+        description="The project it is about, where that is known.",
     )
     hash = strawberry.field(
         _hash,

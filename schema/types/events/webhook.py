@@ -1,11 +1,9 @@
 """Webhooks, and the log of what they were told."""
 
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 import strawberry
-from aiodataloader import DataLoader
 from strawberry import Parent
 
 from db import tables
@@ -16,15 +14,14 @@ from registry.kernel.inputs import BigInt
 from registry.webhooks import deliveries, webhooks as rules
 from resolvers.context import Info
 from resolvers.events import webhook_state
-from resolvers.loading.loaders import Loaders
 from resolvers.pages.paging import BY_NAME
 from resolvers.services import Services
 from schema.building.deletion import delete, restore
-from schema.building.edges import Edge, all_of, many, one, read
+from schema.building.derived import derived
+from schema.building.edges import all_of, many, one, read
 from schema.building.lookups import by_own_name
 from schema.building.mutations import change
 from schema.building.node import RowNode
-from schema.building.refs import ModelRef, PrincipalRef, ProjectRef, WebhookDeliveryRef, WebhookRef
 from schema.types.tracking.values import DELETED_AT
 
 _SECRET = (
@@ -36,21 +33,6 @@ _SECRET = (
 
 async def _url(root: Parent[tables.Webhook], info: Info) -> str:
     return await webhook_state.url(root, info.context)
-
-
-def _behind() -> Any:
-    def load(loaders: Loaders, _: Mapping[str, Any]) -> DataLoader[Any, Any]:
-        return loaders.of(webhook_state.EventsBehind())
-
-    async def resolve(root: Any, info: Info) -> Any:
-        return await load(info.context.loaders, {}).load(root.id)
-
-    return strawberry.field(
-        resolve,
-        graphql_type=BigInt,
-        description="How many events of the organisation it has still to look at, whether it wants them or not.",
-        metadata={"edge": Edge(tables.Webhook, "id", "id", load)},
-    )
 
 
 @strawberry.type(description="Where events are posted to, in their order and at least once.")
@@ -86,17 +68,17 @@ class Webhook(RowNode):
     updated_at: datetime = strawberry.field(description="When its settings or its state last changed.")
     deleted_at: datetime | None = strawberry.field(description=DELETED_AT)
 
-    events_behind = _behind()
-    only_project = one(
-        ProjectRef, tables.Project, "only_project_id",
-        description="It is told only of this project and its models; null for all.",
+    events_behind = derived(
+        webhook_state.EventsBehind(), BigInt, tables.Webhook, "id",
+        description="How many events of the organisation it has still to look at, whether it wants them or not.",
     )  # fmt: skip
-    only_model = one(
-        ModelRef, tables.Model, "only_model_id", description="It is told only of this model; null for all."
+    only_project = one(
+        tables.Project, "only_project_id", description="It is told only of this project and its models; null for all."
     )
-    created_by = one(PrincipalRef, tables.Principal, "created_by", required=True, description="Who made it.")
+    only_model = one(tables.Model, "only_model_id", description="It is told only of this model; null for all.")
+    created_by = one(tables.Principal, "created_by", required=True, description="Who made it.")
     deliveries = many(
-        WebhookDeliveryRef, tables.WebhookDelivery, "webhook_id",
+        tables.WebhookDelivery, "webhook_id",
         description=f"What it was told, newest first; kept for {deliveries.LOG_DAYS} days.",
     )  # fmt: skip
 
@@ -118,9 +100,9 @@ class WebhookDelivery(RowNode):
     delivered_at: datetime | None = strawberry.field(description="When it arrived.")
     created_at: datetime = strawberry.field(description="When it was first tried, or asked for.")
 
-    webhook = one(WebhookRef, tables.Webhook, "webhook_id", required=True, description="Who was told.")
+    webhook = one(tables.Webhook, "webhook_id", required=True, description="Who was told.")
     redelivery_of = one(
-        WebhookDeliveryRef, tables.WebhookDelivery, "redelivery_of",
+        tables.WebhookDelivery, "redelivery_of",
         description="The delivery that it repeats; null where it repeats none, or one that is no longer kept.",
     )  # fmt: skip
 
@@ -130,7 +112,7 @@ class WebhookQuery:
     """The reads of webhooks."""
 
     webhook = read(by_own_name(tables.Webhook), Webhook | None, description="One by id or by name.")
-    webhooks = all_of(Webhook, tables.Webhook, order=BY_NAME, description="All webhooks, by name.")
+    webhooks = all_of(tables.Webhook, order=BY_NAME, description="All webhooks, by name.")
 
 
 def _vault(services: Services) -> dict[str, Any]:

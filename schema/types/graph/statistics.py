@@ -13,7 +13,6 @@ from resolvers.graph.statistics import MAX_GROUPS, Tally
 from resolvers.pages.relations import Children
 from schema.building.derived import RunStatusCount
 from schema.building.edges import one, read
-from schema.building.refs import ProjectRef, TeamRef
 
 
 @strawberry.type(description="How many models are made with a framework.")
@@ -28,7 +27,7 @@ class FrameworkCount:
 class TeamModelCount:
     """One team."""
 
-    team = one(TeamRef, tables.Team, "value", required=True, description="The team.")
+    team = one(tables.Team, "value", required=True, description="The team.")
     count: int = strawberry.field(description="How many models.")
 
 
@@ -36,7 +35,7 @@ class TeamModelCount:
 class ProjectModelCount:
     """One project."""
 
-    project = one(ProjectRef, tables.Project, "value", required=True, description="The project.")
+    project = one(tables.Project, "value", required=True, description="The project.")
     count: int = strawberry.field(description="How many models.")
 
 

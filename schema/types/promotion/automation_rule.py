@@ -13,16 +13,6 @@ from registry.kernel.errors import InvalidValue, NotFound, StaleRevision
 from schema.building.edges import all_of, many, one
 from schema.building.mutations import change
 from schema.building.node import RowNode
-from schema.building.refs import (
-    AutomationFiringRef,
-    AutomationRuleRef,
-    DeploymentRef,
-    EnvironmentRef,
-    ModelRef,
-    PrincipalRef,
-    TransitionRef,
-    VersionRef,
-)
 
 
 @strawberry.type(
@@ -52,20 +42,18 @@ class AutomationRule(RowNode):
     updated_at: datetime = strawberry.field(description="When it last changed.")
     removed_at: datetime | None = strawberry.field(description="Since when it acts no more; null while it does.")
 
-    model = one(ModelRef, tables.Model, "model_id", required=True, description="The model it is for.")
+    model = one(tables.Model, "model_id", required=True, description="The model it is for.")
     environment = one(
-        EnvironmentRef, tables.Environment, "environment_id",
-        description="Where the deployments run that count; null for everywhere.",
-    )  # fmt: skip
+        tables.Environment, "environment_id", description="Where the deployments run that count; null for everywhere."
+    )
     set_by = one(
-        PrincipalRef,
         tables.Principal,
         "set_by",
         required=True,
         description="Who set it as it is: it acts in their name.",
     )
-    created_by = one(PrincipalRef, tables.Principal, "created_by", required=True, description="Who first set it.")
-    firings = many(AutomationFiringRef, tables.AutomationFiring, "rule_id", description="What it did, latest first.")
+    created_by = one(tables.Principal, "created_by", required=True, description="Who first set it.")
+    firings = many(tables.AutomationFiring, "rule_id", description="What it did, latest first.")
 
 
 def _measured(root: Parent[tables.AutomationFiring]) -> list[str]:
@@ -89,19 +77,17 @@ class AutomationFiring(RowNode):
         " none for a promotion, whose transition has the verdicts of the gates.",
     )  # fmt: skip
 
-    rule = one(AutomationRuleRef, tables.AutomationRule, "rule_id", required=True, description="The rule.")
-    model = one(ModelRef, tables.Model, "model_id", required=True, description="The model.")
+    rule = one(tables.AutomationRule, "rule_id", required=True, description="The rule.")
+    model = one(tables.Model, "model_id", required=True, description="The model.")
     version = one(
-        VersionRef, tables.Version, "version_id", required=True,
+        tables.Version, "version_id", required=True,
         description="The version that it promoted, or that was in PRODUCTION and was bad.",
     )  # fmt: skip
     deployment = one(
-        DeploymentRef, tables.Deployment, "deployment_id",
+        tables.Deployment, "deployment_id",
         description="The deployment whose reports were the cause; null for a promotion.",
     )  # fmt: skip
-    transition = one(
-        TransitionRef, tables.Transition, "transition_id", description="What it did; null where nothing came of it."
-    )
+    transition = one(tables.Transition, "transition_id", description="What it did; null where nothing came of it.")
 
 
 @strawberry.type
@@ -109,12 +95,9 @@ class AutomationQuery:
     """The reads of automation rules."""
 
     automation_rules = all_of(
-        AutomationRuleRef, tables.AutomationRule,
-        description="The automation rules of all models, newest first; removed ones, too.",
-    )  # fmt: skip
-    automation_firings = all_of(
-        AutomationFiringRef, tables.AutomationFiring, description="What all automation rules did, latest first."
+        tables.AutomationRule, description="The automation rules of all models, newest first; removed ones, too."
     )
+    automation_firings = all_of(tables.AutomationFiring, description="What all automation rules did, latest first.")
 
 
 @strawberry.type

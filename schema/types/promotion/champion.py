@@ -12,7 +12,6 @@ from resolvers.context import Info
 from resolvers.ids import decode_as
 from resolvers.promotion.champions import MAX_CANDIDATES, MAX_JUDGED, USUAL_JUDGED, choose
 from schema.building.edges import one, read
-from schema.building.refs import VersionRef
 
 
 @strawberry.input(description="What the latest value of a metric has to be: give at least one of the two bounds.")
@@ -52,7 +51,7 @@ class ChampionPlace:
     still_to_do: list[str] = strawberry.field(
         description="What others have still to do before the gates of `passesGatesFor` open, such as to approve it."
     )
-    version = one(VersionRef, tables.Version, "version_id", required=True, description="The version.")
+    version = one(tables.Version, "version_id", required=True, description="The version.")
 
 
 @strawberry.type(description="Versions of a model in order, best first, with the reasons. It changes nothing.")
@@ -74,12 +73,8 @@ class ChampionSelection:
         " may be one that is."
     )
     places: list[ChampionPlace] = strawberry.field(description="The first `first` of them.", metadata={"rows": 1})
-    selected = one(
-        VersionRef, tables.Version, "selected_id", description="The best that is eligible; null where none is."
-    )
-    champion = one(
-        VersionRef, tables.Version, "champion_id", description="What is in PRODUCTION now; null for nothing."
-    )
+    selected = one(tables.Version, "selected_id", description="The best that is eligible; null where none is.")
+    champion = one(tables.Version, "champion_id", description="What is in PRODUCTION now; null for nothing.")
 
 
 async def _select_champion(

@@ -13,7 +13,6 @@ from resolvers.pages.paging import Order
 from schema.building.edges import all_of, many, one
 from schema.building.mutations import change
 from schema.building.node import RowNode
-from schema.building.refs import ModelRef, PrincipalRef, ProjectRef, PromotionPolicyRef, PromotionPolicyRevisionRef
 from schema.types.promotion.gate import gates
 
 
@@ -38,13 +37,11 @@ class PromotionPolicy(RowNode):
     removed_at: datetime | None = strawberry.field(description="Since when it holds no more; null while it does.")
     gates = gates()
 
-    model = one(ModelRef, tables.Model, "model_id", description="The model it is for; null for more than one.")
-    project = one(
-        ProjectRef, tables.Project, "project_id", description="The project it is for; null for another scope."
-    )
-    created_by = one(PrincipalRef, tables.Principal, "created_by", required=True, description="Who first set it.")
+    model = one(tables.Model, "model_id", description="The model it is for; null for more than one.")
+    project = one(tables.Project, "project_id", description="The project it is for; null for another scope.")
+    created_by = one(tables.Principal, "created_by", required=True, description="Who first set it.")
     revisions = many(
-        PromotionPolicyRevisionRef, tables.PromotionPolicyRevision, "policy_id", order=Order("revision"),
+        tables.PromotionPolicyRevision, "policy_id", order=Order("revision"),
         description="What it asked for, latest revision first.",
     )  # fmt: skip
 
@@ -65,17 +62,15 @@ class PromotionPolicyRevision(RowNode):
     created_at: datetime = strawberry.field(description="From when on it asked for this, or for nothing.")
     gates = gates()
 
-    policy = one(PromotionPolicyRef, tables.PromotionPolicy, "policy_id", required=True, description="The policy.")
-    created_by = one(PrincipalRef, tables.Principal, "created_by", required=True, description="Who set or removed it.")
+    policy = one(tables.PromotionPolicy, "policy_id", required=True, description="The policy.")
+    created_by = one(tables.Principal, "created_by", required=True, description="Who set or removed it.")
 
 
 @strawberry.type
 class PolicyQuery:
     """The reads of policies."""
 
-    promotion_policies = all_of(
-        PromotionPolicyRef, tables.PromotionPolicy, description="All policies, newest first; removed ones, too."
-    )
+    promotion_policies = all_of(tables.PromotionPolicy, description="All policies, newest first; removed ones, too.")
 
 
 @strawberry.type

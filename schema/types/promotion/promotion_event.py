@@ -12,7 +12,7 @@ from registry.promotion.promotion_events import PromotionEventKind, PromotionTol
 from resolvers.context import Info
 from resolvers.events import event_feed
 from schema.building.edges import one
-from schema.building.refs import ModelRef, PrincipalRef, PromotionRequestRef, TransitionRef, VersionRef
+from schema.building.node import type_of
 from schema.types.events.event import FeedMessage, OfModel, OfProject, OfStage, Resume, actor
 
 
@@ -27,14 +27,13 @@ class PromotionEvent(FeedMessage):
     to_stage: Stage | None = strawberry.field(description="Where it went or is to go; null for an alias, and likewise.")
     alias: str | None = strawberry.field(description="The alias that it is to get; null for a stage.")
     reason: str | None = strawberry.field(description="Why: the reason, a reviewer's comment, or how a request ended.")
-    actor = strawberry.field(actor, graphql_type=PrincipalRef | None, description="Who did it; null for the operator.")
-    model = one(ModelRef, tables.Model, "model_id", description="The model of the version.")
-    version = one(VersionRef, tables.Version, "version_id", description="The version; null where it is gone.")
-    transition = one(
-        TransitionRef, tables.Transition, "transition_id", description="How it went, with what every gate said."
+    actor = strawberry.field(
+        actor, graphql_type=type_of(tables.Principal) | None, description="Who did it; null for the operator."
     )
+    model = one(tables.Model, "model_id", description="The model of the version.")
+    version = one(tables.Version, "version_id", description="The version; null where it is gone.")
+    transition = one(tables.Transition, "transition_id", description="How it went, with what every gate said.")
     request = one(
-        PromotionRequestRef,
         tables.PromotionRequest,
         "request_id",
         description="The request, with its reviews.",

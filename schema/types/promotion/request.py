@@ -17,17 +17,6 @@ from resolvers.promotion import plans
 from schema.building.edges import all_of, many, one, read
 from schema.building.mutations import change
 from schema.building.node import RowNode
-from schema.building.refs import (
-    AliasRevisionRef,
-    ModelRef,
-    PrincipalRef,
-    PromotionPolicyRef,
-    PromotionRequestRef,
-    PromotionReviewRef,
-    TransitionRef,
-    VersionCheckRef,
-    VersionRef,
-)
 from schema.types.promotion.gate import GateVerdict
 
 
@@ -48,16 +37,16 @@ class PromotionRequest(RowNode):
     expires_at: datetime = strawberry.field(description="Until when it can be completed.")
     closed_at: datetime | None = strawberry.field(description="When it ended; null while it is open.")
 
-    model = one(ModelRef, tables.Model, "model_id", required=True, description="The model.")
-    version = one(VersionRef, tables.Version, "version_id", required=True, description="The version.")
-    created_by = one(PrincipalRef, tables.Principal, "created_by", required=True, description="Who asked.")
-    reviews = many(PromotionReviewRef, tables.PromotionReview, "request_id", description="Its reviews, latest first.")
+    model = one(tables.Model, "model_id", required=True, description="The model.")
+    version = one(tables.Version, "version_id", required=True, description="The version.")
+    created_by = one(tables.Principal, "created_by", required=True, description="Who asked.")
+    reviews = many(tables.PromotionReview, "request_id", description="Its reviews, latest first.")
     transition = one(
-        TransitionRef, tables.Transition, "id", child_key="request_id",
+        tables.Transition, "id", child_key="request_id",
         description="What came of it, where it was completed and was about a stage.",
     )  # fmt: skip
     alias_revision = one(
-        AliasRevisionRef, tables.AliasRevision, "id", child_key="request_id",
+        tables.AliasRevision, "id", child_key="request_id",
         description="What came of it, where it was completed and was about an alias.",
     )  # fmt: skip
 
@@ -74,8 +63,8 @@ class PromotionReview(RowNode):
     digest: str = strawberry.field(description="The digest of the version that was reviewed.")
     created_at: datetime = strawberry.field(description="When it was decided.")
 
-    request = one(PromotionRequestRef, tables.PromotionRequest, "request_id", required=True, description="The request.")
-    created_by = one(PrincipalRef, tables.Principal, "created_by", required=True, description="Who decided.")
+    request = one(tables.PromotionRequest, "request_id", required=True, description="The request.")
+    created_by = one(tables.Principal, "created_by", required=True, description="Who decided.")
 
 
 @strawberry.type(description="What another system found out about a version with these contents.")
@@ -91,8 +80,8 @@ class VersionCheck(RowNode):
     url: str | None = strawberry.field(description="Where to read more: text that this server never opens.")
     created_at: datetime = strawberry.field(description="When it was reported.")
 
-    version = one(VersionRef, tables.Version, "version_id", required=True, description="The version.")
-    created_by = one(PrincipalRef, tables.Principal, "created_by", required=True, description="Who reported it.")
+    version = one(tables.Version, "version_id", required=True, description="The version.")
+    created_by = one(tables.Principal, "created_by", required=True, description="Who reported it.")
 
 
 @strawberry.type(description="What would happen if a version were promoted now: a dry run, of the same code.")
@@ -114,11 +103,10 @@ class PromotionPlan:
     verdicts: list[GateVerdict] = strawberry.field(
         description="What every gate says now, in the order of the policy.", metadata={"rows": 1}
     )
-    version = one(VersionRef, tables.Version, "version_id", required=True, description="The version.")
-    displaces = one(VersionRef, tables.Version, "displaced_id", description="What is there now and would make way.")
-    policy = one(PromotionPolicyRef, tables.PromotionPolicy, "policy_id", description="The policy; null for none.")
+    version = one(tables.Version, "version_id", required=True, description="The version.")
+    displaces = one(tables.Version, "displaced_id", description="What is there now and would make way.")
+    policy = one(tables.PromotionPolicy, "policy_id", description="The policy; null for none.")
     request = one(
-        PromotionRequestRef,
         tables.PromotionRequest,
         "request_id",
         description="The open request for it; null for none.",
@@ -145,9 +133,7 @@ class RequestQuery:
         description="What every gate says of a version that is to go to a stage or get an alias, with what would open"
         " it; null where there is no such version for you.",
     )  # fmt: skip
-    promotion_requests = all_of(
-        PromotionRequestRef, tables.PromotionRequest, description="All requests for promotion, newest first."
-    )
+    promotion_requests = all_of(tables.PromotionRequest, description="All requests for promotion, newest first.")
 
 
 @strawberry.type
@@ -174,7 +160,7 @@ class RequestMutation:
         errors=[NotFound, InvalidValue, Conflict], description="Takes a request for promotion back.",
     )  # fmt: skip
     report_check = change(
-        checks.report, "reportCheck", VersionCheckRef, tables.VersionCheck,
+        checks.report, "reportCheck", VersionCheck, tables.VersionCheck,
         errors=[NotFound, InvalidValue, Conflict],
         description="Takes what another system, such as a test pipeline, found out about a version.",
     )  # fmt: skip

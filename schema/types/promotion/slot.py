@@ -13,16 +13,6 @@ from resolvers.pages.paging import Order
 from schema.building.edges import all_of, one
 from schema.building.mutations import change
 from schema.building.node import RowNode
-from schema.building.refs import (
-    AutomationRuleRef,
-    ModelRef,
-    PrincipalRef,
-    PromotionPolicyRef,
-    PromotionRequestRef,
-    SlotRevisionRef,
-    TransitionRef,
-    VersionRef,
-)
 from schema.types.promotion.gate import verdicts
 
 
@@ -44,33 +34,31 @@ class Transition(RowNode):
     created_at: datetime = strawberry.field(description="When it happened.")
     verdicts = verdicts()
 
-    model = one(ModelRef, tables.Model, "model_id", required=True, description="The model.")
-    version = one(VersionRef, tables.Version, "version_id", required=True, description="The version that went.")
-    created_by = one(PrincipalRef, tables.Principal, "created_by", required=True, description="Who sent it.")
+    model = one(tables.Model, "model_id", required=True, description="The model.")
+    version = one(tables.Version, "version_id", required=True, description="The version that went.")
+    created_by = one(tables.Principal, "created_by", required=True, description="Who sent it.")
     cause = one(
-        TransitionRef, tables.Transition, "cause_id",
+        tables.Transition, "cause_id",
         description="For what was displaced: the promotion or rollback that took its place.",
     )  # fmt: skip
     displaced = one(
-        TransitionRef, tables.Transition, "id", child_key="cause_id",
+        tables.Transition, "id", child_key="cause_id",
         description="What made way for it, if anything did: the transition of that version.",
     )  # fmt: skip
     undone = one(
-        TransitionRef, tables.Transition, "undone_id",
+        tables.Transition, "undone_id",
         description="For a rollback: the transition that it takes back, where the slot was not empty.",
     )  # fmt: skip
     request = one(
-        PromotionRequestRef, tables.PromotionRequest, "request_id",
+        tables.PromotionRequest, "request_id",
         description="The request that it completed, with its reviews; null for none.",
     )  # fmt: skip
     automation_rule = one(
-        AutomationRuleRef, tables.AutomationRule, "automation_rule_id",
+        tables.AutomationRule, "automation_rule_id",
         description="The rule that sent it, in the name of who set the rule; null where somebody did.",
     )  # fmt: skip
-    policy = one(PromotionPolicyRef, tables.PromotionPolicy, "policy_id", description="The policy that held, if any.")
-    undone_by = one(
-        TransitionRef, tables.Transition, "id", child_key="undone_id", description="The rollback that took it back."
-    )
+    policy = one(tables.PromotionPolicy, "policy_id", description="The policy that held, if any.")
+    undone_by = one(tables.Transition, "id", child_key="undone_id", description="The rollback that took it back.")
 
 
 @strawberry.type(description="The place of a model for its one version in STAGING or PRODUCTION.")
@@ -85,11 +73,9 @@ class Slot(RowNode):
     )
     updated_at: datetime = strawberry.field(description="Since when it holds what it holds.")
 
-    model = one(ModelRef, tables.Model, "model_id", required=True, description="The model.")
-    version = one(VersionRef, tables.Version, "version_id", description="What it holds; null for nothing.")
-    transition = one(
-        TransitionRef, tables.Transition, "transition_id", description="What brought it to this; null at first."
-    )
+    model = one(tables.Model, "model_id", required=True, description="The model.")
+    version = one(tables.Version, "version_id", description="What it holds; null for nothing.")
+    transition = one(tables.Transition, "transition_id", description="What brought it to this; null at first.")
 
 
 @strawberry.type(description="What a slot held from one revision on.")
@@ -103,11 +89,9 @@ class SlotRevision(RowNode):
     valid_from: datetime = strawberry.field(description="From when on it held this.")
     valid_to: datetime | None = strawberry.field(description="Until when; null for what it holds now.")
 
-    model = one(ModelRef, tables.Model, "model_id", required=True, description="The model.")
-    version = one(VersionRef, tables.Version, "version_id", description="The version; null for nothing.")
-    transition = one(
-        TransitionRef, tables.Transition, "transition_id", required=True, description="What brought it to this."
-    )
+    model = one(tables.Model, "model_id", required=True, description="The model.")
+    version = one(tables.Version, "version_id", description="The version; null for nothing.")
+    transition = one(tables.Transition, "transition_id", required=True, description="What brought it to this.")
 
 
 @strawberry.type
@@ -115,11 +99,11 @@ class PromotionQuery:
     """The reads of the history of stages."""
 
     transitions = all_of(
-        TransitionRef, tables.Transition, order=Order("created_at"),
+        tables.Transition, order=Order("created_at"),
         description="How versions of all models went from stage to stage, latest first.",
     )  # fmt: skip
     slot_history = all_of(
-        SlotRevisionRef, tables.SlotRevision, order=Order("valid_from"),
+        tables.SlotRevision, order=Order("valid_from"),
         description="What the slots of all models held and hold, latest first."
         " `where: {stage: PRODUCTION, at: …}` is what was in production at a time.",
     )  # fmt: skip

@@ -19,17 +19,7 @@ from schema.building.derived import title
 from schema.building.edges import all_of, many, one, read
 from schema.building.lookups import by, by_own_name
 from schema.building.mutations import change
-from schema.building.node import RowNode
-from schema.building.refs import (
-    DeploymentChangeRef,
-    DeploymentMetricRef,
-    DeploymentRef,
-    DeploymentReportRef,
-    EnvironmentRef,
-    ModelRef,
-    PrincipalRef,
-    VersionRef,
-)
+from schema.building.node import RowNode, type_of
 from schema.types.graph.lineage import LineageNode
 from schema.types.tracking.latest_metrics import latest, metric_count
 from schema.types.tracking.metric_history import history_of_time
@@ -51,10 +41,8 @@ class Environment(RowNode):
     deleted_at: datetime | None = strawberry.field(description=DELETED_AT)
     tags = tags()
 
-    created_by = one(PrincipalRef, tables.Principal, "created_by", required=True, description="Who made it.")
-    deployments = many(
-        DeploymentRef, tables.Deployment, "environment_id", description="What runs there or is to, newest first."
-    )
+    created_by = one(tables.Principal, "created_by", required=True, description="Who made it.")
+    deployments = many(tables.Deployment, "environment_id", description="What runs there or is to, newest first.")
 
 
 def _in_sync(root: Parent[Any]) -> bool:
@@ -95,27 +83,25 @@ class Deployment(LineageNode):
     deleted_at: datetime | None = strawberry.field(description=DELETED_AT)
     tags = tags()
 
-    model = one(ModelRef, tables.Model, "model_id", required=True, description="The model whose traffic it shares.")
-    environment = one(EnvironmentRef, tables.Environment, "environment_id", required=True, description="Where it runs.")
-    version = one(VersionRef, tables.Version, "version_id", required=True, description="The version it is to run.")
-    observed_version = one(
-        VersionRef, tables.Version, "observed_version_id", description="The version it was last seen to run."
-    )
-    created_by = one(PrincipalRef, tables.Principal, "created_by", required=True, description="Who made it.")
+    model = one(tables.Model, "model_id", required=True, description="The model whose traffic it shares.")
+    environment = one(tables.Environment, "environment_id", required=True, description="Where it runs.")
+    version = one(tables.Version, "version_id", required=True, description="The version it is to run.")
+    observed_version = one(tables.Version, "observed_version_id", description="The version it was last seen to run.")
+    created_by = one(tables.Principal, "created_by", required=True, description="Who made it.")
     changes = many(
-        DeploymentChangeRef, tables.DeploymentChange, "deployment_id", order=Order("revision"),
+        tables.DeploymentChange, "deployment_id", order=Order("revision"),
         description="What was wanted of it, latest revision first.",
     )  # fmt: skip
-    reports = many(
-        DeploymentReportRef, tables.DeploymentReport, "deployment_id", description="What agents reported, latest first."
-    )
+    reports = many(tables.DeploymentReport, "deployment_id", description="What agents reported, latest first.")
     metrics = latest(
-        DeploymentMetricRef, _METRICS, description="The latest value of each metric measured in production, by name."
+        type_of(tables.DeploymentMetric),
+        _METRICS,
+        description="The latest value of each metric measured in production, by name.",
     )
     metric_count = metric_count(_METRICS)
     metric_history = history_of_time(_METRICS)
     metric_points = many(
-        DeploymentMetricRef, tables.DeploymentMetric, "deployment_id", order=Order("measured_at"),
+        tables.DeploymentMetric, "deployment_id", order=Order("measured_at"),
         description="All values measured in production, latest first: every metric, unless `where` names some.",
     )  # fmt: skip
 
@@ -133,9 +119,9 @@ class DeploymentChange(RowNode):
     reason: str | None = strawberry.field(description="Why, in the words of whoever wanted it.")
     created_at: datetime = strawberry.field(description="From when on it was wanted.")
 
-    deployment = one(DeploymentRef, tables.Deployment, "deployment_id", required=True, description="The deployment.")
-    version = one(VersionRef, tables.Version, "version_id", required=True, description="The version it was to run.")
-    created_by = one(PrincipalRef, tables.Principal, "created_by", required=True, description="Who wanted it.")
+    deployment = one(tables.Deployment, "deployment_id", required=True, description="The deployment.")
+    version = one(tables.Version, "version_id", required=True, description="The version it was to run.")
+    created_by = one(tables.Principal, "created_by", required=True, description="Who wanted it.")
 
 
 @strawberry.type(description="What an agent saw of a deployment at one moment.")
@@ -150,11 +136,11 @@ class DeploymentReport(RowNode):
     health_message: str | None = strawberry.field(description="More about its health.")
     created_at: datetime = strawberry.field(description="When the report came.")
 
-    deployment = one(DeploymentRef, tables.Deployment, "deployment_id", required=True, description="The deployment.")
+    deployment = one(tables.Deployment, "deployment_id", required=True, description="The deployment.")
     observed_version = one(
-        VersionRef, tables.Version, "observed_version_id", description="The version it ran; null where not told."
+        tables.Version, "observed_version_id", description="The version it ran; null where not told."
     )
-    created_by = one(PrincipalRef, tables.Principal, "created_by", required=True, description="The agent.")
+    created_by = one(tables.Principal, "created_by", required=True, description="The agent.")
 
 
 @strawberry.type(description="A value measured in production.")
@@ -168,9 +154,7 @@ class DeploymentMetric(RowNode):
     special: SpecialValue | None = strawberry.field(description="What was measured instead of a finite number.")
     measured_at: datetime = strawberry.field(description="When it was measured.")
 
-    deployment = one(
-        DeploymentRef, tables.Deployment, "deployment_id", required=True, description="Where it was measured."
-    )
+    deployment = one(tables.Deployment, "deployment_id", required=True, description="Where it was measured.")
 
 
 @strawberry.type
@@ -178,11 +162,11 @@ class DeploymentQuery:
     """The reads of environments and deployments."""
 
     environment = read(by_own_name(tables.Environment), Environment | None, description="One by id or by name.")
-    environments = all_of(Environment, tables.Environment, order=BY_NAME, description="All environments, by name.")
+    environments = all_of(tables.Environment, order=BY_NAME, description="All environments, by name.")
     deployment = read(
         by(tables.Deployment, "environment"), Deployment | None, description="One by id, or by environment and name."
     )
-    deployments = all_of(Deployment, tables.Deployment, description="All deployments, newest first.")
+    deployments = all_of(tables.Deployment, description="All deployments, newest first.")
 
 
 @strawberry.type

@@ -19,17 +19,6 @@ from schema.building.edges import all_of, many, one, read
 from schema.building.lookups import by, by_own_name
 from schema.building.mutations import change
 from schema.building.node import RowNode
-from schema.building.refs import (
-    DatasetRef,
-    ExperimentRef,
-    ModelRef,
-    OrganisationRef,
-    ProjectRef,
-    PromotionPolicyRef,
-    RunRef,
-    TeamRef,
-    VersionRef,
-)
 from schema.types.tenants.role_grants import GRANTS
 from schema.types.tracking.values import DELETED_AT
 
@@ -43,7 +32,7 @@ class Organisation(RowNode):
     name: str = strawberry.field(description="Unique in the installation.")
     created_at: datetime = strawberry.field(description="When it was made.")
 
-    teams = many(TeamRef, tables.Team, "org_id", order=BY_NAME, description="Its teams, by name.")
+    teams = many(tables.Team, "org_id", order=BY_NAME, description="Its teams, by name.")
 
 
 @strawberry.type(description="People who own projects together.")
@@ -57,7 +46,7 @@ class Team(RowNode):
     deleted_at: datetime | None = strawberry.field(description=DELETED_AT)
 
     model_count = TEAM_MODEL_COUNT
-    projects = many(ProjectRef, tables.Project, "team_id", order=BY_NAME, description="Its projects, by name.")
+    projects = many(tables.Project, "team_id", order=BY_NAME, description="Its projects, by name.")
 
 
 @strawberry.type(description="Where models, runs and datasets live.")
@@ -71,13 +60,13 @@ class Project(RowNode):
     created_at: datetime = strawberry.field(description="When it was made.")
     deleted_at: datetime | None = strawberry.field(description=DELETED_AT)
 
-    team = one(TeamRef, tables.Team, "team_id", required=True, description="The team that owns it.")
-    models = many(ModelRef, tables.Model, "project_id", description="Its models, newest first.")
-    experiments = many(ExperimentRef, tables.Experiment, "project_id", description="Its experiments, newest first.")
-    runs = many(RunRef, tables.Run, "project_id", description="Its runs, newest first.")
-    datasets = many(DatasetRef, tables.Dataset, "project_id", description="Its datasets, newest first.")
+    team = one(tables.Team, "team_id", required=True, description="The team that owns it.")
+    models = many(tables.Model, "project_id", description="Its models, newest first.")
+    experiments = many(tables.Experiment, "project_id", description="Its experiments, newest first.")
+    runs = many(tables.Run, "project_id", description="Its runs, newest first.")
+    datasets = many(tables.Dataset, "project_id", description="Its datasets, newest first.")
     promotion_policies = many(
-        PromotionPolicyRef, tables.PromotionPolicy, "project_id", description="Policies for its models, newest first."
+        tables.PromotionPolicy, "project_id", description="Policies for its models, newest first."
     )
 
 
@@ -91,12 +80,10 @@ class Principal(RowNode):
     name: str = strawberry.field(description="Unique in the organisation.")
     created_at: datetime = strawberry.field(description="When it was made known.")
 
-    organisation = one(
-        OrganisationRef, tables.Organisation, "org_id", required=True, description="The organisation it acts in."
-    )
+    organisation = one(tables.Organisation, "org_id", required=True, description="The organisation it acts in.")
     roles = GRANTS
-    models = many(ModelRef, tables.Model, "owner_id", description="The models it answers for, newest first.")
-    versions = many(VersionRef, tables.Version, "created_by", description="The versions it registered, newest first.")
+    models = many(tables.Model, "owner_id", description="The models it answers for, newest first.")
+    versions = many(tables.Version, "created_by", description="The versions it registered, newest first.")
 
 
 async def _viewer(info: Info) -> Any:
@@ -114,12 +101,10 @@ class OrganisationQuery:
     viewer = read(_viewer, Principal | None, description="Who is asking.")
     organisation = read(_organisation, Organisation | None, description="The organisation that is asked.")
     team = read(by_own_name(tables.Team), Team | None, description="A team by id or by name.")
-    teams = all_of(Team, tables.Team, order=BY_NAME, description="All teams, by name.")
+    teams = all_of(tables.Team, order=BY_NAME, description="All teams, by name.")
     project = read(by(tables.Project, "team"), Project | None, description="A project by id, or by team and name.")
-    projects = all_of(Project, tables.Project, description="All projects, newest first.")
-    principals = all_of(
-        Principal, tables.Principal, order=BY_NAME, description="Everybody and everything that may act, by name."
-    )
+    projects = all_of(tables.Project, description="All projects, newest first.")
+    principals = all_of(tables.Principal, order=BY_NAME, description="Everybody and everything that may act, by name.")
 
 
 @strawberry.type

@@ -11,7 +11,7 @@ from resolvers import ids
 from resolvers.context import Info
 from resolvers.pages.paging import MAX_PAGE
 from schema.building.edges import few
-from schema.building.refs import OrganisationRef, ProjectRef, TeamRef
+from schema.building.node import type_of
 
 _KINDS = {ScopeKind.ORGANISATION: "Organisation", ScopeKind.TEAM: "Team", ScopeKind.PROJECT: "Project"}
 
@@ -20,14 +20,14 @@ def _scope(root: strawberry.Parent[Any]) -> str:
     return ids.encode(_KINDS[ScopeKind(root.scope_kind)], root.scope_id)
 
 
-def _within(kind: ScopeKind, ref: Any, table: type[Row]) -> Any:
+def _within(kind: ScopeKind, table: type[Row]) -> Any:
     """The scope, where it is of this kind."""
 
     async def resolve(root: strawberry.Parent[Any], info: Info) -> Any:
         return await info.context.loaders.row(table).load(root.scope_id) if root.scope_kind == kind else None
 
     what = f"The {kind.lower()} that is the scope; null where it is none."
-    return strawberry.field(resolve, graphql_type=ref | None, description=what)
+    return strawberry.field(resolve, graphql_type=type_of(table) | None, description=what)
 
 
 @strawberry.type(description="A role that a principal has in a scope.")
@@ -39,15 +39,15 @@ class Grant:
     scope = strawberry.field(
         _scope, graphql_type=strawberry.ID, description="The id of the organisation, team or project."
     )
-    organisation = _within(ScopeKind.ORGANISATION, OrganisationRef, tables.Organisation)
-    team = _within(ScopeKind.TEAM, TeamRef, tables.Team)
-    project = _within(ScopeKind.PROJECT, ProjectRef, tables.Project)
+    organisation = _within(ScopeKind.ORGANISATION, tables.Organisation)
+    team = _within(ScopeKind.TEAM, tables.Team)
+    project = _within(ScopeKind.PROJECT, tables.Project)
 
 
 GRANTS: Any = few(
-    Grant,
     tables.RoleBinding,
     "principal_id",
     limit=MAX_PAGE,
+    shown=Grant,
     description=f"What it may do, and where, oldest first; at most {MAX_PAGE}.",
 )

@@ -12,7 +12,7 @@ from registry.promotion.champion_scoring import Criteria
 from resolvers.context import Info
 from resolvers.tracking.comparisons import MAX_METRICS, MAX_THINGS, Comparison, compare
 from schema.building.edges import one, read
-from schema.building.refs import RunRef, VersionRef
+from schema.building.node import type_of
 from schema.types.catalog.compatibility import SignatureChange
 from schema.types.tracking.resource import Cost
 from schema.types.tracking.values import Metric
@@ -93,14 +93,14 @@ class ComparedPlace:
 class ComparedRun(ComparedPlace):
     """One place."""
 
-    run = one(RunRef, tables.Run, "thing_id", required=True, description="The run.")
+    run = one(tables.Run, "thing_id", required=True, description="The run.")
 
 
 @strawberry.type(description="A version with its place in a comparison.")
 class ComparedVersion(ComparedPlace):
     """One place."""
 
-    version = one(VersionRef, tables.Version, "thing_id", required=True, description="The version.")
+    version = one(tables.Version, "thing_id", required=True, description="The version.")
 
 
 def _things(root: Parent[Comparison]) -> Any:
@@ -177,7 +177,7 @@ class Compared:
 class RunComparison(Compared):
     """See `resolvers.tracking.comparisons.Comparison`."""
 
-    runs = _rows(_things, RunRef, "The runs, in the order of the ids.", MAX_THINGS)
+    runs = _rows(_things, type_of(tables.Run), "The runs, in the order of the ids.", MAX_THINGS)
     places = _ranked(ComparedRun)
     durations_s: list[float | None] = strawberry.field(
         resolver=_durations, description="Seconds from begin to end of each run, in their order; null while it goes on."
@@ -188,7 +188,7 @@ class RunComparison(Compared):
 class VersionComparison(Compared):
     """See `resolvers.tracking.comparisons.Comparison`."""
 
-    versions = _rows(_things, VersionRef, "The versions, in the order of the ids.", MAX_THINGS)
+    versions = _rows(_things, type_of(tables.Version), "The versions, in the order of the ids.", MAX_THINGS)
     places = _ranked(ComparedVersion)
     signatures = _rows(
         _signatures,

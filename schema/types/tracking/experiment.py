@@ -14,7 +14,6 @@ from schema.building.edges import all_of, many, one, read
 from schema.building.lookups import by
 from schema.building.mutations import change
 from schema.building.node import RowNode
-from schema.building.refs import PrincipalRef, ProjectRef, RunRef
 from schema.types.tracking.ranking import RUNS, BestRun, RunRanking, ranking
 from schema.types.tracking.resource import total_cost
 from schema.types.tracking.values import DELETED_AT, tags
@@ -33,9 +32,9 @@ class Experiment(RowNode):
     updated_at: datetime = strawberry.field(description="When name, description or tags last changed.")
     tags = tags()
 
-    project = one(ProjectRef, tables.Project, "project_id", required=True, description="Where it lives.")
-    created_by = one(PrincipalRef, tables.Principal, "created_by", required=True, description="Who registered it.")
-    runs = many(RunRef, tables.Run, "experiment_id", description="Its runs, newest first.")
+    project = one(tables.Project, "project_id", required=True, description="Where it lives.")
+    created_by = one(tables.Principal, "created_by", required=True, description="Who registered it.")
+    runs = many(tables.Run, "experiment_id", description="Its runs, newest first.")
     run_counts = run_counts("experiment_id")
     success_rate = success_rate("experiment_id")
     cost = total_cost("experiment_id", description="What its runs cost together.")
@@ -48,7 +47,7 @@ class ExperimentQuery:
     """The reads of experiments."""
 
     experiment = read(by(tables.Experiment), Experiment | None, description="One by id, or by project and name.")
-    experiments = all_of(Experiment, tables.Experiment, description="All experiments, newest first.")
+    experiments = all_of(tables.Experiment, description="All experiments, newest first.")
 
 
 @strawberry.type

@@ -1,20 +1,20 @@
 """Histories of metrics, as charts want them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Annotated, Any
+from inspect import Parameter
+from typing import Any
 
 import strawberry
-from strawberry import UNSET
 
 from db.codes import Phase, SpecialValue
 from registry.kernel.inputs import BigInt
-from resolvers.context import Info
 from resolvers.loading.loaders import Loaders
 from resolvers.loading.shapes import Asked
 from resolvers.tracking import metric_histories
 from resolvers.tracking.latest_metrics import Points
-from schema.building.edges import Edge
+from schema.building.arguments import argument, optional
+from schema.building.edges import Edge, Load, edge_field
 from schema.execution.query_cost import Share
 
 _COST = Share("points", 25)
@@ -88,22 +88,18 @@ class DeploymentMetricHistory:
     buckets: list[DeploymentMetricBucket] = strawberry.field(description=_BUCKETS.format("time", "the times"))
 
 
-Name = Annotated[str, strawberry.argument(description="The exact name of the metric.")]
-OnPhase = Annotated[Phase, strawberry.argument(description="On which data it was measured.")]
-AtMost = Annotated[
+_NAME = argument("name", str, "The exact name of the metric.")
+_PHASE = argument("phase", Phase, "On which data it was measured.")
+_POINTS = argument(
+    "points",
     int,
-    strawberry.argument(
-        description=f"How many buckets at most, {metric_histories.MIN_POINTS} to {metric_histories.MAX_POINTS}."
-    ),
-]
-FromStep = Annotated[BigInt | None, strawberry.argument(description="Leave out the steps before this one.")]
-ToStep = Annotated[BigInt | None, strawberry.argument(description="Leave out the steps behind this one.")]
-From = Annotated[
-    datetime | None, strawberry.argument(name="from", description="Leave out what was measured before this moment.")
-]
-To = Annotated[
-    datetime | None, strawberry.argument(name="to", description="Leave out what was measured after this moment.")
-]
+    f"How many buckets at most, {metric_histories.MIN_POINTS} to {metric_histories.MAX_POINTS}.",
+    metric_histories.DEFAULT_POINTS,
+)
+_FROM_STEP = optional("from_step", BigInt, "Leave out the steps before this one.")
+_TO_STEP = optional("to_step", BigInt, "Leave out the steps behind this one.")
+_FROM = optional("from_", datetime, "Leave out what was measured before this moment.")
+_TO = optional("to", datetime, "Leave out what was measured after this moment.")
 
 
 def history(of: Points) -> Any:
@@ -116,31 +112,7 @@ def history(of: Points) -> Any:
         )  # fmt: skip
         return Asked(loaders.of(shape), lambda key: metric_histories.question(key, *chosen))
 
-    async def resolve(
-        root: Any,
-        info: Info,
-        name: Name,
-        phase: OnPhase,
-        points: AtMost = metric_histories.DEFAULT_POINTS,
-        from_step: FromStep = UNSET,
-        to_step: ToStep = UNSET,
-    ) -> Any:
-        arguments = {
-            "name": name,
-            "phase": phase,
-            "points": points,
-            "from_step": None if from_step is UNSET else from_step,
-            "to_step": None if to_step is UNSET else to_step,
-        }
-        return await load(info.context.loaders, arguments).load(root.id)
-
-    return strawberry.field(
-        resolve,
-        graphql_type=MetricHistory,
-        description="The history of one of its metrics, down-sampled: for each range of steps the least, the greatest"
-        " and the last value. What is no finite number is counted and takes no part in the least and the greatest.",
-        metadata={"edge": Edge(of.table, "id", of.parent, load), "rows": _COST},
-    )
+    return _history(of, load, MetricHistory, "steps", [_NAME, _PHASE, _POINTS, _FROM_STEP, _TO_STEP])
 
 
 def history_of_time(of: Points) -> Any:
@@ -148,24 +120,19 @@ def history_of_time(of: Points) -> Any:
 
     def load(loaders: Loaders, arguments: Mapping[str, Any]) -> Asked:
         shape = metric_histories.Histories(of, arguments["points"])
-        chosen = arguments["name"], arguments.get("since") or None, arguments.get("until") or None
+        chosen = arguments["name"], arguments.get("from_") or None, arguments.get("to") or None
         return Asked(loaders.of(shape), lambda key: metric_histories.question_of_time(key, *chosen))
 
-    async def resolve(
-        root: Any,
-        info: Info,
-        name: Name,
-        points: AtMost = metric_histories.DEFAULT_POINTS,
-        since: From = UNSET,
-        until: To = UNSET,
-    ) -> Any:
-        arguments = {"name": name, "points": points, "since": since, "until": until}
-        return await load(info.context.loaders, arguments).load(root.id)
+    return _history(of, load, DeploymentMetricHistory, "time", [_NAME, _POINTS, _FROM, _TO])
 
-    return strawberry.field(
-        resolve,
-        graphql_type=DeploymentMetricHistory,
-        description="The history of one of its metrics, down-sampled: for each range of time the least, the greatest"
-        " and the last value. What is no finite number is counted and takes no part in the least and the greatest.",
-        metadata={"edge": Edge(of.table, "id", of.parent, load), "rows": _COST},
+
+def _history(of: Points, load: Load, shown: Any, along: str, takes: Sequence[Parameter]) -> Any:
+    return edge_field(
+        Edge(of.table, "id", of.parent, load),
+        shown,
+        description=f"The history of one of its metrics, down-sampled: for each range of {along} the least, the"
+        " greatest and the last value. What is no finite number is counted and takes no part in the least and the"
+        " greatest.",
+        takes=takes,
+        rows=_COST,
     )

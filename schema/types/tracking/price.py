@@ -13,7 +13,6 @@ from registry.tracking import prices
 from schema.building.edges import all_of, one
 from schema.building.mutations import change
 from schema.building.node import RowNode
-from schema.building.refs import PrincipalRef
 
 
 @strawberry.type(description="What an hour of a resource costs. Runs are priced by what was valid when they began.")
@@ -32,14 +31,14 @@ class Price(RowNode):
     valid_to: datetime | None = strawberry.field(description="Runs that begin then or later do not; null for no end.")
     created_at: datetime = strawberry.field(description="When it was set.")
 
-    created_by = one(PrincipalRef, tables.Principal, "created_by", required=True, description="Who set it.")
+    created_by = one(tables.Principal, "created_by", required=True, description="Who set it.")
 
 
 @strawberry.type
 class PriceQuery:
     """The reads of prices."""
 
-    prices = all_of(Price, tables.Price, description="All prices there ever were, newest first.")
+    prices = all_of(tables.Price, description="All prices there ever were, newest first.")
 
 
 @strawberry.type

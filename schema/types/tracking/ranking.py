@@ -2,8 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from inspect import Parameter, Signature
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
 import strawberry
 from aiodataloader import DataLoader
@@ -12,15 +11,14 @@ from strawberry import UNSET
 from db import tables
 from db.codes import Phase, RankingDirection, RunStatus
 from registry.kernel.inputs import BigInt
-from resolvers.context import Info
 from resolvers.filters.expression import All, Single, Where
 from resolvers.filters.findable import FINDABLE
 from resolvers.loading.loaders import Loaders
 from resolvers.pages.paging import MAX_PAGE
 from resolvers.tracking.rankings import Candidates, Rankings
-from schema.building.edges import Edge, one
+from schema.building.arguments import argument
+from schema.building.edges import Edge, edge_field, one
 from schema.building.filters import parameters, where_of
-from schema.building.refs import RunRef, VersionRef
 
 
 @strawberry.type(description="Of how many things the best was found, and how many could take no part.")
@@ -58,14 +56,14 @@ class Best(Ranked):
 class RankedRun(Placed):
     """One place."""
 
-    run = one(RunRef, tables.Run, "owner_id", required=True, description="The run.")
+    run = one(tables.Run, "owner_id", required=True, description="The run.")
 
 
 @strawberry.type(description="A version with its place in a ranking.")
 class RankedVersion(Placed):
     """One place."""
 
-    version = one(VersionRef, tables.Version, "owner_id", required=True, description="The version.")
+    version = one(tables.Version, "owner_id", required=True, description="The version.")
 
 
 @strawberry.type(description="Runs, best first.")
@@ -86,16 +84,14 @@ class VersionRanking(Ranked):
 class BestRun(Best):
     """One place."""
 
-    run = one(RunRef, tables.Run, "owner_id", description="The run; null where none has a finite value.")
+    run = one(tables.Run, "owner_id", description="The run; null where none has a finite value.")
 
 
 @strawberry.type(description="The best version, and of how many.")
 class BestVersion(Best):
     """One place."""
 
-    version = one(
-        VersionRef, tables.Version, "owner_id", description="The version; null where none has a finite value."
-    )
+    version = one(tables.Version, "owner_id", description="The version; null where none has a finite value.")
 
 
 _RULE = (
@@ -112,18 +108,12 @@ _WHOSE: Final = {
 }
 
 
-def _argument(name: str, type_: Any, description: str, default: Any = Parameter.empty) -> Parameter:
-    annotation = Annotated[type_, strawberry.argument(description=description)]
-    return Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
-
-
 _METRIC: Final = (
-    _argument("metric", str, "The exact name of the metric."),
-    _argument("phase", Phase, "On which data it was measured.", Phase.VALIDATION),
-    _argument("direction", RankingDirection, "Which values are better.", RankingDirection.MAXIMISE),
+    argument("metric", str, "The exact name of the metric."),
+    argument("phase", Phase, "On which data it was measured.", Phase.VALIDATION),
+    argument("direction", RankingDirection, "Which values are better.", RankingDirection.MAXIMISE),
 )
-_OWN: Final = ("root", "info")
-_PLACES: Final = _argument("first", int, f"How many places, 1 to {MAX_PAGE}.", 10)
+_PLACES: Final = argument("first", int, f"How many places, 1 to {MAX_PAGE}.", 10)
 
 
 def ranking(ref: Any, candidates: Candidates, *, description: str) -> Any:
@@ -141,20 +131,11 @@ def ranking(ref: Any, candidates: Candidates, *, description: str) -> Any:
             )
         )
 
-    async def resolve(root: Any, info: Info, **arguments: Any) -> Any:
-        return await load(info.context.loaders, arguments).load(root.id)
-
-    usual = [
-        Parameter(name, Parameter.POSITIONAL_OR_KEYWORD, annotation=resolve.__annotations__[name]) for name in _OWN
-    ]
-    where = parameters(candidates.table)[0]
-    places = [] if issubclass(ref, Best) else [_PLACES]
-    resolve.__signature__ = Signature([*usual, *_METRIC, where, *places])  # type: ignore[attr-defined]
-    return strawberry.field(
-        resolve,
-        graphql_type=ref,
+    return edge_field(
+        Edge(candidates.table, "id", candidates.parent, load),
+        ref,
         description=description + _RULE + _WHOSE[candidates.table],
-        metadata={"edge": Edge(candidates.table, "id", candidates.parent, load)},
+        takes=[*_METRIC, parameters(candidates.table)[0], *([] if issubclass(ref, Best) else [_PLACES])],
     )
 
 

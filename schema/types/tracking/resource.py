@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Any
 
 import strawberry
 from aiodataloader import DataLoader
@@ -12,12 +12,13 @@ from db import tables
 from db.base import utc_now
 from db.codes import PricedResource
 from registry.kernel.inputs import BigInt
-from resolvers.context import Info
 from resolvers.loading.loaders import Loaders
 from resolvers.tracking.costs import Costs, CostSums
 from resolvers.tracking.metric_histories import MAX_POINTS, MIN_POINTS
 from resolvers.tracking.resources import ResourceHistories, Summaries
-from schema.building.edges import Edge
+from schema.building.arguments import argument
+from schema.building.derived import derived
+from schema.building.edges import Edge, edge_field
 from schema.execution.query_cost import Share
 
 
@@ -92,73 +93,17 @@ class TotalCost:
     )
 
 
-Points = Annotated[
-    int, strawberry.argument(description=f"How many spans of time at most, {MIN_POINTS} to {MAX_POINTS}.")
-]
-
-
-def _usage() -> Any:
-    def load(loaders: Loaders, _: Mapping[str, Any]) -> DataLoader[Any, Any]:
-        return loaders.of(Summaries())
-
-    async def resolve(root: Any, info: Info) -> Any:
-        return await load(info.context.loaders, {}).load(root.id)
-
-    return strawberry.field(
-        resolve,
-        graphql_type=ResourceUsage,
-        description="What it used of its machine: all its resource samples taken together.",
-        metadata={"edge": Edge(tables.ResourceSample, "id", "run_id", load)},
-    )
-
-
-def _history() -> Any:
-    def load(loaders: Loaders, arguments: Mapping[str, Any]) -> DataLoader[Any, Any]:
-        return loaders.of(ResourceHistories(arguments["points"]))
-
-    async def resolve(root: Any, info: Info, points: Points = 200) -> Any:
-        return await load(info.context.loaders, {"points": points}).load(root.id)
-
-    return strawberry.field(
-        resolve,
-        graphql_type=list[ResourceUsage],
-        description="What it used over time: the samples of each of `points` equal spans of time taken together, in"
-        " order. The first begins with the first sample and the last ends with the last; empty ones are left out.",
-        metadata={"edge": Edge(tables.ResourceSample, "id", "run_id", load), "rows": Share("points", 10)},
-    )
-
-
-def _cost() -> Any:
-    def load(loaders: Loaders, _: Mapping[str, Any]) -> DataLoader[Any, Any]:
-        return loaders.of(Costs())
-
-    async def resolve(root: Any, info: Info) -> Any:
-        return await load(info.context.loaders, {}).load(root.id)
-
-    return strawberry.field(
-        resolve,
-        graphql_type=Cost,
-        description="What it cost, or has cost so far: its duration times what its runtime says of the hardware, at the"
-        " prices that were valid when it began. Runs that it began are not in it.",
-        metadata={"edge": Edge(tables.Run, "id", "id", load)},
-    )
+_POINTS = argument("points", int, f"How many spans of time at most, {MIN_POINTS} to {MAX_POINTS}.", 200)
 
 
 def total_cost(parent: str | None, *, description: str) -> Any:
     """What the runs whose `parent` this row is cost together; without `parent` this run and all below it."""
+    described = f"{description} Runs that are deleted do not count."
+    return derived(CostSums(parent), TotalCost, tables.Run, parent or "parent_run_id", description=described)
 
-    def load(loaders: Loaders, _: Mapping[str, Any]) -> DataLoader[Any, Any]:
-        return loaders.of(CostSums(parent))
 
-    async def resolve(root: Any, info: Info) -> Any:
-        return await load(info.context.loaders, {}).load(root.id)
-
-    return strawberry.field(
-        resolve,
-        graphql_type=TotalCost,
-        description=description + " Runs that are deleted do not count.",
-        metadata={"edge": Edge(tables.Run, "id", parent or "parent_run_id", load)},
-    )
+def _histories(loaders: Loaders, arguments: Mapping[str, Any]) -> DataLoader[Any, Any]:
+    return loaders.of(ResourceHistories(arguments["points"]))
 
 
 def _duration_s(root: strawberry.Parent[Any]) -> float:
@@ -170,6 +115,26 @@ def _duration_s(root: strawberry.Parent[Any]) -> float:
 DURATION: Any = strawberry.field(
     _duration_s, graphql_type=float, description="How many seconds it took, or has taken so far."
 )
-RESOURCES: Any = _usage()
-RESOURCE_HISTORY: Any = _history()
-COST: Any = _cost()
+RESOURCES: Any = derived(
+    Summaries(),
+    ResourceUsage,
+    tables.ResourceSample,
+    "run_id",
+    description="What it used of its machine: all its resource samples taken together.",
+)
+RESOURCE_HISTORY: Any = edge_field(
+    Edge(tables.ResourceSample, "id", "run_id", _histories),
+    list[ResourceUsage],
+    description="What it used over time: the samples of each of `points` equal spans of time taken together, in"
+    " order. The first begins with the first sample and the last ends with the last; empty ones are left out.",
+    takes=[_POINTS],
+    rows=Share("points", 10),
+)
+COST: Any = derived(
+    Costs(),
+    Cost,
+    tables.Run,
+    "id",
+    description="What it cost, or has cost so far: its duration times what its runtime says of the hardware, at the"
+    " prices that were valid when it began. Runs that it began are not in it.",
+)

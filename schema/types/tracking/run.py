@@ -15,16 +15,6 @@ from schema.building.derived import title
 from schema.building.edges import AS_GIVEN, all_of, many, one, read, used
 from schema.building.lookups import by_id
 from schema.building.mutations import change
-from schema.building.refs import (
-    ArtifactRef,
-    DatasetVersionRef,
-    ExperimentRef,
-    PrincipalRef,
-    ProjectRef,
-    RunRef,
-    RuntimeRef,
-    VersionRef,
-)
 from schema.types.graph.lineage import LineageNode
 from schema.types.tracking.latest_metrics import latest, metric_count
 from schema.types.tracking.metric_history import history
@@ -54,14 +44,14 @@ class Run(LineageNode):
     tags = tags()
     parameters = parameters()
 
-    project = one(ProjectRef, tables.Project, "project_id", required=True, description="Where it lives.")
-    experiment = one(ExperimentRef, tables.Experiment, "experiment_id", description="The experiment it is part of.")
-    parent_run = one(RunRef, tables.Run, "parent_run_id", description="The run that began it.")
-    child_runs = many(RunRef, tables.Run, "parent_run_id", description="Runs it began, such as trials, newest first.")
+    project = one(tables.Project, "project_id", required=True, description="Where it lives.")
+    experiment = one(tables.Experiment, "experiment_id", description="The experiment it is part of.")
+    parent_run = one(tables.Run, "parent_run_id", description="The run that began it.")
+    child_runs = many(tables.Run, "parent_run_id", description="Runs it began, such as trials, newest first.")
     best_trial = ranking(BestRun, TRIALS, description="The best of the runs it began, by a metric.")
     best_trials = ranking(RunRanking, TRIALS, description="The runs it began by a metric, best first.")
-    runtime = one(RuntimeRef, tables.Runtime, "runtime_id", description="What it is made with.")
-    created_by = one(PrincipalRef, tables.Principal, "created_by", required=True, description="Who started it.")
+    runtime = one(tables.Runtime, "runtime_id", description="What it is made with.")
+    created_by = one(tables.Principal, "created_by", required=True, description="Who started it.")
     metrics = latest(Metric, _METRICS, description="The latest value of each metric, by phase and name.")
     metric_count = metric_count(_METRICS)
     resources = RESOURCES
@@ -72,11 +62,11 @@ class Run(LineageNode):
     )
     metric_history = history(_METRICS)
     datasets = used(
-        DatasetVersionRef, tables.DatasetVersion, "downstream_id", order=AS_GIVEN,
+        tables.DatasetVersion, "downstream_id", order=AS_GIVEN,
         description="The dataset versions it used, in the order in which they were given, each once for every role.",
     )  # fmt: skip
-    versions = many(VersionRef, tables.Version, "run_id", description="Versions it produced, newest first.")
-    artifacts = many(ArtifactRef, tables.Artifact, "run_id", description="Its files, newest first.")
+    versions = many(tables.Version, "run_id", description="Versions it produced, newest first.")
+    artifacts = many(tables.Artifact, "run_id", description="Its files, newest first.")
     created_at: datetime = strawberry.field(description="When it was registered.")
     deleted_at: datetime | None = strawberry.field(description=DELETED_AT)
 
@@ -86,7 +76,7 @@ class RunQuery:
     """The reads of runs."""
 
     run = read(by_id(tables.Run), Run | None, description="A run by id.")
-    runs = all_of(Run, tables.Run, description="All runs, newest first.")
+    runs = all_of(tables.Run, description="All runs, newest first.")
 
 
 @strawberry.type

@@ -3,11 +3,13 @@
 from typing import Any
 
 import pytest
+import strawberry
 
-from db.tables import AutomationRule
+from db.tables import AutomationRule, Job, Model
 from registry.automation.rule_worker import act, newest_passing
 from resolvers import ids
-from schema.root import NODE_TABLES
+from schema.building.node import RowNode, type_of
+from schema.root import NODE_TABLES, NODE_TYPES
 from tests.automation import set_rule
 from tests.schema.valid_inputs import unknown, valid_input
 from tests.stages import Line
@@ -208,3 +210,24 @@ async def test_a_column_called_as_a_word_of_ours_is_shown_as_it_is_stored(tenant
 
 async def test_a_principal_shows_whether_it_is_a_person(tenant: Tenant) -> None:
     assert (await tenant.client("{ viewer { kind name } }"))["viewer"] == {"kind": "USER", "name": "owner"}
+
+
+def test_a_table_stands_for_its_type() -> None:
+    assert [type_of(node.table).resolve_type() for node in NODE_TYPES] == list(NODE_TYPES)
+
+
+def test_a_table_that_no_type_shows_is_named_when_the_schema_is_built() -> None:
+    @strawberry.type
+    class Query:
+        job = strawberry.field(lambda: None, graphql_type=type_of(Job) | None)
+
+    with pytest.raises(TypeError, match=r"No type shows the table Job\."):
+        strawberry.Schema(query=Query)
+
+
+def test_a_table_has_one_type_of_its_own_name() -> None:
+    with pytest.raises(TypeError, match="The table Model"):
+        type("Model", (RowNode,), {"table": Model})
+    with pytest.raises(TypeError, match="The table Job"):
+        type("Work", (RowNode,), {"table": Job})
+    assert "Job" not in NODE_TABLES
