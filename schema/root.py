@@ -1,8 +1,9 @@
 """Query, Mutation and Subscription: what the areas of the graph bring, joined, and the reads that belong to no area."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from datetime import datetime
+from types import ModuleType
 from typing import Annotated, Any, Final
 
 import strawberry
@@ -15,67 +16,28 @@ from resolvers.context import Info
 from resolvers.loading import nodes
 from resolvers.pages.paging import MAX_PAGE
 from schema.building.edges import read
-from schema.building.node import Node, RowNode
-from schema.types.catalog.alias import Alias, AliasMutation, AliasQuery, AliasRevision
-from schema.types.catalog.artifact import Artifact, ArtifactMutation, ArtifactQuery, Upload
-from schema.types.catalog.dataset import (
-    Dataset,
-    DatasetMutation,
-    DatasetProfile,
-    DatasetQuery,
-    DatasetSchema,
-    DatasetVersion,
-)
-from schema.types.catalog.model import Model, ModelMutation, ModelQuery
-from schema.types.catalog.runtime import Runtime, RuntimeQuery
-from schema.types.catalog.signature import Signature
-from schema.types.catalog.version import Version, VersionMutation, VersionQuery
-from schema.types.events.event import Bookmark, Event, EventQuery, EventSubscription
-from schema.types.events.webhook import Webhook, WebhookDelivery, WebhookMutation, WebhookQuery
+from schema.building.node import NODES, Node, RowNode
+from schema.types.catalog import alias, artifact, dataset, model, runtime, signature, version
+from schema.types.events import event, webhook
+from schema.types.events.event import Bookmark, Event
+from schema.types.graph import search, statistics
 from schema.types.graph.lineage import LineageNode
-from schema.types.graph.search import SearchQuery
-from schema.types.graph.statistics import StatisticsQuery
-from schema.types.promotion.automation_rule import AutomationFiring, AutomationMutation, AutomationQuery, AutomationRule
-from schema.types.promotion.champion import ChampionQuery
-from schema.types.promotion.policy import PolicyMutation, PolicyQuery, PromotionPolicy, PromotionPolicyRevision
-from schema.types.promotion.promotion_event import PromotionEvent, PromotionEventSubscription
-from schema.types.promotion.request import (
-    PromotionRequest,
-    PromotionReview,
-    RequestMutation,
-    RequestQuery,
-    VersionCheck,
-)
-from schema.types.promotion.slot import PromotionMutation, PromotionQuery, Slot, SlotRevision, Transition
-from schema.types.serving.deployment import (
-    Deployment,
-    DeploymentChange,
-    DeploymentMetric,
-    DeploymentMutation,
-    DeploymentQuery,
-    DeploymentReport,
-    Environment,
-)
-from schema.types.tenants.organization import (
-    Organisation,
-    OrganisationMutation,
-    OrganisationQuery,
-    Principal,
-    Project,
-    Team,
-)
-from schema.types.tracking.comparison import ComparisonQuery
-from schema.types.tracking.experiment import Experiment, ExperimentMutation, ExperimentQuery
-from schema.types.tracking.price import Price, PriceMutation, PriceQuery
-from schema.types.tracking.run import Run, RunMutation, RunQuery
+from schema.types.promotion import automation_rule, champion, policy, promotion_event, request, slot
+from schema.types.promotion.promotion_event import PromotionEvent
+from schema.types.serving import deployment
+from schema.types.tenants import organization
+from schema.types.tracking import comparison, experiment, price, run
 
-NODE_TYPES: Final[tuple[type[RowNode], ...]] = (
-    Alias, AliasRevision, Artifact, AutomationFiring, AutomationRule, Dataset, DatasetProfile, DatasetSchema,
-    DatasetVersion, Deployment, DeploymentChange, DeploymentMetric, DeploymentReport, Environment, Experiment, Model,
-    Organisation, Price, Principal, Project, PromotionPolicy, PromotionPolicyRevision, PromotionRequest,
-    PromotionReview, Run, Runtime, Signature, Slot, SlotRevision, Team, Transition, Upload, Version, VersionCheck,
-    Webhook, WebhookDelivery,
+AREAS: Final = (
+    webhook, search, champion, automation_rule, request, policy, slot, alias, deployment, artifact, comparison, runtime,
+    signature, run, experiment, dataset, version, model, price, statistics, promotion_event, event, organization,
 )  # fmt: skip
+"""The areas of the graph, in the order in which their fields stand in it. Here alone they meet."""
+_CHANGES: Final = (
+    webhook, price, automation_rule, request, policy, slot, deployment, artifact, alias, version, *AREAS,
+)  # fmt: skip
+"""The areas as their mutations have always stood: these first, then the rest of them in their own order."""
+NODE_TYPES: Final[tuple[type[RowNode], ...]] = tuple(node for _, node in sorted(NODES.items()))
 MESSAGE_TYPES: Final[tuple[type, ...]] = (Event, PromotionEvent, Bookmark)
 NODE_TABLES: Final[dict[str, type[Row]]] = {node.__name__: node.table for node in NODE_TYPES}
 
@@ -114,25 +76,6 @@ class NodeQuery:
     server_version = read(_server_version, str, description="The version of this server.")
 
 
-# The fields of the last base come first in the graph.
-@strawberry.type(description="Everything that can be read. A whole query sees one moment of the registry.")
-class Query(
-    WebhookQuery, SearchQuery, ChampionQuery, AutomationQuery, RequestQuery, PolicyQuery, PromotionQuery,
-    AliasQuery, DeploymentQuery, ArtifactQuery, ComparisonQuery, RuntimeQuery, RunQuery, ExperimentQuery, DatasetQuery,
-    VersionQuery, ModelQuery, PriceQuery, StatisticsQuery, EventQuery, OrganisationQuery, NodeQuery,
-):  # fmt: skip
-    """The reads."""
-
-
-@strawberry.type(description="Everything that can be changed. Each change is one transaction and makes its events.")
-class Mutation(
-    WebhookMutation, PriceMutation, AutomationMutation, RequestMutation, PolicyMutation, PromotionMutation,
-    DeploymentMutation, ArtifactMutation, AliasMutation, VersionMutation, RunMutation, ExperimentMutation,
-    DatasetMutation, ModelMutation, OrganisationMutation,
-):  # fmt: skip
-    """The changes."""
-
-
 @strawberry.type(description="A sign of life.")
 class Heartbeat:
     """One beat."""
@@ -154,12 +97,35 @@ async def _heartbeat(
         await asyncio.sleep(every_s)
 
 
-@strawberry.type(description="Everything that is told live.")
-class Subscription(PromotionEventSubscription, EventSubscription):
-    """The streams."""
+@strawberry.type
+class HeartbeatSubscription:
+    """The stream of the server itself."""
 
     heartbeat: AsyncIterator[Heartbeat] = strawberry.subscription(
         resolver=_heartbeat,
         description="One beat at once and then one each `everyS` seconds: shows that a live connection works.",
         metadata={"access": Action.READ},
     )
+
+
+def joined(name: str, areas: Iterable[ModuleType], *others: type, description: str) -> Any:
+    """Join all classes of the areas whose names end in `name`, such as `ModelQuery`, into the root type `name`."""
+    parts = [
+        part
+        for area in dict.fromkeys(areas)
+        for called, part in vars(area).items()
+        if called.endswith(name) and part.__module__ == area.__name__
+    ]
+    made = type(name, (*parts, *others), {"__doc__": description})
+    return strawberry.type(made, description=description)
+
+
+Query: Any = joined(
+    "Query", AREAS, NodeQuery,
+    description="Everything that can be read. A whole query sees one moment of the registry.",
+)  # fmt: skip
+Mutation: Any = joined(
+    "Mutation", _CHANGES,
+    description="Everything that can be changed. Each change is one transaction and makes its events.",
+)  # fmt: skip
+Subscription: Any = joined("Subscription", AREAS, HeartbeatSubscription, description="Everything that is told live.")
