@@ -39,8 +39,9 @@ LAST = """select number, created_at from registry.transition
  where org_id = $1 and model_id = $2 order by number desc limit 1"""
 LOCK_VERSION = "select stage from registry.version where org_id = $1 and id = $2 for no key update"
 POLICY = """select gates from registry.promotion_policy
- where org_id = $1 and removed_at is null and stage = $3 and (model_id = $2 or model_id is null and (project_id is null
-    or project_id = (select project_id from registry.model where org_id = $1 and id = $2))) limit 1"""
+ where org_id = $1 and removed_at is null and stage = $3 and (model_id = $2 or model_id is null
+    and (only_project_id is null or only_project_id =
+      (select project_id from registry.model where org_id = $1 and id = $2))) limit 1"""
 FILES = """select path, kind, state, coalesce(sha256, external_uri, '') as place from registry.artifact
  where org_id = $1 and version_id = $2 and deleted_at is null and state <> 'ABANDONED' order by folded_path, id"""
 REQUESTS = """select id from registry.promotion_request

@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import (
     Column,
     DateTime,
+    FetchedValue,
     ForeignKeyConstraint,
     Index,
     MetaData,
@@ -101,6 +102,21 @@ class Deletable(Row):
     """A row that can be deleted and restored. While `deleted_at` is set it is in no list and its names are free."""
 
     deleted_at: datetime | None = Field(default=None, sa_type=Time)
+
+
+_FOLLOWS: dict[str, Any] = {"server_default": FetchedValue(), "info": {"derived": True}}
+
+
+class InProject(SQLModel):
+    """A row of a project. The database sets `project_id`, from what the row belongs to: see `db.projects`."""
+
+    project_id: UUID = Field(default=None, nullable=False, sa_column_kwargs=_FOLLOWS)
+
+
+class MaybeInProject(SQLModel):
+    """A row of a project, or of none: set as that of `InProject` is."""
+
+    project_id: UUID | None = Field(default=None, nullable=True, sa_column_kwargs=_FOLLOWS)
 
 
 def within(column: str, table: str) -> ForeignKeyConstraint:

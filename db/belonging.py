@@ -55,23 +55,29 @@ def _referred(table: type[Tenant], column: str) -> type[Tenant] | None:
 
 
 def route(table: type[Tenant], value: Callable[[str], Any]) -> Route:
-    """What a row belongs to, given its columns by name. A model and a project also belong to themselves."""
-    own_id = value("id") if table in (Model, Project) else None
+    """What a row belongs to, given its columns by name. A model and a project also belong to themselves.
+
+    Rows that were not read back do not know their project: what they belong to is asked for it.
+    """
+    if table is Project:
+        return Route(project_id=value("id"))
+    own_id = value("id") if table is Model else None
     for column, above in parents(table).items():
-        if (found := value(column)) is not None:
-            if above is Model:
-                return Route(model_id=found)
-            if above is Project:
-                return Route(own_id, found)
-            kind = value(_kind_beside(column)) if above is None else above.__name__
-            return Route(owner=(kind, found))
-    return Route(project_id=own_id)
+        if (found := value(column)) is None:
+            continue
+        if above is Project:
+            return Route(own_id, found)
+        project_id = value("project_id")
+        if above is Model and project_id is not None:
+            return Route(found, project_id)
+        return Route(owner=(value(kind_beside(column)) if above is None else above.__name__, found))
+    return Route()
 
 
 async def belonging(
     session: AsyncSession, org_id: UUID, owners: Collection[Owner]
 ) -> Mapping[Owner, tuple[UUID | None, UUID | None]]:
-    """The model and the project that rows belong to, in one statement; no project where the model says it."""
+    """The model and the project that rows belong to, in one statement."""
     kinds = tuple(sorted({kind for kind, _ in owners}))
     ids = {kind: [row_id for one, row_id in owners if one == kind] for kind in kinds}
     found = await session.execute(_belonging(kinds), {"org_id": org_id, **ids})
@@ -86,44 +92,33 @@ def _belonging(kinds: tuple[str, ...]) -> Any:
 
 def _of_kind(table: type[Tenant]) -> Select[Any]:
     row = columns(table)[0].table.alias()
-    models, projects, source = _climb(table, row, row)
+    models, source = ([row.c.id], row) if table is Model else _climb(table, row, row)
+    model_id = func.coalesce(*models, null().cast(Uuid)).label("model_id")
     asked = row.c.id == any_(bindparam(table.__name__, type_=ARRAY(Uuid)))
-    shown = (
-        literal(table.__name__).label("kind"),
-        row.c.id,
-        _first(models, "model_id"),
-        _first(projects, "project_id"),
-    )
-    return select(*shown).select_from(source).where(row.c.org_id == bindparam("org_id"), asked)
+    shown = select(literal(table.__name__).label("kind"), row.c.id, model_id, row.c.project_id)
+    return shown.select_from(source).where(row.c.org_id == bindparam("org_id"), asked)
 
 
-def _climb(
-    table: type[Tenant], row: FromClause, source: FromClause
-) -> tuple[list[ColumnElement[Any]], list[ColumnElement[Any]], FromClause]:
-    """The columns that hold the model and the project of a row, and the row joined with what is above it."""
+def _climb(table: type[Tenant], row: FromClause, source: FromClause) -> tuple[list[ColumnElement[Any]], FromClause]:
+    """The columns that hold the model of a row, and the row joined with what is above it."""
     models: list[ColumnElement[Any]] = []
-    projects: list[ColumnElement[Any]] = []
     for column, above in parents(table).items():
         if above is Model:
             models.append(row.c[column])
-        elif above is Project:
-            projects.append(row.c[column])
-        elif above is not None:
+        elif above is not None and above is not Project and _leads_to_model(above):
             higher = columns(above)[0].table.alias()
             joined = source.outerjoin(higher, and_(higher.c.org_id == row.c.org_id, higher.c.id == row.c[column]))
-            more_models, more_projects, source = _climb(above, higher, joined)
-            models += more_models
-            projects += more_projects
-    return models, projects, source
+            more, source = _climb(above, higher, joined)
+            models += more
+    return models, source
 
 
-def _first(found: list[ColumnElement[Any]], name: str) -> ColumnElement[Any]:
-    if not found:
-        return null().cast(Uuid).label(name)
-    return (found[0] if len(found) == 1 else func.coalesce(*found)).label(name)
+def _leads_to_model(table: type[Tenant]) -> bool:
+    return any(above is Model or (above is not None and _leads_to_model(above)) for above in parents(table).values())
 
 
-def _kind_beside(column: str) -> str:
+def kind_beside(column: str) -> str:
+    """The column that says of which kind the row is that a column without a foreign key refers to."""
     return column.removesuffix("_id") + "_kind"
 
 

@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import BigInteger, CheckConstraint, Index, PrimaryKeyConstraint, UniqueConstraint, text
 from sqlmodel import Field
 
-from db.base import Deletable, Name, Row, Tenant, Time, code, utc_now, within
+from db.base import Deletable, InProject, Name, Row, Tenant, Time, code, utc_now, within
 from db.codes import ArtifactKind, ArtifactState, UploadState
 
 FAILED_STATES: Final = (ArtifactState.QUARANTINED, ArtifactState.ABANDONED)
@@ -30,7 +30,7 @@ class Blob(Tenant, table=True):
     verified_at: datetime = Field(default_factory=utc_now, sa_type=Time)
 
 
-class Artifact(Deletable, table=True):
+class Artifact(InProject, Deletable, table=True):
     """A file of a run or of a version. `path` is its logical name; `bucket` and `object_key` are where its bytes are.
 
     The place is known once the bytes are verified, and shared by all artifacts with the same bytes in the same bucket.
@@ -39,6 +39,7 @@ class Artifact(Deletable, table=True):
     __tablename__ = "artifact"
     belongs_to = ("version_id", "run_id")
     __table_args__ = (
+        within("project_id", "project"),
         within("run_id", "run"),
         within("version_id", "version"),
         within("created_by", "principal"),
@@ -74,12 +75,16 @@ class Artifact(Deletable, table=True):
     created_by: UUID
 
 
-class Upload(Row, table=True):
+class Upload(InProject, Row, table=True):
     """The multipart upload that brings the bytes of an artifact."""
 
     __tablename__ = "upload"
     belongs_to = ("artifact_id",)
-    __table_args__ = (within("artifact_id", "artifact"), UniqueConstraint("org_id", "artifact_id"))
+    __table_args__ = (
+        within("project_id", "project"),
+        within("artifact_id", "artifact"),
+        UniqueConstraint("org_id", "artifact_id"),
+    )
 
     artifact_id: UUID
     bucket: str

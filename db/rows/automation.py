@@ -6,11 +6,11 @@ from uuid import UUID
 from sqlalchemy import Index, UniqueConstraint, text
 from sqlmodel import Field
 
-from db.base import Json, Name, Row, Time, code, utc_now, version_of_model, within
+from db.base import InProject, Json, Name, Row, Time, code, utc_now, version_of_model, within
 from db.codes import FiringState, Stage, TriggerKind
 
 
-class AutomationRule(Row, table=True):
+class AutomationRule(InProject, Row, table=True):
     """What is to be done with the versions of a model by itself, and when: `trigger` with the settings that it takes.
 
     `stage` is the slot that it moves. `revision` counts what the rule said. It acts in the name of `set_by`.
@@ -19,6 +19,7 @@ class AutomationRule(Row, table=True):
     __tablename__ = "automation_rule"
     belongs_to = ("model_id",)
     __table_args__ = (
+        within("project_id", "project"),
         within("model_id", "model"),
         within("environment_id", "environment"),
         within("created_by", "principal"),
@@ -48,7 +49,7 @@ class AutomationRule(Row, table=True):
     updated_at: datetime = Field(default_factory=utc_now, sa_type=Time, sa_column_kwargs={"info": {"derived": True}})
 
 
-class AutomationFiring(Row, table=True):
+class AutomationFiring(InProject, Row, table=True):
     """An automation rule acted, once for what its slot held from `slot_revision` on.
 
     `version_id` is what it promoted, or what it took or wanted to take out of the slot. `measured` is what it acted on,
@@ -58,6 +59,7 @@ class AutomationFiring(Row, table=True):
     __tablename__ = "automation_firing"
     belongs_to = ("model_id",)
     __table_args__ = (
+        within("project_id", "project"),
         within("model_id", "model"),
         version_of_model("version_id"),
         within("rule_id", "automation_rule"),

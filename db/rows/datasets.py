@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import BigInteger, Index, UniqueConstraint
 from sqlmodel import Field
 
-from db.base import Deletable, Json, Name, Row, Time, unique_while_live, utc_now, within
+from db.base import Deletable, InProject, Json, Name, Row, Time, unique_while_live, utc_now, within
 
 
 class Dataset(Deletable, table=True):
@@ -30,12 +30,13 @@ class Dataset(Deletable, table=True):
     updated_at: datetime = Field(default_factory=utc_now, sa_type=Time, sa_column_kwargs={"info": {"derived": True}})
 
 
-class DatasetVersion(Deletable, table=True):
+class DatasetVersion(InProject, Deletable, table=True):
     """The exact data behind a digest."""
 
     __tablename__ = "dataset_version"
     belongs_to = ("dataset_id",)
     __table_args__ = (
+        within("project_id", "project"),
         within("dataset_id", "dataset"),
         within("schema_id", "dataset_schema"),
         within("created_by", "principal"),
@@ -55,12 +56,13 @@ class DatasetVersion(Deletable, table=True):
     created_by: UUID
 
 
-class DatasetProfile(Row, table=True):
+class DatasetProfile(InProject, Row, table=True):
     """What was counted in a dataset version, column by column."""
 
     __tablename__ = "dataset_profile"
     belongs_to = ("dataset_version_id",)
     __table_args__ = (
+        within("project_id", "project"),
         within("dataset_version_id", "dataset_version"),
         UniqueConstraint("org_id", "dataset_version_id"),
     )

@@ -6,7 +6,19 @@ from uuid import UUID
 from sqlalchemy import CheckConstraint, Index, UniqueConstraint, text
 from sqlmodel import Field
 
-from db.base import Deletable, Json, Name, Row, Time, code, unique_while_live, utc_now, version_of_model, within
+from db.base import (
+    Deletable,
+    InProject,
+    Json,
+    Name,
+    Row,
+    Time,
+    code,
+    unique_while_live,
+    utc_now,
+    version_of_model,
+    within,
+)
 from db.codes import DesiredState, Health, ObservedState, SpecialValue
 
 
@@ -23,7 +35,7 @@ class Environment(Deletable, table=True):
     updated_at: datetime = Field(default_factory=utc_now, sa_type=Time, sa_column_kwargs={"info": {"derived": True}})
 
 
-class Deployment(Deletable, table=True):
+class Deployment(InProject, Deletable, table=True):
     """One version of a model in one environment: what people want of it, and what agents last saw.
 
     `revision` counts the changes of what is wanted. `traffic_percent` has two decimals.
@@ -32,6 +44,7 @@ class Deployment(Deletable, table=True):
     __tablename__ = "deployment"
     belongs_to = ("model_id",)
     __table_args__ = (
+        within("project_id", "project"),
         within("model_id", "model"),
         within("environment_id", "environment"),
         version_of_model("version_id"),
@@ -63,12 +76,13 @@ class Deployment(Deletable, table=True):
     updated_at: datetime = Field(default_factory=utc_now, sa_type=Time, sa_column_kwargs={"info": {"derived": True}})
 
 
-class DeploymentChange(Row, table=True):
+class DeploymentChange(InProject, Row, table=True):
     """What a deployment was to do from one revision on, and why."""
 
     __tablename__ = "deployment_change"
     belongs_to = ("deployment_id",)
     __table_args__ = (
+        within("project_id", "project"),
         within("deployment_id", "deployment"),
         within("version_id", "version"),
         within("created_by", "principal"),
@@ -85,12 +99,13 @@ class DeploymentChange(Row, table=True):
     created_by: UUID
 
 
-class DeploymentReport(Row, table=True):
+class DeploymentReport(InProject, Row, table=True):
     """What an agent saw of a deployment at one moment."""
 
     __tablename__ = "deployment_report"
     belongs_to = ("deployment_id",)
     __table_args__ = (
+        within("project_id", "project"),
         within("deployment_id", "deployment"),
         within("observed_version_id", "version"),
         within("created_by", "principal"),

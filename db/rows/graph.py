@@ -7,16 +7,17 @@ from sqlalchemy import Index, PrimaryKeyConstraint, text
 from sqlalchemy.dialects.postgresql import TSVECTOR
 from sqlmodel import Field
 
-from db.base import Json, Row, Tenant, Time, code, utc_now
+from db.base import Json, MaybeInProject, Row, Tenant, Time, code, utc_now, within
 from db.codes import DatasetRole, LineageKind, SearchKind, Stage
 
 
-class LineageEdge(Row, table=True):
+class LineageEdge(MaybeInProject, Row, table=True):
     """One thing is downstream of another, from `valid_from` until `valid_to`."""
 
     __tablename__ = "lineage_edge"
     belongs_to = ("downstream_id",)
     __table_args__ = (
+        within("project_id", "project"),
         Index(
             "lineage_edge_key", "org_id", "upstream_id", "downstream_id", "kind", "role",
             unique=True, postgresql_where=text("valid_to is null"), postgresql_nulls_not_distinct=True,

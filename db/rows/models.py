@@ -7,7 +7,19 @@ from uuid import UUID
 from sqlalchemy import Index, UniqueConstraint
 from sqlmodel import Field
 
-from db.base import Deletable, Json, Name, Row, Time, code, unique_while_live, utc_now, version_of_model, within
+from db.base import (
+    Deletable,
+    InProject,
+    Json,
+    Name,
+    Row,
+    Time,
+    code,
+    unique_while_live,
+    utc_now,
+    version_of_model,
+    within,
+)
 from db.codes import AliasRevisionKind, Stage, TaskType
 
 
@@ -39,12 +51,13 @@ class Model(Deletable, table=True):
     updated_at: datetime = Field(default_factory=utc_now, sa_type=Time, sa_column_kwargs={"info": {"derived": True}})
 
 
-class Version(Deletable, table=True):
+class Version(InProject, Deletable, table=True):
     """One version of a model. `number` is given by the server, without gaps; `label` by the user."""
 
     __tablename__ = "version"
     belongs_to = ("model_id",)
     __table_args__ = (
+        within("project_id", "project"),
         within("model_id", "model"),
         within("run_id", "run"),
         within("base_version_id", "version"),
@@ -76,7 +89,7 @@ class Version(Deletable, table=True):
     created_by: UUID
 
 
-class Alias(Row, table=True):
+class Alias(InProject, Row, table=True):
     """A name of a model that points at one of its versions and can be moved to another.
 
     `revision` counts what the name pointed at in its model, also before it was removed and set again.
@@ -85,6 +98,7 @@ class Alias(Row, table=True):
     __tablename__ = "alias"
     belongs_to = ("model_id",)
     __table_args__ = (
+        within("project_id", "project"),
         within("model_id", "model"),
         version_of_model("version_id"),
         within("created_by", "principal"),
@@ -100,7 +114,7 @@ class Alias(Row, table=True):
     updated_at: datetime = Field(default_factory=utc_now, sa_type=Time, sa_column_kwargs={"info": {"derived": True}})
 
 
-class AliasRevision(Row, table=True):
+class AliasRevision(InProject, Row, table=True):
     """What a name of a model pointed at from `valid_from` until `valid_to`: a version, or nothing once it was removed.
 
     `verdicts` is what the gates of `policy_revision` said of the version with this `digest`, where a policy held.
@@ -109,6 +123,7 @@ class AliasRevision(Row, table=True):
     __tablename__ = "alias_revision"
     belongs_to = ("model_id",)
     __table_args__ = (
+        within("project_id", "project"),
         within("model_id", "model"),
         version_of_model("version_id"),
         within("request_id", "promotion_request"),

@@ -7,33 +7,34 @@ from uuid import UUID
 from sqlalchemy import CheckConstraint, Index, UniqueConstraint, text
 from sqlmodel import Field
 
-from db.base import Json, Name, Row, Time, code, utc_now, version_of_model, within
+from db.base import InProject, Json, MaybeInProject, Name, Row, Time, code, utc_now, version_of_model, within
 from db.codes import Decision, RequestState, Role, Stage, TransitionKind
 
 
-class PromotionPolicy(Row, table=True):
+class PromotionPolicy(MaybeInProject, Row, table=True):
     """What versions have to show before they go to a stage or get an alias: all, those of a project, or of one model.
 
-    The nearest policy holds, alone. `revision` counts what it asked for.
+    The nearest policy holds, alone. `revision` counts what it asked for. `only_project_id` is null in those of a model.
     """
 
     __tablename__ = "promotion_policy"
-    belongs_to = ("model_id", "project_id")
+    belongs_to = ("model_id", "only_project_id")
     __table_args__ = (
         within("project_id", "project"),
+        within("only_project_id", "project"),
         within("model_id", "model"),
         within("created_by", "principal"),
-        CheckConstraint("num_nonnulls(project_id, model_id) <= 1", name="one_scope"),
+        CheckConstraint("num_nonnulls(only_project_id, model_id) <= 1", name="one_scope"),
         CheckConstraint("num_nonnulls(stage, alias) = 1", name="one_target"),
         Index(
-            "promotion_policy_key", "org_id", "model_id", "project_id", "stage", "alias",
+            "promotion_policy_key", "org_id", "model_id", "only_project_id", "stage", "alias",
             unique=True, postgresql_where=text("removed_at is null"), postgresql_nulls_not_distinct=True,
         ),
-        Index(None, "org_id", "project_id", "id"),
+        Index(None, "org_id", "only_project_id", "id"),
         Index(None, "org_id", "model_id", "id"),
     )  # fmt: skip
 
-    project_id: UUID | None = None
+    only_project_id: UUID | None = None
     model_id: UUID | None = None
     stage: Stage | None = Field(default=None, sa_type=code(Stage))
     alias: str | None = Field(default=None, sa_type=Name)
@@ -46,12 +47,13 @@ class PromotionPolicy(Row, table=True):
     updated_at: datetime = Field(default_factory=utc_now, sa_type=Time, sa_column_kwargs={"info": {"derived": True}})
 
 
-class PromotionPolicyRevision(Row, table=True):
+class PromotionPolicyRevision(MaybeInProject, Row, table=True):
     """What a policy asked for from one revision on, and why; by the last one, if it is a removal, nothing any more."""
 
     __tablename__ = "promotion_policy_revision"
     belongs_to = ("policy_id",)
     __table_args__ = (
+        within("project_id", "project"),
         within("policy_id", "promotion_policy"),
         within("created_by", "principal"),
         UniqueConstraint("org_id", "policy_id", "revision"),
@@ -67,7 +69,7 @@ class PromotionPolicyRevision(Row, table=True):
     created_by: UUID
 
 
-class PromotionRequest(Row, table=True):
+class PromotionRequest(InProject, Row, table=True):
     """Somebody asks for a version to go to a stage or to get an alias.
 
     `target_revision` is that of the slot or the alias when it was asked; `digest` is that of the version then.
@@ -76,6 +78,7 @@ class PromotionRequest(Row, table=True):
     __tablename__ = "promotion_request"
     belongs_to = ("model_id",)
     __table_args__ = (
+        within("project_id", "project"),
         within("model_id", "model"),
         version_of_model("version_id"),
         within("created_by", "principal"),
@@ -103,12 +106,13 @@ class PromotionRequest(Row, table=True):
     created_by: UUID
 
 
-class PromotionReview(Row, table=True):
+class PromotionReview(InProject, Row, table=True):
     """What somebody decided about a request, with the role they had and the digest of the version that they saw."""
 
     __tablename__ = "promotion_review"
     belongs_to = ("request_id",)
     __table_args__ = (
+        within("project_id", "project"),
         within("request_id", "promotion_request"),
         within("created_by", "principal"),
         UniqueConstraint("org_id", "request_id", "created_by", "decision"),
@@ -123,12 +127,13 @@ class PromotionReview(Row, table=True):
     created_by: UUID
 
 
-class VersionCheck(Row, table=True):
+class VersionCheck(InProject, Row, table=True):
     """What another system found out about a version whose contents had this digest."""
 
     __tablename__ = "version_check"
     belongs_to = ("model_id",)
     __table_args__ = (
+        within("project_id", "project"),
         within("model_id", "model"),
         version_of_model("version_id"),
         within("created_by", "principal"),
@@ -146,7 +151,7 @@ class VersionCheck(Row, table=True):
     created_by: UUID
 
 
-class Transition(Row, table=True):
+class Transition(InProject, Row, table=True):
     """A version went from one stage to another. `number` counts the transitions of its model, without gaps.
 
     What a promotion or a rollback displaced went by a transition of its own, whose `cause_id` is that of the first.
@@ -157,6 +162,7 @@ class Transition(Row, table=True):
     __tablename__ = "transition"
     belongs_to = ("model_id",)
     __table_args__ = (
+        within("project_id", "project"),
         within("model_id", "model"),
         version_of_model("version_id"),
         within("cause_id", "transition"),
@@ -191,12 +197,13 @@ class Transition(Row, table=True):
     created_by: UUID
 
 
-class Slot(Row, table=True):
+class Slot(InProject, Row, table=True):
     """The place of a model for its one version in STAGING or in PRODUCTION. `revision` counts what it held."""
 
     __tablename__ = "slot"
     belongs_to = ("model_id",)
     __table_args__ = (
+        within("project_id", "project"),
         within("model_id", "model"),
         version_of_model("version_id"),
         within("transition_id", "transition"),
@@ -212,12 +219,13 @@ class Slot(Row, table=True):
     updated_at: datetime = Field(default_factory=utc_now, sa_type=Time)
 
 
-class SlotRevision(Row, table=True):
+class SlotRevision(InProject, Row, table=True):
     """What a slot held from `valid_from` until `valid_to`: a version or nothing."""
 
     __tablename__ = "slot_revision"
     belongs_to = ("model_id",)
     __table_args__ = (
+        within("project_id", "project"),
         within("model_id", "model"),
         version_of_model("version_id"),
         within("transition_id", "transition"),

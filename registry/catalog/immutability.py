@@ -52,7 +52,7 @@ async def _protected_alias(change: Change, version: Version) -> str | None:
         col(policy.model_id) == col(Alias.model_id),
         and_(
             col(policy.model_id).is_(None),
-            or_(col(policy.project_id).is_(None), col(policy.project_id) == col(Model.project_id)),
+            or_(col(policy.only_project_id).is_(None), col(policy.only_project_id) == col(Model.project_id)),
         ),
     )
     statement = (

@@ -129,11 +129,11 @@ async def policy_for(reader: Reader, org_id: UUID, model_id: UUID, target: Targe
             target.of(PromotionPolicy),
             or_(
                 col(PromotionPolicy.model_id) == model_id,
-                and_(nobodys, col(PromotionPolicy.project_id) == project_id.scalar_subquery()),
-                and_(nobodys, col(PromotionPolicy.project_id).is_(None)),
+                and_(nobodys, col(PromotionPolicy.only_project_id) == project_id.scalar_subquery()),
+                and_(nobodys, col(PromotionPolicy.only_project_id).is_(None)),
             ),
         )
-        .order_by(nobodys, col(PromotionPolicy.project_id).is_(None))
+        .order_by(nobodys, col(PromotionPolicy.only_project_id).is_(None))
         .limit(1)
     )
     found = await reader.rows(statement)

@@ -33,14 +33,14 @@ KEY: Final = "promotion_policy_key"
 class Scope:
     """What a policy is for: a target in a project or of a model; everywhere without either."""
 
-    project_id: UUID | None
+    only_project_id: UUID | None
     model_id: UUID | None
     target: Target
 
     def policies(self) -> ColumnElement[bool]:
         """Whether a policy, present or removed, is for exactly this."""
         return and_(
-            col(PromotionPolicy.project_id).is_not_distinct_from(self.project_id),
+            col(PromotionPolicy.only_project_id).is_not_distinct_from(self.only_project_id),
             col(PromotionPolicy.model_id).is_not_distinct_from(self.model_id),
             col(PromotionPolicy.stage).is_not_distinct_from(self.target.stage),
             col(PromotionPolicy.alias).is_not_distinct_from(self.target.alias),
@@ -87,7 +87,7 @@ async def set_policy(
     if known is None and not expected_revision:
         row = PromotionPolicy(
             org_id=change.org_id,
-            project_id=scope.project_id,
+            only_project_id=scope.only_project_id,
             model_id=scope.model_id,
             stage=scope.target.stage,
             alias=scope.target.alias,

@@ -64,7 +64,7 @@ PROMOTIONS: Final[Mapping[type[Tenant], Findable]] = {
             "stage": Said(Code("stage", Stage), "It is for any of these stages."),
             "alias": Said(AliasName("alias"), "It protects an alias of this name."),
             "model": Said(Id("model_id", "Model"), "It is for any of these models."),
-            "project": Said(Id("project_id", "Project"), "It is for any of these projects."),
+            "project": Said(Id("only_project_id", "Project"), "It is for any of these projects."),
             "is_removed": Said(Present("removed_at"), "Whether it holds no more."),
             **CREATED, **UPDATED,
         },

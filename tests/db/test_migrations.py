@@ -3,7 +3,6 @@
 import asyncio
 import sys
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 from alembic.script import ScriptDirectory
@@ -30,52 +29,6 @@ from pg_namespace n, aclexplode(n.nspacl) a where n.nspname in ('registry', 'ev'
 """
 _MIGRATE = "import asyncio, sys; from db import migrate; from db.roles import Roles; " \
     "print(asyncio.run(migrate.upgrade(sys.argv[1], Roles(sys.argv[2]))))"  # fmt: skip
-_PLACE = "'00000000-0000-7000-8000-00000000000{place}'"
-_NOBODY = "'00000000-0000-7000-8000-000000000000'"
-_DEPLOYMENT = f"""
-insert into registry.deployment (org_id, id, created_at, model_id, environment_id, name, version_id, desired_state,
-  traffic_percent, tags, revision, observed_state, observed_version_id, health, observed_at, created_by, updated_at,
-  deleted_at)
-values ({_NOBODY}, {_PLACE}, now(), {_NOBODY}, {_NOBODY}, '{{place}}', {_NOBODY}, 'RUNNING', 0, '{{{{}}}}', 1,
-  '{{state}}', {{version}}, 'HEALTHY', now(), {_NOBODY}, now(), {{gone}})
-"""
-_REPORT = f"""
-insert into registry.deployment_report
-  (org_id, id, created_at, deployment_id, observed_state, observed_version_id, health, observed_at, created_by)
-values ({_NOBODY}, gen_random_uuid(), now(), {_PLACE}, '{{state}}', {{version}}, 'HEALTHY',
-  '2026-11-25T12:0{{minute}}:00Z', {_NOBODY})
-"""
-
-
-# Rows are written without what they refer to, and read, by a login that need not be a superuser.
-LOOSE = """
-do $$
-declare one record;
-begin
-  for one in select conrelid::regclass as place, conname from pg_constraint
-    where contype = 'f' and connamespace in ('registry'::regnamespace, 'ev'::regnamespace) and conparentid = 0
-  loop execute format('alter table %s drop constraint %I', one.place, one.conname); end loop;
-  for one in select oid::regclass as place from pg_class
-    where relforcerowsecurity and relnamespace in ('registry'::regnamespace, 'ev'::regnamespace)
-  loop execute format('alter table %s no force row level security', one.place); end loop;
-end $$
-"""
-ALIASES = """
-insert into registry.principal (org_id, id, created_at, kind, name) values
-  ('{org}', '{maker}', now(), 'USER', 'maker'), ('{org}', '{mover}', now(), 'USER', 'mover');
-insert into registry.model
-  (org_id, id, created_at, project_id, name, framework, tags, version_count, created_by, updated_at)
-  values ('{org}', '{model}', now(), '{model}', 'm', 'onnx', '{{}}', 1, '{maker}', now());
-insert into registry.version (org_id, id, created_at, model_id, number, label, stage, parameters, tags, created_by)
-  values ('{org}', '{version}', now(), '{model}', 1, '1', 'STAGING', '{{}}', '{{}}', '{maker}');
-insert into registry.alias
-  (org_id, id, created_at, model_id, version_id, name, revision, created_by, updated_at) values
-  ('{org}', '{champion}', '2026-03-01Z', '{model}', '{version}', 'champion', 7, '{maker}', '2026-03-03Z'),
-  ('{org}', '{challenger}', '2026-03-01Z', '{model}', '{version}', 'challenger', 1, '{maker}', '2026-03-03Z');
-insert into ev.event (org_id, seq, at, kind, subject, actor, body, prev_hash, hash) values
-  ('{org}', 1, now(), 'alias.created', 'Alias:{champion}', 'Principal:{maker}', 'null', '', ''),
-  ('{org}', 2, now(), 'alias.moved', 'Alias:{champion}', 'Principal:{mover}', 'null', '', '');
-"""
 
 
 def test_the_history_is_one_line() -> None:
@@ -128,39 +81,6 @@ async def test_each_step_down_can_be_gone_up_again(ground: Ground) -> None:
         await migrate.downgrade(url, roles, str(revision.down_revision or "base"))
     await migrate.upgrade(url, roles)
     assert await migrate.drift(url, roles) == []
-
-
-async def test_what_deployments_are_seen_to_run_comes_into_the_lineage_from_when_on_that_is_so(ground: Ground) -> None:
-    url, roles = await ground.copied()
-    await migrate.downgrade(url, roles, "2026_11_25_automation")
-    old, new, gone = "00000000-0000-7000-8000-00000000000a", "00000000-0000-7000-8000-00000000000b", "2026-11-25"
-    # Which version and state, whether it is deleted, and what was reported minute by minute.
-    histories: list[tuple[str | None, str, str | None, list[tuple[str, str | None]]]] = [
-        (new, "RUNNING", None, [("RUNNING", old), ("RUNNING", new), ("RUNNING", None), ("RUNNING", new)]),
-        (old, "RUNNING", None, [("RUNNING", old), ("FAILED", old), ("RUNNING", old)]),
-        (new, "FAILED", None, [("RUNNING", new), ("FAILED", new)]),
-        (new, "RUNNING", gone, [("RUNNING", new)]),
-        (None, "RUNNING", None, [("RUNNING", None)]),
-    ]
-    # Only these two tables are looked at.
-    statements = [LOOSE]
-    for place, (version, state, deleted_at, told) in enumerate(histories):
-        statements.append(_DEPLOYMENT.format(place=place, version=_sql(version), state=state, gone=_sql(deleted_at)))
-        statements += [
-            _REPORT.format(place=place, minute=minute, state=state, version=_sql(version))
-            for minute, (state, version) in enumerate(told)
-        ]
-    await execute(url, *statements)
-
-    await migrate.upgrade(url, roles)
-
-    await execute(url, LOOSE)
-    edges = await fetch(
-        url,
-        "select right(downstream_id::text, 1), upstream_id::text, extract(minute from valid_from)::int"
-        " from registry.lineage_edge where kind = 'OBSERVED' and valid_to is null order by 1",
-    )
-    assert edges == [("0", new, 1), ("1", old, 2)]
 
 
 async def test_processes_that_migrate_at_once_take_turns(ground: Ground) -> None:
@@ -236,10 +156,6 @@ async def _bootstrapped(ground: Ground) -> tuple[str, Roles]:
     return url, roles
 
 
-def _sql(value: str | None) -> str:
-    return "null" if value is None else f"'{value}'"
-
-
 async def _warnings(url: str, roles: Roles) -> tuple[str, ...]:
     database = Database.connect(url, roles, pool_size=1)
     try:
@@ -267,27 +183,3 @@ async def _migrate_elsewhere(url: str, roles: Roles) -> tuple[int | None, str]:
     )
     printed, _ = await process.communicate()
     return process.returncode, printed.decode().strip()
-
-
-async def test_aliases_that_are_there_begin_their_history_with_what_they_point_at_and_who_moved_them(
-    ground: Ground,
-) -> None:
-    url, roles = await ground.copied()
-    await migrate.downgrade(url, roles, str(HISTORY.get_revision("2026_11_25_alias_history").down_revision))
-    org, model, version, maker, mover, champion, challenger = (uuid4() for _ in range(7))
-    await execute(
-        url,
-        LOOSE,
-        ALIASES.format(
-            org=org, model=model, version=version, maker=maker, mover=mover, champion=champion, challenger=challenger
-        ),
-    )
-
-    await migrate.upgrade(url, roles)
-
-    await execute(url, LOOSE)
-    columns = "name, revision, kind, model_id, version_id, created_by, valid_from = '2026-03-03Z', valid_to"
-    assert await fetch(url, f"select {columns} from registry.alias_revision order by name") == [
-        ("challenger", 1, "MOVE", model, version, maker, True, None),
-        ("champion", 7, "MOVE", model, version, mover, True, None),
-    ]

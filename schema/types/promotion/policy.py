@@ -38,7 +38,7 @@ class PromotionPolicy(RowNode):
     gates = gates()
 
     model = one(tables.Model, "model_id", description="The model it is for; null for more than one.")
-    project = one(tables.Project, "project_id", description="The project it is for; null for another scope.")
+    project = one(tables.Project, "only_project_id", description="The project it is for; null for another scope.")
     created_by = one(tables.Principal, "created_by", required=True, description="Who first set it.")
     revisions = many(
         tables.PromotionPolicyRevision, "policy_id", order=Order("revision"),

@@ -66,7 +66,7 @@ class Project(RowNode):
     runs = many(tables.Run, "project_id", description="Its runs, newest first.")
     datasets = many(tables.Dataset, "project_id", description="Its datasets, newest first.")
     promotion_policies = many(
-        tables.PromotionPolicy, "project_id", description="Policies for its models, newest first."
+        tables.PromotionPolicy, "only_project_id", description="Policies for its models, newest first."
     )
 
 

@@ -20,13 +20,13 @@ ROUTES = {
     "itself and its project": {(True, True)},
     "itself": {(False, True)},
     "its project": {(False, True)},
-    "its model": {(True, False)},
-    "the model of its version, or the project of its run": {(True, False), (False, True)},
-    "its model or project, if any": {(True, False), (False, True), (False, False)},
-    "the model or project of its downstream": {(True, False), (False, True)},
+    "its model": {(True, True)},
+    "the model of its version, or the project of its run": {(True, True), (False, True)},
+    "its model or project, if any": {(True, True), (False, True), (False, False)},
+    "the model or project of its downstream": {(True, True), (False, True)},
     "-": {(False, False)},
 }
-"""Whether an event names a model and a project, by what it is followed with: that of a model follows from the model."""
+"""Whether an event names a model and a project, by what it is followed with: one of a model names both."""
 VERBS_OF_UPLOADS = {UploadState.ABORTED.lower(), UploadState.EXPIRED.lower()}
 """The verb of an upload that ends is its state."""
 VERBS_OF_VERSIONS = set(VERBS.values())

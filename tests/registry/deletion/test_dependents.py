@@ -1,6 +1,8 @@
 """What depends on what is declared once, and completely."""
 
 from db.base import SCHEMA, Deletable, Row, metadata
+from db.belonging import KINDS
+from db.projects import is_placed
 from registry.deletion.deletion import DELETIONS
 from registry.deletion.dependents import DEPENDENCES
 from registry.deletion.rules import DELETING, RESTORING
@@ -35,7 +37,7 @@ OF_THEIR_OWNER = {
         )
         for column in ("model_id", "version_id")
     ),
-    ("promotion_policy", "project_id"),
+    ("promotion_policy", "only_project_id"),
     ("promotion_policy", "model_id"),
     ("automation_rule", "model_id"),
     ("automation_rule", "environment_id"),
@@ -71,4 +73,6 @@ def test_every_reference_to_what_can_be_deleted_is_declared() -> None:
         for foreign in table.foreign_key_constraints
         if foreign.referred_table.name in tables
     }
-    assert referring - declared == set()
+    # The project of a row follows from what it belongs to.
+    follows = {(str(table.__tablename__), "project_id") for table in KINDS.values() if is_placed(table)}
+    assert referring - declared - follows == set()

@@ -119,8 +119,8 @@ async def test_events_say_which_model_and_project_they_are_about(tenant: Tenant)
     routes = {subject: (one.model_id, one.project_id) for subject, one in found.items()}
     assert routes[f"Project:{project}"] == (None, project)
     assert routes[f"Model:{uuid_of(model)}"] == (uuid_of(model), project)
-    assert routes[f"Version:{uuid_of(version)}"] == (uuid_of(model), None)
-    assert routes[f"Deployment:{uuid_of(deployment)}"] == (uuid_of(model), None)
+    assert routes[f"Version:{uuid_of(version)}"] == (uuid_of(model), project)
+    assert routes[f"Deployment:{uuid_of(deployment)}"] == (uuid_of(model), project)
     assert routes[f"Run:{uuid_of(run)}"] == (None, project)
 
 

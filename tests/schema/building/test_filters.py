@@ -7,6 +7,7 @@ from graphql import GraphQLEnumType, GraphQLInputObjectType, GraphQLObjectType
 
 from db import tables
 from db.base import Deletable, Row, Time, columns
+from db.projects import is_placed
 from resolvers.filters.findable import FINDABLE
 from schema.building.filters import MAX_CHARACTERS, MAX_CONDITIONS, MAX_NESTING, MAX_VALUES
 from schema.root import NODE_TYPES
@@ -92,6 +93,12 @@ UNASKED: dict[str, dict[type[Row], set[str]]] = {
         tables.AliasRevision: {"created_at"},
     },
     "the graph does not show it": {tables.DeploymentMetric: {"report_id"}},
+    # A filter `project` asks it of their model or dataset.
+    "it follows from what they belong to": {
+        table: {"project_id"}
+        for table in FINDABLE
+        if issubclass(table, Row) and is_placed(table) and "project_id" not in table.belongs_to
+    },
 }
 
 
