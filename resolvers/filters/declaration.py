@@ -6,18 +6,8 @@ from typing import Final
 
 from db import tables
 from db.base import Tenant
-from resolvers.filters.fields import (
-    Filter,
-    Id,
-    Metrics,
-    Parameters,
-    Present,
-    Some,
-    Tags,
-    Text,
-    Through,
-    Time,
-)
+from resolvers.filters.fields import Filter, Id, Metrics, Parameters, Present, Tags, Text, Time
+from resolvers.filters.links import Some, Through
 from resolvers.pages.sort_keys import SortKey
 
 

@@ -29,7 +29,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from db.base import Tenant, columns
+from db.base import Tenant
 from db.codes import Phase
 from registry.facts.runtimes import package_name
 from registry.kernel import inputs
@@ -312,59 +312,9 @@ class Metrics(Filter):
         return exists(select(literal(1)).select_from(last).where(_compared(last.c.value, asked, Float())))
 
 
-@dataclass(frozen=True)
-class Through(Filter):
-    """What holds of some row of another table whose `key` is this row's `own_key`."""
-
-    table: type[Tenant]
-    key: str
-    inner: Filter
-    own_key: str = "id"
-    open_until: str | None = None
-    """A column that is null in the rows that count."""
-
-    @property
-    def takes(self) -> Any:
-        """What the inner filter takes."""
-        return self.inner.takes
-
-    def holds(self, row: FromClause, asked: Any) -> Holds:
-        """Is there one."""
-        return _some(row, self, lambda other: self.inner.holds(other, asked))
-
-
-@dataclass(frozen=True)
-class Some(Filter):
-    """Some row of another table, whose `key` is this row's id, is like what is asked."""
-
-    table: type[Tenant]
-    key: str
-    own_key: str = "id"
-    open_until: str | None = None
-
-    @property
-    def takes(self) -> Any:
-        """The filters of the other table."""
-        return self.table
-
-    def holds(self, row: FromClause, asked: Any) -> Holds:
-        """Is there one."""
-        return _some(row, self, asked.holds)
-
-
 def latest_value(table: type[Tenant], row: FromClause, phase: Phase, name: str) -> Any:
     """The `value` of the latest point of a metric of a row: no row, or one; null where it is not finite."""
     return latest_point(table, lambda column: row.c[column], bindparam("org_id"), phase, normal(name).strip())
-
-
-def _some(row: FromClause, link: Through | Some, holds: Any) -> Holds:
-    other = columns(link.table)[0].table.alias()
-    parts = [other.c.org_id == bindparam("org_id"), other.c[link.key] == row.c[link.own_key], holds(other)]
-    # Whatever is over or was deleted does not count; what this row is a part of does: it may be deleted as well.
-    is_above = link.key == "id"
-    over = (link.open_until or "", "" if is_above else "deleted_at")
-    parts += [other.c[name].is_(None) for name in over if name in other.c]
-    return exists(select(literal(1)).select_from(other).where(*parts))
 
 
 def _entry(all_: ColumnElement[Any], key: str, asked: TagFilter | PackageFilter) -> Holds:

@@ -51,13 +51,12 @@ from resolvers.filters.fields import (
     Number,
     Packages,
     Present,
-    Some,
     Text,
-    Through,
     Time,
     WholeNumber,
 )
 from resolvers.filters.findable_promotion import PROMOTIONS
+from resolvers.filters.links import Some, Through
 from resolvers.pages.sort_keys import DurationKey
 
 

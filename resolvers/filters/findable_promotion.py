@@ -25,18 +25,8 @@ from resolvers.filters.declaration import (
     Said,
     of_model,
 )
-from resolvers.filters.fields import (
-    AliasName,
-    Code,
-    Flag,
-    Id,
-    Present,
-    Some,
-    Text,
-    Through,
-    Time,
-    Valid,
-)
+from resolvers.filters.fields import AliasName, Code, Flag, Id, Present, Text, Time, Valid
+from resolvers.filters.links import Some, Through
 
 PROMOTIONS: Final[Mapping[type[Tenant], Findable]] = {
     tables.Transition: Findable(

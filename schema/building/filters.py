@@ -19,8 +19,8 @@ from db.codes import Phase
 from registry.kernel.errors import BadInput
 from resolvers.filters.declaration import Findable
 from resolvers.filters.expression import All, Condition, Deleted, Either, Not, Single, Where
-from resolvers.filters.fields import Some
 from resolvers.filters.findable import FINDABLE
+from resolvers.filters.links import Some
 from resolvers.pages.paging import Order, OrderDirection
 from resolvers.pages.sort_keys import MAX_TEXT, MetricKey, ParameterKey, SortKey
 from schema.building.arguments import optional
