@@ -7,6 +7,7 @@ from strawberry import Info as StrawberryInfo
 from registry.kernel.access import Actor
 from registry.kernel.errors import Refusal
 from resolvers.loading.loaders import Loaders
+from resolvers.loading.shapes import Reading
 from resolvers.services import Services
 
 
@@ -22,7 +23,7 @@ class Operation:
 
     def _begin(self) -> None:
         self.snapshot = self.services.database.new_snapshot(self.actor.org_id)
-        self.loaders = Loaders(self.snapshot, self.actor.org_id)
+        self.loaders = Loaders(Reading(self.snapshot, self.actor))
 
     async def renew(self) -> None:
         """Give the connection back and forget what was read: whatever is read next is read anew."""

@@ -36,14 +36,14 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from sqlmodel import col
 
-from db.session import Snapshot
+from db.session import Reader as Rows
 from db.tables import Model
 from registry.kernel.errors import BadInput, CursorExpired, CursorReset
 
 _CURSOR_VERSION = b"\x01"
 _LAST_SEQ = 2**63 - 1
 
-Reader: TypeAlias = Snapshot | AsyncConnection | AsyncSession
+Reader: TypeAlias = Rows | AsyncConnection | AsyncSession
 """Whatever reads: of the application role it sees its organisation's feed, of the worker role every one."""
 
 # Not among the tables of `db.tables`: nothing but `ev.append` writes them.
@@ -236,22 +236,24 @@ async def page(
     limit: int,
     before_seq: int | None = None,
     backwards: bool = False,
+    visible: Sequence[ColumnElement[bool]] = (),
 ) -> list[StoredEvent]:
     """The first `limit` events that are wanted behind `after_seq`, in the order of their numbers.
 
     `before_seq` is the first that is not looked at any more. `backwards` gives the last ones instead, newest first.
+    `visible` are conditions on EVENT that hold for what may be seen.
     """
     if filter.project_id is None or before_seq is None or before_seq - after_seq <= NEAR:
-        where = _between(org_id, after_seq, before_seq, filter.conditions(org_id))
+        where = _between(org_id, after_seq, before_seq, [*filter.conditions(org_id), *visible])
         return await _read(reader, where, limit, backwards=backwards)
     # What a project has lies close together or hardly anywhere. The first is soon found, the second by its indexes.
     edge = before_seq - NEAR if backwards else after_seq + NEAR
     near = (edge - 1, before_seq) if backwards else (after_seq, edge)
     far = (after_seq, edge) if backwards else (edge - 1, before_seq)
-    where = _between(org_id, *near, filter.conditions(org_id))
+    where = _between(org_id, *near, [*filter.conditions(org_id), *visible])
     found = await _read(reader, where, limit, backwards=backwards)
     if left := limit - len(found):
-        numbers = _numbers(org_id, *far, filter, left, backwards=backwards)
+        numbers = _numbers(org_id, *far, filter, left, visible, backwards=backwards)
         where = [EVENT.c.org_id == org_id, EVENT.c.seq.in_(numbers)]
         found += await _read(reader, where, left, backwards=backwards)
     return found
@@ -278,10 +280,17 @@ async def _read(
 
 
 def _numbers(
-    org_id: UUID, after_seq: int, before_seq: int, filter: Filter, limit: int, *, backwards: bool
+    org_id: UUID,
+    after_seq: int,
+    before_seq: int,
+    filter: Filter,
+    limit: int,
+    visible: Sequence[ColumnElement[bool]],
+    *,
+    backwards: bool,
 ) -> CompoundSelect[*tuple[Any, ...]]:
     """The numbers of the events of a project, at least the first `limit`: those of each of its models and its own."""
-    conditions = replace(filter, project_id=None).conditions(org_id)
+    conditions = [*replace(filter, project_id=None).conditions(org_id), *visible]
 
     def first(whose: ColumnElement[bool]) -> Select[int]:
         where = _between(org_id, after_seq, before_seq, [*conditions, whose])
@@ -297,15 +306,23 @@ def _models_of(org_id: UUID, project_id: UUID | None) -> Select[UUID]:
     return select(col(Model.id)).where(col(Model.org_id) == org_id, col(Model.project_id) == project_id)
 
 
-async def count(reader: Reader, org_id: UUID, after_seq: int, before_seq: int, filter: Filter) -> int:
-    """How many events between two numbers, both left out, are wanted."""
-    if filter == EVERY_EVENT:
+async def count(
+    reader: Reader,
+    org_id: UUID,
+    after_seq: int,
+    before_seq: int,
+    filter: Filter,
+    visible: Sequence[ColumnElement[bool]] = (),
+) -> int:
+    """How many events between two numbers, both left out, are wanted and, by `visible`, may be seen."""
+    if filter == EVERY_EVENT and not visible:
         return max(0, before_seq - after_seq - 1)
     statement = select(func.count()).where(
         EVENT.c.org_id == org_id,
         EVENT.c.seq > after_seq,
         EVENT.c.seq < before_seq,
         *filter.conditions(org_id),
+        *visible,
     )
     (found,) = await _rows(reader, statement)
     return int(found[0])
@@ -329,6 +346,6 @@ async def projects_of(reader: Reader, org_id: UUID, model_ids: Collection[UUID])
 
 
 async def _rows(reader: Reader, statement: Executable) -> Sequence[ResultRow[*tuple[Any, ...]]]:
-    if isinstance(reader, Snapshot):
-        return await reader.rows(statement)
-    return (await reader.execute(statement)).all()
+    if isinstance(reader, AsyncConnection | AsyncSession):
+        return (await reader.execute(statement)).all()
+    return await reader.rows(statement)

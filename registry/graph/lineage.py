@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Integer, Select, Uuid, and_, any_, bindparam, or_, select
+from sqlalchemy import ARRAY, ColumnElement, Integer, Select, Uuid, and_, any_, bindparam, or_, select
 from sqlmodel import col
 
 from db.base import Row, columns, utc_now
@@ -142,13 +142,15 @@ async def walk(
     depth: int,
     as_of: datetime | None = None,
     max_edges: int = MAX_EDGES,
+    visible: Sequence[ColumnElement[bool]] = (),
 ) -> Mapping[UUID, Walk]:
     """Follow edges from many starts at once, level by level: one statement a level, however many starts there are.
 
     Each start gets its own walk, which reaches a node once, by the shortest way, and so ends on cycles too. The walks
     stop at `depth` levels (at most MAX_DEPTH), after `max_edges` edges, counted for every walk that goes along them, or
     after DEADLINE_S seconds; a walk that had more to see is marked as truncated, which takes one statement more where
-    the depth ends it. `as_of` takes the edges that were valid at that time.
+    the depth ends it. `as_of` takes the edges that were valid at that time, `visible` those that
+    these conditions allow.
     """
     walks = {start: Walk() for start in starts}
     seen = {start: {start} for start in walks}
@@ -163,7 +165,9 @@ async def walk(
             _cut(walks, frontier)
             break
         most = budget + 1
-        edges = await reader.rows(_level(direction, as_of), {"org_id": org_id, "nodes": list(frontier), "most": most})
+        edges = await reader.rows(
+            _level(direction, as_of, visible), {"org_id": org_id, "nodes": list(frontier), "most": most}
+        )
         if len(edges) == most:
             # Whose edges were left out, nobody knows.
             _cut(walks, frontier)
@@ -201,7 +205,9 @@ def _ends(edge: Any, direction: Direction) -> tuple[str, UUID, UUID]:
     return edge.downstream_kind, edge.upstream_id, edge.downstream_id
 
 
-def _level(direction: Direction, as_of: datetime | None) -> Select[*tuple[Any, ...]]:
+def _level(
+    direction: Direction, as_of: datetime | None, visible: Sequence[ColumnElement[bool]]
+) -> Select[*tuple[Any, ...]]:
     """All edges that lead on from `:nodes`, at most `:most`, oldest first."""
     near = LineageEdge.downstream_id if direction is Direction.UPSTREAM else LineageEdge.upstream_id
     valid = (
@@ -218,6 +224,7 @@ def _level(direction: Direction, as_of: datetime | None) -> Select[*tuple[Any, .
             col(LineageEdge.org_id) == bindparam("org_id"),
             col(near) == any_(bindparam("nodes", type_=ARRAY(Uuid))),
             valid,
+            *visible,
         )
         .order_by(col(LineageEdge.id))
         .limit(bindparam("most", type_=Integer))

@@ -33,7 +33,7 @@ from sqlmodel import col
 
 from db.base import Row
 from db.codes import SearchKind, Stage
-from db.session import Snapshot
+from db.session import Reader
 from db.tables import (
     Artifact,
     Dataset,
@@ -174,23 +174,32 @@ class Counts:
 
 
 async def hits(
-    snapshot: Snapshot, org_id: UUID, search: Search, *, size: int, after: tuple[int, UUID] | None = None
+    reader: Reader,
+    org_id: UUID,
+    search: Search,
+    *,
+    size: int,
+    after: tuple[int, UUID] | None = None,
+    visible: Sequence[ColumnElement[bool]] = (),
 ) -> list[Hit]:
-    """The best `size` things, best first and newest first among equals, behind the score and id of `after`."""
-    found = _found(org_id, search, most=MAX_MATCHES, ranked=True).c
+    """The best `size` things, best first and newest first among equals, behind the score and id of `after`.
+
+    `visible` are conditions on the projects in which things are looked for.
+    """
+    found = _found(org_id, search, visible, most=MAX_MATCHES, ranked=True).c
     statement = select(found.kind, found.id, found.score).order_by(found.score.desc(), found.id.desc()).limit(size)
     if after is not None:
         statement = statement.where(tuple_(found.score, found.id) < tuple_(literal(after[0]), literal(after[1], Uuid)))
-    return [Hit(SearchKind(row.kind), row.id, row.score) for row in await snapshot.rows(statement)]
+    return [Hit(SearchKind(row.kind), row.id, row.score) for row in await reader.rows(statement)]
 
 
-async def counts(snapshot: Snapshot, org_id: UUID, search: Search) -> Counts:
+async def counts(reader: Reader, org_id: UUID, search: Search, visible: Sequence[ColumnElement[bool]] = ()) -> Counts:
     """How many things are found; the newest MAX_MATCHES of them are counted."""
     # One more than is counted tells whether there are more.
-    found = select(_found(org_id, search, most=MAX_MATCHES + 1, ranked=False)).cte("found")
+    found = select(_found(org_id, search, visible, most=MAX_MATCHES + 1, ranked=False)).cte("found")
     counted = select(found).limit(MAX_MATCHES).cte("counted")
     total = select(literal("all"), literal(""), func.count()).select_from(found)
-    rows = await snapshot.rows(union_all(total, *(_values(counted, facet) for facet in FACETS)))
+    rows = await reader.rows(union_all(total, *(_values(counted, facet) for facet in FACETS)))
     matches = next(things for facet, _, things in rows if facet == "all")
     facets = {name: [(value, things) for facet, value, things in rows if facet == name] for name in FACETS}
     return Counts(min(matches, MAX_MATCHES), matches > MAX_MATCHES, facets)
@@ -205,7 +214,9 @@ def _values(counted: CTE, facet: str) -> Select[*tuple[Any, ...]]:
     return most.order_by(count.desc(), found.c.value).limit(MAX_VALUES)
 
 
-def _found(org_id: UUID, search: Search, *, most: int, ranked: bool) -> TableValuedAlias:
+def _found(
+    org_id: UUID, search: Search, visible: Sequence[ColumnElement[bool]], *, most: int, ranked: bool
+) -> TableValuedAlias:
     """The things that match, of all that there are the `most` newest."""
     groups = [[asdict(term) for term in group] for group in search.groups]
     return func.registry.search(
@@ -215,7 +226,7 @@ def _found(org_id: UUID, search: Search, *, most: int, ranked: bool) -> TableVal
         literal(groups, JSONB),
         # Kinds that only a newer server knows are left out.
         literal([kind.value for kind in search.kinds or KINDS], ARRAY(Text)),
-        _projects(org_id, search),
+        _projects(org_id, search, visible),
         literal(list(search.frameworks) or None, ARRAY(Text)),
         literal([stage.value for stage in search.stages] or None, ARRAY(Text)),
         literal({tag.key: tag.value for tag in search.tags if tag.value is not None}, JSONB),
@@ -225,11 +236,11 @@ def _found(org_id: UUID, search: Search, *, most: int, ranked: bool) -> TableVal
     ).table_valued(*_FOUND)
 
 
-def _projects(org_id: UUID, search: Search) -> ColumnElement[Any]:
+def _projects(org_id: UUID, search: Search, visible: Sequence[ColumnElement[bool]]) -> ColumnElement[Any]:
     """The projects in which things are looked for; null for all."""
-    if search.project_id is None and search.team_id is None:
+    if search.project_id is None and search.team_id is None and not visible:
         return cast(null(), ARRAY(Uuid))
-    projects = select(func.array_agg(col(Project.id))).where(col(Project.org_id) == org_id)
+    projects = select(func.array_agg(col(Project.id))).where(col(Project.org_id) == org_id, *visible)
     if search.project_id is not None:
         projects = projects.where(col(Project.id) == search.project_id)
     if search.team_id is not None:

@@ -11,7 +11,8 @@ from sqlalchemy import ARRAY, Select, Uuid, any_, bindparam, select, true
 from db.base import SCHEMA, Row, columns, metadata
 from db.tables import Content, DatasetSchema, DatasetVersion, Signature, Version
 from registry.facts.signature_diff import PartChange, Verdict, changes, verdict
-from resolvers.loading.shapes import Reading
+from resolvers.loading.shapes import Reading, own
+from resolvers.loading.visibility import is_over
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ def _pairs(table: type[Row], *, chosen: bool) -> Select[*tuple[Any, ...]]:
     line, known = LINES[table], metadata.tables[f"{SCHEMA}.{table.__tablename__}"]
     later, earlier = known.alias("later"), known.alias("earlier")
     candidates = select(earlier.c.id.label("since_id"), earlier.c[line.holds].label("before")).where(
-        earlier.c.org_id == bindparam("org_id"), earlier.c[line.holds].is_not(None)
+        own(table, earlier), earlier.c[line.holds].is_not(None)
     )
     if chosen:
         candidates = candidates.where(earlier.c.id == bindparam("since", type_=Uuid))
@@ -85,7 +86,7 @@ def _pairs(table: type[Row], *, chosen: bool) -> Select[*tuple[Any, ...]]:
         candidates = candidates.where(
             earlier.c[line.parent] == later.c[line.parent],
             place < later.c[line.order],
-            earlier.c.deleted_at.is_(None),
+            ~is_over(earlier.c.deleted_at),
         )
         candidates = candidates.order_by(place.desc()).limit(1)
     found = candidates.lateral("found")
@@ -93,7 +94,7 @@ def _pairs(table: type[Row], *, chosen: bool) -> Select[*tuple[Any, ...]]:
         select(later.c.id, later.c[line.holds].label("after"), found.c.since_id, found.c.before)
         .select_from(later.join(found, true()))
         .where(
-            later.c.org_id == bindparam("org_id"),
+            own(table, later),
             later.c.id == any_(bindparam("keys", type_=ARRAY(Uuid))),
             later.c[line.holds].is_not(None),
         )
@@ -103,6 +104,4 @@ def _pairs(table: type[Row], *, chosen: bool) -> Select[*tuple[Any, ...]]:
 @cache
 def _contents(table: type[Content]) -> Select[*tuple[Any, ...]]:
     named = {column.name: column for column in columns(table)}
-    return select(*named.values()).where(
-        named["org_id"] == bindparam("org_id"), named["id"] == any_(bindparam("keys", type_=ARRAY(Uuid)))
-    )
+    return select(*named.values()).where(own(table), named["id"] == any_(bindparam("keys", type_=ARRAY(Uuid))))

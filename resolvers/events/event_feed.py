@@ -17,6 +17,7 @@ from registry.kernel.errors import Forbidden, NotFound
 from registry.promotion.promotion_events import KINDS, PromotionEventKind, PromotionTold, concerns, told
 from resolvers import ids
 from resolvers.context import Operation
+from resolvers.loading.visibility import visible_events
 from resolvers.pages.paging import PageArgs, PageEdge
 
 # What the graph shows to administrators alone is told to them alone.
@@ -63,26 +64,26 @@ async def history(
 
     Raises: BadInput, CursorReset, CursorExpired.
     """
-    snapshot, org_id = operation.snapshot, operation.actor.org_id
-    stream = await event_log.stream_of(snapshot, org_id)
+    reading, org_id, seen = operation.loaders.reading, operation.actor.org_id, visible_events()
+    stream = await event_log.stream_of(reading, org_id)
     place = None if asked.cursor is None else stream.after(Cursor.parse(asked.cursor))
-    low = stream.floor_seq if since is None else await event_log.first_at(snapshot, stream, since) - 1
-    high = stream.head_seq + 1 if until is None else await event_log.first_at(snapshot, stream, until)
+    low = stream.floor_seq if since is None else await event_log.first_at(reading, stream, since) - 1
+    high = stream.head_seq + 1 if until is None else await event_log.first_at(reading, stream, until)
     after_seq, before_seq = low, high
     if place is not None and asked.backward:
         before_seq = min(high, place)
     elif place is not None:
         after_seq = max(low, place)
     found = await event_log.page(
-        snapshot, org_id, after_seq, filter,
-        limit=asked.size + 1, before_seq=before_seq, backwards=asked.backward,
+        reading, org_id, after_seq, filter,
+        limit=asked.size + 1, before_seq=before_seq, backwards=asked.backward, visible=seen,
     )  # fmt: skip
     more, nodes = len(found) > asked.size, found[: asked.size]
     if asked.backward:
         nodes.reverse()
 
     async def count() -> int:
-        return await event_log.count(snapshot, org_id, low, high, filter)
+        return await event_log.count(reading, org_id, low, high, filter, seen)
 
     beyond = place is not None
     return EventPage(nodes, beyond if asked.backward else more, more if asked.backward else beyond, count)

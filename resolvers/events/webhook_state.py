@@ -11,7 +11,7 @@ from db.tables import Webhook
 from registry.events.event_log import STREAM
 from registry.kernel.access import Action, require
 from resolvers.context import Operation
-from resolvers.loading.shapes import Reading
+from resolvers.loading.shapes import Reading, own
 
 
 async def url(root: Any, operation: Operation) -> str:
@@ -32,6 +32,6 @@ class EventsBehind:
 
 
 def _behind() -> Select[Any]:
-    of_webhooks = (col(Webhook.org_id) == bindparam("org_id"), col(Webhook.id).in_(bindparam("keys", expanding=True)))
+    of_webhooks = (own(Webhook), col(Webhook.id).in_(bindparam("keys", expanding=True)))
     behind = select(col(Webhook.id), STREAM.c.head_seq - col(Webhook.cursor_seq))
     return behind.join(STREAM, STREAM.c.org_id == col(Webhook.org_id)).where(*of_webhooks)

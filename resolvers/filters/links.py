@@ -3,10 +3,12 @@
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import FromClause, bindparam, exists, literal, select
+from sqlalchemy import FromClause, exists, literal, select
 
 from db.base import Tenant, columns
 from resolvers.filters.fields import Filter, Holds
+from resolvers.loading.shapes import own
+from resolvers.loading.visibility import is_over
 
 
 @dataclass(frozen=True)
@@ -51,9 +53,9 @@ class Some(Filter):
 
 def _some(row: FromClause, link: Through | Some, holds: Any) -> Holds:
     other = columns(link.table)[0].table.alias()
-    parts = [other.c.org_id == bindparam("org_id"), other.c[link.key] == row.c[link.own_key], holds(other)]
+    parts = [own(link.table, other), other.c[link.key] == row.c[link.own_key], holds(other)]
     # Whatever is over or was deleted does not count; what this row is a part of does: it may be deleted as well.
     is_above = link.key == "id"
     over = (link.open_until or "", "" if is_above else "deleted_at")
-    parts += [other.c[name].is_(None) for name in over if name in other.c]
+    parts += [~is_over(other.c[name]) for name in over if name in other.c]
     return exists(select(literal(1)).select_from(other).where(*parts))

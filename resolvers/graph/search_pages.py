@@ -10,12 +10,14 @@ from uuid import UUID
 
 import orjson
 
+from db.tables import Project
 from registry.graph import search as searches
 from registry.graph.search import KINDS, Counts, Search
 from registry.kernel.errors import BadInput
 from resolvers.context import Operation
 from resolvers.graph import highlights
 from resolvers.graph.highlights import Highlight, Wanted
+from resolvers.loading.visibility import visible
 from resolvers.pages.paging import PageArgs, PageInfo
 
 _LONGEST_CURSOR = 200
@@ -61,8 +63,8 @@ class SearchResultConnection:
     @cached_property
     def counts(self) -> "asyncio.Future[Counts]":
         """The counts, on their way."""
-        snapshot, org_id = self.operation.snapshot, self.operation.actor.org_id
-        return asyncio.ensure_future(searches.counts(snapshot, org_id, self.search))
+        reading = self.operation.loaders.reading
+        return asyncio.ensure_future(searches.counts(reading, reading.org_id, self.search, visible(Project)))
 
 
 async def search(operation: Operation, wanted: Search, args: PageArgs) -> SearchResultConnection:
@@ -70,8 +72,8 @@ async def search(operation: Operation, wanted: Search, args: PageArgs) -> Search
     after = None if args.cursor is None else _place(args.cursor)
     found: Sequence[searches.Hit] = []
     if args.size:
-        org_id = operation.actor.org_id
-        found = await searches.hits(operation.snapshot, org_id, wanted, size=args.size + 1, after=after)
+        reading, seen = operation.loaders.reading, visible(Project)
+        found = await searches.hits(reading, reading.org_id, wanted, size=args.size + 1, after=after, visible=seen)
     page = found[: args.size]
     rows = await asyncio.gather(*[operation.loaders.row(KINDS[hit.kind]).load(hit.id) for hit in page])
     marks = Wanted(wanted.groups)

@@ -49,4 +49,4 @@ def _titles(table: type[Row]) -> Select[*tuple[Any, ...]]:
     if beside is None:
         return named
     other, key = beside
-    return named.join(other, and_(col(other.org_id) == col(table.org_id), col(other.id) == getattr(table, key)))
+    return named.join(other, and_(own(other), col(other.id) == getattr(table, key)))

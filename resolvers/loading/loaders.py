@@ -13,12 +13,13 @@ from aiodataloader import DataLoader
 from sqlalchemy import ARRAY, any_, bindparam, select
 
 from db.base import Row, Tenant, columns
-from db.session import Snapshot
+from db.tables import LineageEdge
 from registry.graph import lineage
 from registry.kernel.errors import TooExpensive
 from resolvers.filters.expression import EVERYTHING, Where
 from resolvers.loading.records import record_of
 from resolvers.loading.shapes import Reading, Shape, column_of, own
+from resolvers.loading.visibility import visible
 from resolvers.pages import statements
 from resolvers.pages.paging import Order, Page, PageArgs, Use, decode_cursor
 from resolvers.pages.relations import Children
@@ -33,11 +34,9 @@ Batch: TypeAlias = Callable[[list[Any]], Coroutine[Any, Any, list[Any]]]
 class Loaders:
     """The loaders of one operation, made on first use. They read one snapshot and die with it."""
 
-    def __init__(self, snapshot: Snapshot, org_id: UUID) -> None:
-        self._snapshot = snapshot
-        self._org_id = org_id
+    def __init__(self, reading: Reading) -> None:
+        self.reading = reading
         self._made: dict[Hashable, DataLoader[Any, Any]] = {}
-        self.reading = Reading(snapshot, org_id)
         self._walkable = lineage.MAX_EDGES
         self._walking = asyncio.Lock()
 
@@ -62,10 +61,10 @@ class Loaders:
             cursor = None if args.cursor is None else decode_cursor(args.cursor, children, order)
             statement = statements.page(children, order, backward=args.backward, cursor=cursor, where=where)
             # One row more than the page holds, to know whether there is more.
-            bound = {"org_id": self._org_id, "keys": keys, "size": args.size + 1, **statements.cursor_binds(cursor)}
+            bound = {"keys": keys, "size": args.size + 1, **statements.cursor_binds(cursor)}
             found, uses, places = defaultdict(list), defaultdict(list), {}
             make, width, computed = record_of(table)._make, len(columns(table)), not isinstance(order.key, str)
-            for row in await self._snapshot.rows(statement, bound):
+            for row in await self.reading.rows(statement, bound):
                 child = make(row[:width] if len(row) > width else row)
                 *use, owner = row[-len(children.beside) :] if children.beside else (getattr(child, parent),)
                 if use:
@@ -92,8 +91,7 @@ class Loaders:
         """How many children each key has that are `where`."""
 
         async def batch(keys: list[UUID]) -> list[int]:
-            bound = {"org_id": self._org_id, "keys": keys}
-            rows = await self._snapshot.rows(statements.count(children, where), bound)
+            rows = await self.reading.rows(statements.count(children, where), {"keys": keys})
             found = {row[0]: row[1] for row in rows}
             return [found.get(key, 0) for key in keys]
 
@@ -106,8 +104,9 @@ class Loaders:
             # One after the other, also in other directions: all walks of an operation share what may be walked.
             async with self._walking:
                 walks = await lineage.walk(
-                    self._snapshot, self._org_id, keys, direction, depth=depth, as_of=as_of, max_edges=self._walkable
-                )
+                    self.reading, self.reading.org_id, keys, direction,
+                    depth=depth, as_of=as_of or self.reading.at, max_edges=self._walkable, visible=visible(LineageEdge),
+                )  # fmt: skip
                 self._walkable -= sum(len(walk.edges) for walk in walks.values())
             return [walks[key] for key in keys]
 
@@ -125,8 +124,7 @@ class Loaders:
         bounds: Mapping[str, Any] = MappingProxyType({}),
     ) -> list[Any]:
         make = record_of(table)._make
-        bound = {"org_id": self._org_id, "keys": keys, **bounds}
-        return [make(row) for row in await self._snapshot.rows(statement, bound)]
+        return [make(row) for row in await self.reading.rows(statement, {"keys": keys, **bounds})]
 
     @staticmethod
     def _grouped(rows: Sequence[Any], parent: str, keys: Sequence[UUID]) -> list[list[Any]]:

@@ -2,27 +2,49 @@
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
 
 from aiodataloader import DataLoader
-from sqlalchemy import ColumnElement, FromClause, Row as ResultRow, bindparam, exists, literal, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Executable,
+    FromClause,
+    Row as ResultRow,
+    and_,
+    bindparam,
+    exists,
+    literal,
+    or_,
+    select,
+)
 
 from db.base import Deletable, Tenant, columns
 from db.session import Snapshot
 from registry.deletion.dependents import DEPENDENCES
+from registry.kernel.access import Actor
+from resolvers.loading.visibility import is_over, visible
 
 
 @dataclass(frozen=True)
 class Reading:
-    """One view of one organisation."""
+    """One view of one organisation: for whom it is read, and as of when, now if None."""
 
     snapshot: Snapshot
-    org_id: UUID
+    actor: Actor
+    at: datetime | None = None
 
-    async def rows(self, statement: Any, bounds: Mapping[str, Any]) -> Sequence[ResultRow[*tuple[Any, ...]]]:
-        """All rows of a statement that takes the organisation as `:org_id`."""
-        return await self.snapshot.rows(statement, {"org_id": self.org_id, **bounds})
+    @property
+    def org_id(self) -> UUID:
+        """The organisation."""
+        return self.actor.org_id
+
+    async def rows(
+        self, statement: Executable, parameters: Mapping[str, Any] | None = None
+    ) -> Sequence[ResultRow[*tuple[Any, ...]]]:
+        """All rows of a statement that takes the organisation as `:org_id`, and what `visible` asks for."""
+        return await self.snapshot.rows(statement, {"org_id": self.org_id, **(parameters or {})})
 
 
 class Shape(Hashable, Protocol):
@@ -57,25 +79,30 @@ def column_of(table: type[Tenant], name: str) -> ColumnElement[Any]:
     return next(column for column in columns(table) if column.name == name)
 
 
-def own(table: type[Tenant]) -> ColumnElement[bool]:
-    """Every statement names the organisation itself; row-level security is the net under it."""
-    return column_of(table, "org_id") == bindparam("org_id")
+def own(table: type[Tenant], row: FromClause | None = None) -> ColumnElement[bool]:
+    """The rows of a table, or of an alias `row` of it, that are read: those of the organisation that may be seen.
+
+    Every statement names the organisation itself; row-level security is the net under it.
+    """
+    org_id = column_of(table, "org_id") if row is None else row.c.org_id
+    return and_(org_id == bindparam("org_id"), *visible(table, row))
 
 
 def gone(table: type[Deletable]) -> ColumnElement[bool]:
     """Whether a row is deleted, or part of what is: it goes out of sight with it."""
     row = columns(table)[0].table
     wholes = [
-        _is_deleted(columns(one.on)[0].table.alias(), row, one.column)
+        _is_deleted(one.on, row, one.column)
         for one in DEPENDENCES
         if one.part and one.table is table and one.column is not None
     ]
-    return or_(row.c.deleted_at.is_not(None), *wholes)
+    return or_(is_over(row.c.deleted_at), *wholes)
 
 
-def _is_deleted(whole: FromClause, row: FromClause, column: str) -> ColumnElement[bool]:
+def _is_deleted(table: type[Tenant], row: FromClause, column: str) -> ColumnElement[bool]:
+    whole = columns(table)[0].table.alias()
     same = (whole.c.org_id == row.c.org_id, whole.c.id == row.c[column])
-    return exists(select(literal(1)).where(*same, whole.c.deleted_at.is_not(None)))
+    return exists(select(literal(1)).where(*same, *visible(table, whole), is_over(whole.c.deleted_at)))
 
 
 def live(table: type[Tenant]) -> ColumnElement[bool]:

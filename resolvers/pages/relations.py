@@ -9,6 +9,7 @@ from db.base import Deletable, Row, columns
 from db.codes import DatasetRole, LineageKind
 from db.tables import LineageEdge
 from resolvers.loading.shapes import column_of, gone, own
+from resolvers.loading.visibility import is_over
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Children:
         """
         if not issubclass(self.table, Deletable):
             return false()
-        return gone(self.table) if self.parent == "org_id" else column_of(self.table, "deleted_at").is_not(None)
+        return gone(self.table) if self.parent == "org_id" else is_over(column_of(self.table, "deleted_at"))
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ class Used(Children):
         """A use that is still so, in one of the roles."""
         edge = columns(LineageEdge)[0].table.c
         in_role = true() if self.roles is None else or_(false(), *[edge.role == role for role in sorted(self.roles)])
-        return and_(own(self.table), edge.kind == LineageKind.USED, edge.valid_to.is_(None), in_role)
+        return and_(own(self.table), edge.kind == LineageKind.USED, ~is_over(edge.valid_to), in_role)
 
 
 @dataclass(frozen=True)

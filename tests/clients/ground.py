@@ -1,6 +1,7 @@
 """An organisation with at least one of everything that a screen shows."""
 
 import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
@@ -172,3 +173,16 @@ async def grow(tenant: Tenant, amount: int) -> dict[str, str]:
         "PASTE_ANOTHER_VERSION_ID": base,
         "PASTE_A_DATASET_ID": dataset,
     }
+
+
+def variables_of(screen: str, ids: dict[str, str]) -> dict[str, Any]:
+    """The variables beside a screen, with the ids in place of their placeholders."""
+    given: dict[str, Any] = json.loads(SCREENS[screen].with_suffix(".json").read_text())
+    return {name: pasted(value, ids) for name, value in given.items()}
+
+
+def pasted(value: Any, ids: dict[str, str]) -> Any:
+    """A variable with ids in place of placeholders."""
+    if isinstance(value, list):
+        return [pasted(each, ids) for each in value]
+    return ids.get(value, value) if isinstance(value, str) else value

@@ -7,8 +7,7 @@ import pytest
 from gql import Client, gql
 from gql.transport.aiohttp import AIOHTTPTransport
 
-from tests.clients.ground import SCREENS, grow
-from tests.clients.test_screens import variables_of
+from tests.clients.ground import SCREENS, grow, variables_of
 from tests.tenant import Tenant
 
 

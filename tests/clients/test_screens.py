@@ -1,15 +1,13 @@
 """Each screen of a user interface is one query: it runs over real data, in a few statements however much there is."""
 
-import json
 import re
 from collections.abc import Iterator
-from typing import Any
 
 import httpx2
 import pytest
 
 from db.session import Database
-from tests.clients.ground import SCREENS, grow
+from tests.clients.ground import SCREENS, grow, variables_of
 from tests.tenant import Tenant, found_tenant
 
 STATEMENTS = {
@@ -43,19 +41,6 @@ async def ground(database: Database, http: httpx2.AsyncClient) -> tuple[Tenant, 
     """Two of everything."""
     tenant = await found_tenant(database, http)
     return tenant, await grow(tenant, 2)
-
-
-def variables_of(screen: str, ids: dict[str, str]) -> dict[str, Any]:
-    """The variables beside a screen, with the ids in place of their placeholders."""
-    given: dict[str, Any] = json.loads(SCREENS[screen].with_suffix(".json").read_text())
-    return {name: pasted(value, ids) for name, value in given.items()}
-
-
-def pasted(value: Any, ids: dict[str, str]) -> Any:
-    """A variable with ids in place of placeholders."""
-    if isinstance(value, list):
-        return [pasted(each, ids) for each in value]
-    return ids.get(value, value) if isinstance(value, str) else value
 
 
 def seen(answer: object, path: str = "") -> Iterator[tuple[str, bool]]:

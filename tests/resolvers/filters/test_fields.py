@@ -20,6 +20,7 @@ from resolvers.filters.expression import All, Condition, Deleted, Either, Not, S
 from resolvers.filters.fields import Code, Metrics, Parameters, Present, Tags, Text, Time
 from resolvers.filters.operators import MetricFilter, ParameterFilter, TagFilter, TextFilter, TimeFilter
 from resolvers.loading.loaders import Loaders
+from resolvers.loading.shapes import Reading
 from resolvers.pages.paging import Order, Page, PageArgs
 from resolvers.pages.relations import Children
 from resolvers.pages.sort_keys import MetricKey, ParameterKey
@@ -43,7 +44,7 @@ async def ground(database: Database, http: httpx2.AsyncClient) -> Ground:
 async def page(ground: Ground, order: Order, args: PageArgs, where: Where = Where()) -> Page[Any]:  # noqa: B008
     snapshot = ground.tenant.database.new_snapshot(ground.tenant.org_id)
     try:
-        loaders = Loaders(snapshot, ground.tenant.org_id)
+        loaders = Loaders(Reading(snapshot, ground.tenant.actor))
         found = await loaders.page(RUNS, order, args, where).load(ground.experiment)
         assert await found.count() >= len(found.nodes)
         return found
@@ -60,7 +61,7 @@ async def found_by(ground: Ground, condition: Condition) -> set[UUID]:
 async def counted(ground: Ground, condition: Condition) -> int:
     snapshot = ground.tenant.database.new_snapshot(ground.tenant.org_id)
     try:
-        loaders = Loaders(snapshot, ground.tenant.org_id)
+        loaders = Loaders(Reading(snapshot, ground.tenant.actor))
         return int(await loaders.count(RUNS, Where(condition)).load(ground.experiment))
     finally:
         await snapshot.close()
@@ -203,7 +204,7 @@ def test_true_and_one_are_two_questions() -> None:
 
 async def test_questions_that_differ_by_type_alone_have_answers_of_their_own(ground: Ground) -> None:
     snapshot = ground.tenant.database.new_snapshot(ground.tenant.org_id)
-    loaders = Loaders(snapshot, ground.tenant.org_id)
+    loaders = Loaders(Reading(snapshot, ground.tenant.actor))
     wheres = [Where(set_to(name="depth", equals=value)) for value in (True, 1)]
     pages = [loaders.page(RUNS, Order(), PageArgs(100), where) for where in wheres]
     yes, one = await asyncio.gather(*[loader.load(ground.experiment) for loader in pages])

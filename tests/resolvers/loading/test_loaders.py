@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from uuid import UUID
 
 import pytest
 
@@ -12,8 +11,10 @@ from db.ids import uuid7
 from db.session import Database
 from db.tables import LineageEdge, Model, Run, RunMetric, Team, Version
 from registry.graph.lineage import Direction
+from registry.kernel.access import Actor
 from registry.kernel.errors import TooExpensive
 from resolvers.loading.loaders import Loaders
+from resolvers.loading.shapes import Reading
 from resolvers.pages.paging import Order, PageArgs
 from resolvers.pages.relations import Children
 from resolvers.tracking.latest_metrics import Latest, Points
@@ -26,11 +27,11 @@ BY_NUMBER, VERSIONS = Order("number"), Children(Version, "model_id")
 async def loaders(tenant: Tenant, database: Database) -> AsyncIterator[Loaders]:
     snapshots = []
 
-    def open_loaders(org_id: UUID) -> Loaders:
-        snapshots.append(database.new_snapshot(org_id))
-        return Loaders(snapshots[-1], org_id)
+    def open_loaders(actor: Actor) -> Loaders:
+        snapshots.append(database.new_snapshot(actor.org_id))
+        return Loaders(Reading(snapshots[-1], actor))
 
-    yield open_loaders(tenant.org_id)
+    yield open_loaders(tenant.actor)
     for snapshot in snapshots:
         await snapshot.close()
 

@@ -17,6 +17,7 @@ from db.tables import RunMetric
 from db.url import asyncpg_dsn
 from registry.kernel.inputs import MAX_STEP
 from resolvers.loading.loaders import Loaders
+from resolvers.loading.shapes import Reading
 from resolvers.tracking.latest_metrics import Points
 from resolvers.tracking.metric_histories import CROWDED, Histories, question
 from tests import services
@@ -87,7 +88,8 @@ async def test_the_database_samples_as_a_plain_loop_does(
     snapshot = database.new_snapshot(tenant.org_id)
     try:
         asked = question(uuid_of(run), Phase.TRAINING, "loss", lowest, highest)
-        history = await Loaders(snapshot, tenant.org_id).of(Histories(Points(RunMetric, "run_id"), most)).load(asked)
+        loaders = Loaders(Reading(snapshot, tenant.actor))
+        history = await loaders.of(Histories(Points(RunMetric, "run_id"), most)).load(asked)
     finally:
         await snapshot.close()
     wanted = [point for point in points if lowest <= point[0] <= highest]
