@@ -12,8 +12,8 @@ from bench import following, importing, nested, points, promotions, questions, s
 from bench.ground import enlarged, ground, local_settings, server_process
 from bench.plan import FULL, QUICK, Plan
 from bench.report import Line, as_json, print_table
-from server import logs
 from server.settings import Settings
+from server.telemetry import logs
 
 PIPE_COLUMNS = 120
 

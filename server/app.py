@@ -22,16 +22,16 @@ from resolvers.context import Operation
 from resolvers.services import Services
 from schema.build import build_schema
 from server.auth import Authenticator
+from server.doors.graphiql import graphiql_routes
+from server.doors.graphql_http import DoorSettings, GraphQLDoor
+from server.doors.graphql_request import PREFLIGHTED
+from server.doors.graphql_ws import SocketSettings
 from server.following import following
-from server.graphiql import graphiql_routes
-from server.graphql_http import DoorSettings, GraphQLDoor
-from server.graphql_request import PREFLIGHTED
-from server.graphql_ws import SocketSettings
-from server.health import Health, health, livez, readyz
-from server.metrics import prometheus
-from server.request_log import RequestLog
 from server.services import VERSION, checked, create_services
 from server.settings import Settings
+from server.telemetry.health import Health, health, livez, readyz
+from server.telemetry.metrics import prometheus
+from server.telemetry.request_log import RequestLog
 
 log = structlog.get_logger(__name__)
 

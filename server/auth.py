@@ -13,7 +13,7 @@ from registry.kernel.access import Actor
 from registry.kernel.errors import Refusal, Unauthenticated
 from registry.kernel.faults import refusal_of
 from registry.tenants import tokens
-from server.metrics import AUTHENTICATIONS
+from server.telemetry.metrics import AUTHENTICATIONS
 
 CACHE_S = 5.0
 """How long a revoked token may go on working."""

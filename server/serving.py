@@ -21,14 +21,14 @@ from db.session import Database
 from registry.kernel.errors import Unauthenticated
 from registry.tenants.onboarding import token_for
 from registry.tenants.tokens import authenticate
-from server import logs
 from server.app import create_app
+from server.doors.graphql_ws import MAX_FRAME_BYTES
 from server.embedded.folder import write_private
 from server.embedded.processes import Child, Log, StopStep, minimal_environment, spawn
 from server.errors import PortTaken, ServiceDied
-from server.graphql_ws import MAX_FRAME_BYTES
 from server.local import Local, local_services
 from server.settings import Settings
+from server.telemetry import logs
 
 log = structlog.get_logger(__name__)
 

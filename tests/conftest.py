@@ -16,7 +16,7 @@ from starlette.applications import Starlette
 
 from db.session import Database
 from server.app import create_app
-from server.graphql_ws import MAX_FRAME_BYTES
+from server.doors.graphql_ws import MAX_FRAME_BYTES
 from server.settings import Settings
 from storage.store import ObjectStore
 from tests import services

@@ -13,7 +13,7 @@ from registry.files import uploads, verification
 from registry.promotion import slots
 from registry.webhooks import deliveries
 from resolvers.loading.loaders import Loaders
-from server.courier import Courier
+from server.workers.courier import Courier
 
 POINTS = {
     "before the store is asked to begin": (uploads, "start"),

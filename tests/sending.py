@@ -10,9 +10,9 @@ import httpx2
 from db.session import Database
 from registry.webhooks.hook_urls import TrustedHosts
 from registry.webhooks.vault import Vault
-from server.courier import Courier
-from server.job_handlers import WorkerServices
-from server.worker import work_once
+from server.workers.courier import Courier
+from server.workers.job_handlers import WorkerServices
+from server.workers.worker import work_once
 from storage.layout import SMALLEST_PART_BYTES
 from storage.store import ObjectStore
 from tests.patience import PATIENCE_S

@@ -3,10 +3,11 @@
 import asyncio
 
 from db.listening import Wakeups
-from server import logs, worker
 from server.following import telling
 from server.services import checked, create_services
 from server.settings import Settings
+from server.telemetry import logs
+from server.workers import worker
 
 
 def work(settings: Settings) -> None:

@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from strawberry.asgi import GraphQL
 from strawberry.exceptions import ConnectionRejectionError
 
-from server.graphiql import graphiql_routes
+from server.doors.graphiql import graphiql_routes
 
 DIST = Path(__file__).parents[2] / "web" / "graphiql" / "dist"
 TOKEN = "mrgp_0123456789abcdefghijklmnopqrstuv"

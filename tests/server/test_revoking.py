@@ -15,7 +15,7 @@ from registry.kernel.errors import Unauthenticated
 from registry.tenants import tokens
 from server.auth import Authenticator
 from server.cli import app as cli
-from server.graphql_ws import SocketSettings
+from server.doors.graphql_ws import SocketSettings
 from tests import services
 from tests.db.ground import connect
 from tests.patience import PATIENCE_S, in_time

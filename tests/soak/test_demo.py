@@ -34,7 +34,7 @@ from demo.training import fit_at_once, logistic, measure
 from demo.transfers import LocalFile, Transfers
 from demo.tuning import narrowed
 from resolvers.ids import encode
-from server.worker import work_once
+from server.workers.worker import work_once
 from storage.store import ObjectStore
 from tests.patience import PATIENCE_S
 from tests.sending import worker_services

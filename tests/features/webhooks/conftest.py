@@ -8,9 +8,9 @@ from starlette.applications import Starlette
 
 from registry.webhooks.deliveries import Patience
 from server.app import create_app
-from server.courier import Courier
-from server.job_handlers import WorkerServices
 from server.settings import Settings
+from server.workers.courier import Courier
+from server.workers.job_handlers import WorkerServices
 from tests import services
 from tests.receiver import Receiver, receiver
 from tests.tenant import Tenant, found_tenant

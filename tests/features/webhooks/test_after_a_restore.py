@@ -12,8 +12,8 @@ from registry.events import event_log
 from registry.events.event_log import Stream
 from registry.kernel.errors import CursorReset
 from server.cli import app
-from server.job_handlers import WorkerServices
-from server.worker import deliver_due
+from server.workers.job_handlers import WorkerServices
+from server.workers.worker import deliver_due
 from tests import services
 from tests.db.ground import connect
 from tests.hooks import hook, teams

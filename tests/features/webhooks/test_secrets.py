@@ -12,9 +12,9 @@ from db.base import utc_now
 from db.tables import Job
 from registry.webhooks.deliveries import Patience
 from registry.webhooks.vault import Vault
-from server.job_handlers import WorkerServices
 from server.settings import Settings
-from server.worker import deliver_due
+from server.workers.job_handlers import WorkerServices
+from server.workers.worker import deliver_due
 from tests.hooks import alter, events_of, hook, look, teams
 from tests.receiver import Receiver, is_genuine
 from tests.tenant import Tenant

@@ -20,9 +20,9 @@ from db.tables import Webhook, WebhookDelivery
 from registry.webhooks import deliveries
 from registry.webhooks.deliveries import Patience
 from server.app import create_app
-from server.job_handlers import WorkerServices
 from server.settings import Settings
-from server.worker import deliver_due
+from server.workers.job_handlers import WorkerServices
+from server.workers.worker import deliver_due
 from tests.hooks import LOOK, alter, events_of, hook, log_of, look, teams
 from tests.receiver import DOCUMENT, Receiver, is_genuine, receiver
 from tests.tenant import Tenant, found_tenant, uuid_of

@@ -20,11 +20,11 @@ from registry.jobs.queue import Lane, Lease, LeaseLost
 from registry.kernel.errors import Overloaded
 from registry.webhooks import deliveries, webhooks
 from registry.webhooks.deliveries import Answer, Message, Patience
-from server import worker
-from server.courier import Courier
-from server.job_handlers import HANDLERS, WorkerServices
 from server.settings import Settings
-from server.worker import deliver_due
+from server.workers import worker
+from server.workers.courier import Courier
+from server.workers.job_handlers import HANDLERS, WorkerServices
+from server.workers.worker import deliver_due
 from storage.store import ObjectStore
 from tests.hooks import alter, events_of, hook, log_of, look, teams
 from tests.patience import PATIENCE_S

@@ -5,7 +5,7 @@ from graphql import GraphQLError, get_introspection_query, parse
 
 from schema.execution.limits import Limits, check, operation_to_run
 from schema.execution.query_cost import Demand, Meter, Repetitions
-from tests.server.door_stub import make_schema
+from tests.server.doors.door_stub import make_schema
 
 SCHEMA = make_schema()
 PAGE_OF_EVERYTHING = """

@@ -15,8 +15,8 @@ from structlog.testing import capture_logs
 from db.base import utc_now
 from db.tables import Job
 from registry.files import verification
-from server import worker
 from server.services import create_services
+from server.workers import worker
 from storage.store import ObjectStore
 from tests import sending
 from tests.dependencies import Dependencies, Pulse, Served, served

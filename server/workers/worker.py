@@ -21,8 +21,8 @@ from registry.kernel import transactions
 from registry.kernel.faults import refusal_of
 from registry.webhooks import deliveries
 from resolvers.services import Services
-from server.courier import Courier
-from server.job_handlers import HANDLERS, WorkerServices
+from server.workers.courier import Courier
+from server.workers.job_handlers import HANDLERS, WorkerServices
 
 log = structlog.get_logger(__name__)
 

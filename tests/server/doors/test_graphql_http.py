@@ -25,10 +25,10 @@ from schema.execution.json_guard import MAX_JSON_OBJECTS
 from server import auth
 from server.app import RegistryDoor
 from server.auth import Authenticator
-from server.graphql_http import DoorSettings, GraphQLDoor
-from server.graphql_ws import SocketSettings
+from server.doors.graphql_http import DoorSettings, GraphQLDoor
+from server.doors.graphql_ws import SocketSettings
 from tests.patience import PATIENCE_S, eventually, in_time
-from tests.server.door_stub import AUTHORIZED, SECRET, Served, make_schema, served
+from tests.server.doors.door_stub import AUTHORIZED, SECRET, Served, make_schema, served
 from tests.tenant import Tenant
 
 GRAPHQL_JSON = "application/graphql-response+json"

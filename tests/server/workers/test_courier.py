@@ -23,8 +23,8 @@ from cryptography.x509.oid import NameOID
 from registry.kernel.errors import Overloaded
 from registry.webhooks.deliveries import Answer, Message
 from registry.webhooks.hook_urls import TrustedHosts
-from server import courier
-from server.courier import Courier, Lookup, body_of, signature_of
+from server.workers import courier
+from server.workers.courier import Courier, Lookup, body_of, signature_of
 from tests.patience import PATIENCE_S, eventually
 from tests.receiver import DOCUMENT, is_genuine, receiver
 

@@ -6,7 +6,7 @@ from uuid import uuid4
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from server.metrics import REQUEST_SECONDS
+from server.telemetry.metrics import REQUEST_SECONDS
 
 log = structlog.get_logger(__name__)
 _LONGEST_ID = 128

@@ -10,7 +10,7 @@ import httpx2
 import pytest
 from starlette.applications import Starlette
 
-from server.graphiql import graphiql_routes
+from server.doors.graphiql import graphiql_routes
 
 INDEX = """<!doctype html><html><head>
 <meta name="registry-version" content="" />

@@ -15,11 +15,11 @@ from starlette.applications import Starlette
 from structlog.testing import capture_logs
 
 from db.revision import SchemaBehind
-from server import health
 from server.app import create_app
 from server.errors import UnsafeRole
 from server.services import VERSION, role_warnings
 from server.settings import Settings
+from server.telemetry import health
 from tests.db.ground import Ground, execute, new_ground
 
 DEAD_DATABASE = SecretStr("postgresql://u:hunter2@127.0.0.1:1/d")

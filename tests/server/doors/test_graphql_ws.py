@@ -10,10 +10,10 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosedError, InvalidStatus
 from websockets.typing import Subprotocol
 
-from server.graphql_http import DoorSettings
-from server.graphql_ws import MAX_FRAME_BYTES, SocketSettings
+from server.doors.graphql_http import DoorSettings
+from server.doors.graphql_ws import MAX_FRAME_BYTES, SocketSettings
 from tests.patience import PATIENCE_S, eventually, in_time
-from tests.server.door_stub import AUTHORIZED, SECRET, Served, make_schema, served
+from tests.server.doors.door_stub import AUTHORIZED, SECRET, Served, make_schema, served
 
 INIT = {"type": "connection_init", "payload": AUTHORIZED}
 PROTOCOL = Subprotocol("graphql-transport-ws")

@@ -15,8 +15,8 @@ from strawberry.schema.config import StrawberryConfig
 from registry.kernel.errors import BadInput, Forbidden, InvalidValue, Unauthenticated, Unavailable
 from schema.execution.limits import Limits, door_extensions
 from schema.execution.masking import MaskingSchema
-from server.graphql_http import DoorSettings, GraphQLDoor
-from server.graphql_ws import MAX_FRAME_BYTES
+from server.doors.graphql_http import DoorSettings, GraphQLDoor
+from server.doors.graphql_ws import MAX_FRAME_BYTES
 
 SECRET = "postgres://u:hunter2@db/x"
 TOKEN = "good-token"

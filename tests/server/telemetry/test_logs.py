@@ -20,8 +20,8 @@ from starlette.routing import Route
 
 from db.errors import sqlstate
 from db.session import Database
-from server import logs
-from server.request_log import RequestLog
+from server.telemetry import logs
+from server.telemetry.request_log import RequestLog
 from tests.server.commands import logging_as_before
 from tests.tenant import Tenant
 

@@ -25,10 +25,10 @@ from registry.jobs.queue import Lease
 from registry.kernel import transactions
 from registry.tenants import organizations
 from resolvers.services import Services
-from server import worker
 from server.app import create_app
-from server.job_handlers import HANDLERS, WorkerServices
 from server.settings import Settings
+from server.workers import worker
+from server.workers.job_handlers import HANDLERS, WorkerServices
 from storage.store import ObjectStore
 from tests import services
 from tests.automation import ACCURACY, Served

@@ -18,9 +18,9 @@ from db.base import utc_now
 from db.codes import JobKind
 from db.session import Database
 from db.tables import Job
-from server import metrics
 from server.app import create_app
 from server.settings import Settings
+from server.telemetry import metrics
 from tests.hooks import alter, hook
 from tests.tenant import Tenant
 

@@ -24,7 +24,7 @@ from db.errors import traceback_of
 from registry.kernel.errors import Overloaded, Unauthenticated, Unavailable
 from schema.execution.masking import INTERNAL, INTERNAL_MESSAGE, MaskingSchema, log_unexpected, presentable
 from schema.execution.scope import Door, Visit
-from server.graphql_request import (
+from server.doors.graphql_request import (
     GRAPHQL_JSON,
     MAX_BODY_BYTES,
     GraphQLRequest,
@@ -35,7 +35,7 @@ from server.graphql_request import (
     negotiate,
     read_request,
 )
-from server.graphql_ws import SocketDoor, SocketSettings
+from server.doors.graphql_ws import SocketDoor, SocketSettings
 
 log = structlog.get_logger(__name__)
 

@@ -1,0 +1,1 @@
+"""The ways in: GraphQL over HTTP and WebSocket, and the GraphiQL page."""

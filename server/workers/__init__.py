@@ -1,0 +1,1 @@
+"""The worker, the table of its jobs, and the courier that posts to webhooks."""
