@@ -47,7 +47,7 @@ ARGUMENTS = {
     **{f"best{of}": BY_LOSS for of in ("Run", "Runs", "Trial", "Trials", "Version", "Versions")},
 }
 SCALARS = {"metricCount", "modelCount", "successRate", "digest", "status", "title", "versionCount", "eventsBehind"}
-PARENTS = 4
+PARENTS = 3
 
 
 def edge_of(field: Any) -> Edge:
