@@ -16,7 +16,7 @@ from sqlalchemy.pool import NullPool
 import db.tables  # noqa: F401  # fills the metadata
 from db.base import metadata
 from db.comparison import COMPARISON
-from db.revision import head
+from db.revision import head, refuse_development
 from db.roles import Roles
 from db.url import asyncpg_dsn
 
@@ -25,7 +25,10 @@ _LOCK = 7_265_473_001
 
 
 async def upgrade(url: str, roles: Roles) -> str:
-    """Apply what is missing, one process at a time, and return the revision reached."""
+    """Apply what is missing, one process at a time, and return the revision reached.
+
+    Raises: MadeInDevelopment, before anything is touched.
+    """
     await _run(url, roles, lambda config: command.upgrade(config, "head"))
     return head()
 
@@ -62,6 +65,8 @@ def _config() -> Config:
 
 async def _run(url: str, roles: Roles, act: Callable[[Config], object]) -> None:
     def run(connection: Connection) -> None:
+        if connection.execute(text("select to_regclass('registry.alembic_version')")).scalar() is not None:
+            refuse_development(connection.execute(text("select version_num from registry.alembic_version")).scalar())
         config = _config()
         config.attributes.update(connection=connection, roles=roles)
         act(config)

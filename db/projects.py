@@ -10,13 +10,6 @@ from db.base import SCHEMA, Deletable, Tenant, columns
 from db.belonging import KINDS, kind_beside, parents
 from db.tables import Project
 
-STAYS: Final = (
-    f"create function {SCHEMA}.stays_in_its_project() returns trigger language plpgsql set search_path = pg_catalog"
-    " as $$ begin raise exception 'what is in a project stays in it' using errcode = '42501'; end $$",
-    f"revoke all on function {SCHEMA}.stays_in_its_project() from public",
-)
-"""The statements that make the function of `stay`."""
-
 UNPLACED: Final = {
     "run_metric": "Read below a run that was found. Of millions of rows a column would be a fifth, and its key slow.",
     "version_metric": "As the metrics of runs.",
@@ -29,8 +22,16 @@ UNPLACED: Final = {
 
 
 def follow(table: str) -> list[str]:
-    """The statements that have the database set `project_id` in each row of a table, and keep it in step."""
+    """The statements that have the database set `project_id` in each row of a table, and keep it in step.
+
+    Rows that name their project themselves are kept in it.
+    """
     row = next(one for one in KINDS.values() if one.__tablename__ == table)
+    if row.belongs_to == ("project_id",):
+        return [
+            f"create trigger project before update of project_id on {SCHEMA}.{table} for each row"
+            f" when (new.project_id is distinct from old.project_id) execute function {SCHEMA}.stays_in_its_project()"
+        ]
     beside = [kind_beside(column) for column, above in parents(row).items() if above is None]
     name, watched = f"{SCHEMA}.{table}", ", ".join([*row.belongs_to, *beside, "project_id"])
     return [
@@ -40,14 +41,6 @@ def follow(table: str) -> list[str]:
         f"create trigger project before insert or update of {watched} on {name}"
         f" for each row execute function {name}_project()",
     ]
-
-
-def stay(table: str) -> str:
-    """The statement that keeps the rows of a table, which name their project themselves, in it."""
-    return (
-        f"create trigger project before update of project_id on {SCHEMA}.{table} for each row"
-        f" when (new.project_id is distinct from old.project_id) execute function {SCHEMA}.stays_in_its_project()"
-    )
 
 
 def project_of(table: type[Tenant]) -> str:

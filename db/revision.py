@@ -20,8 +20,22 @@ _REVISION = re.compile(r"^(down_)?revision = [\"']([^\"']+)[\"']$", re.MULTILINE
 _UNPREPARED = ("22023", "42501", "3F000", "42P01")
 
 
+# The migrations of before the first release became one, which begins anew.
+_BEGINNING = "2026_12_02"
+
+
 class SchemaBehind(Exception):
     """The database has an older schema than this program needs, or none."""
+
+
+class MadeInDevelopment(SchemaBehind):
+    """The database was made by migrations that there are no more."""
+
+    def __init__(self, current: str) -> None:
+        super().__init__(
+            f"This database was made by a development version, at revision {current}, from which no migration leads to"
+            f" {head()}: the schema begins anew, in an empty database."
+        )
 
 
 def head() -> str:
@@ -31,6 +45,12 @@ def head() -> str:
     if len(heads) != 1:
         raise RuntimeError(f"This installation has {len(heads)} newest migrations and needs one.")
     return heads.pop()
+
+
+def refuse_development(current: str | None) -> None:
+    """Refuse a revision of before the first release that this program does not know. Raises: MadeInDevelopment."""
+    if current is not None and current < _BEGINNING and current not in _revisions()[0]:
+        raise MadeInDevelopment(current)
 
 
 async def require_current(database: Database) -> tuple[str, ...]:
@@ -50,6 +70,7 @@ async def require_current(database: Database) -> tuple[str, ...]:
         current = None
     if current == head():
         return ()
+    refuse_development(current)
     if current is None or current in _revisions()[0]:
         raise SchemaBehind(
             f"The database is at revision {current or 'none'}, this program needs {head()}."

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from alembic.script import ScriptDirectory
 
-from db import migrate
+from db import migrate, revision
 from db.revision import SchemaBehind, head, require_current
 from db.roles import Roles, bootstrap
 from db.session import Database
@@ -32,15 +32,15 @@ _MIGRATE = "import asyncio, sys; from db import migrate; from db.roles import Ro
 
 
 def test_the_history_is_one_line() -> None:
-    revisions = list(HISTORY.walk_revisions())
+    steps = list(HISTORY.walk_revisions())
     assert len(HISTORY.get_heads()) == len(HISTORY.get_bases()) == 1
-    assert not [revision.revision for revision in revisions if revision.is_branch_point or revision.is_merge_point]
+    assert not [step.revision for step in steps if step.is_branch_point or step.is_merge_point]
     assert head() == HISTORY.get_current_head()
 
 
 def test_every_revision_is_named_as_its_file() -> None:
-    for revision in HISTORY.walk_revisions():
-        assert revision.path.endswith(f"/{revision.revision}.py")
+    for step in HISTORY.walk_revisions():
+        assert step.path.endswith(f"/{step.revision}.py")
 
 
 async def test_an_upgrade_from_nothing_reaches_the_tables_of_the_code(ground: Ground) -> None:
@@ -76,9 +76,9 @@ async def test_the_way_down_leaves_nothing_and_the_way_up_works_again(ground: Gr
 
 async def test_each_step_down_can_be_gone_up_again(ground: Ground) -> None:
     url, roles = await ground.copied()
-    for revision in HISTORY.walk_revisions():
+    for step in HISTORY.walk_revisions():
         await migrate.upgrade(url, roles)
-        await migrate.downgrade(url, roles, str(revision.down_revision or "base"))
+        await migrate.downgrade(url, roles, str(step.down_revision or "base"))
     await migrate.upgrade(url, roles)
     assert await migrate.drift(url, roles) == []
 
@@ -133,12 +133,30 @@ async def test_a_login_that_was_not_let_in_is_refused_with_the_command(ground: G
     await _is_behind((await ground.login()).to(url), roles, "none")
 
 
-async def test_an_older_schema_is_refused_with_the_command(ground: Ground) -> None:
+async def test_an_older_schema_is_refused_with_the_command(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
     url, roles = await ground.copied()
-    older = str(HISTORY.get_revision("head").down_revision)
-    await migrate.downgrade(url, roles, older)
-    await execute(url, f"set role {roles.owner}", f"grant select on registry.alembic_version to {roles.app}")
+    older, newer = head(), "2999_01_01_next"
+    monkeypatch.setattr(revision, "_revisions", lambda: ({older, newer}, {older}))
     await _is_behind(url, roles, older)
+
+
+@pytest.mark.parametrize("made_by", ["2026_11_24_facts", "2026_12_01_projects"])
+async def test_a_database_of_a_development_version_is_refused_and_not_touched(ground: Ground, made_by: str) -> None:
+    url, roles = await ground.copied()
+    as_owner = f"set role {roles.owner}"
+    await execute(url, as_owner, f"update registry.alembic_version set version_num = '{made_by}'")
+    state = "select oid::text, xmin::text from pg_class union all select version_num, xmin::text"
+    before = sorted(await fetch(url, f"{state} from registry.alembic_version"))
+    why = f"made by a development version, at revision {made_by}, .* empty database"
+    for act in (
+        migrate.upgrade(url, roles),
+        migrate.downgrade(url, roles, "base"),
+        migrate.draft(url, roles, "anything"),
+        _warnings(url, roles),
+    ):
+        with pytest.raises(SchemaBehind, match=why):
+            await act
+    assert sorted(await fetch(url, f"{state} from registry.alembic_version")) == before
 
 
 async def test_a_schema_from_the_future_is_served_with_a_warning(ground: Ground) -> None:

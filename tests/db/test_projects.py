@@ -1,5 +1,6 @@
 """Every row below a project names it, and the database sees to that."""
 
+import re
 from uuid import uuid4
 
 import asyncpg
@@ -26,7 +27,7 @@ select p.proname::text as name, btrim(p.prosrc) as source, t.tgenabled as enable
 
 
 STAYING = """
-select t.tgrelid::regclass::text as name, c.relname::text as table
+select c.relname::text as table, pg_get_triggerdef(t.oid) as trigger
   from pg_trigger t join pg_proc p on p.oid = t.tgfoid join pg_class c on c.oid = t.tgrelid
  where t.tgname = 'project' and p.proname = 'stays_in_its_project' and t.tgenabled = 'O'
 """
@@ -129,8 +130,11 @@ async def test_rows_of_all_kinds_are_in_the_project_of_what_they_belong_to(tenan
 
 
 async def test_what_is_in_a_project_stays_there(tenant: Tenant, database: Database, owner: asyncpg.Connection) -> None:
-    kept = {row["table"] for row in await owner.fetch(STAYING)}
-    assert kept == {str(table.__tablename__) for table in KINDS.values() if table.belongs_to == ("project_id",)}
+    kept = {row["table"]: row["trigger"] for row in await owner.fetch(STAYING)}
+    for table, trigger in kept.items():
+        (made,) = follow(table)
+        assert re.sub(r"[()]", "", made.lower()) == re.sub(r"[()]", "", trigger.lower())
+    assert kept.keys() == {str(table.__tablename__) for table in KINDS.values() if table.belongs_to == ("project_id",)}
     team = (await tenant.client("{ teams { nodes { id } } }"))["teams"]["nodes"][0]["id"]
     other = uuid_of(await tenant.client.make("createProject", "project", team=team, name="other"))
     model = uuid_of(await tenant.model())

@@ -5,10 +5,10 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from db import migrate
 from db.base import Deletable, utc_now
 from db.codes import SearchKind
 from db.ids import uuid7
+from db.searching import not_searchable, searchable
 from db.session import Database
 from db.tables import Webhook
 from registry.graph import search as searches
@@ -90,11 +90,14 @@ async def test_heartbeats_and_other_columns_write_no_document(tenant: Tenant, ow
 
 async def test_rows_that_were_there_before_the_search_are_found_after_it(ground: Ground) -> None:
     url, roles = await ground.copied()
-    await migrate.downgrade(url, roles, "2026_11_24_facts")
     org, team, project = uuid7(), uuid7(), uuid7()
+    as_owner, as_app = f"set role {roles.owner}", f"set role {roles.app}"
+    kinds = {"team": SearchKind.TEAM, "project": SearchKind.PROJECT}
+    await execute(url, as_owner, *[one for table, kind in kinds.items() for one in not_searchable(table, kind)])
     await execute(
         url,
-        f"select set_config('role', '{roles.app}', false), set_config('app.org_id', '{org}', false)",
+        as_app,
+        f"select set_config('app.org_id', '{org}', false)",
         f"insert into registry.organisation (org_id, id, created_at, name) values ('{org}', '{org}', now(), 'one')",
         f"insert into registry.team (org_id, id, created_at, name) values ('{org}', '{team}', now(), 'zebra')",
         "insert into registry.project (org_id, id, created_at, team_id, name)"
@@ -102,48 +105,11 @@ async def test_rows_that_were_there_before_the_search_are_found_after_it(ground:
         "insert into registry.team (org_id, id, created_at, name, deleted_at)"
         f" values ('{org}', '{uuid7()}', now(), 'zebra', now())",
     )
-    await migrate.upgrade(url, roles)
     found = "select kind, id, project_id, words is null from registry.search_document order by words is null, kind"
+    assert await fetch(url, found) == []
+    await execute(url, as_owner, *[one for table, kind in kinds.items() for one in searchable(table, kind, ["name"])])
     documents = await fetch(url, found)
     assert documents[:2] == [("PROJECT", project, project, False), ("TEAM", team, None, False)]
     assert documents[2][3] is True
     forced = "select count(*) from pg_class where relname in ('team', 'project') and relforcerowsecurity"
     assert await fetch(url, forced) == [(2,)]
-
-
-async def test_files_of_what_was_deleted_before_are_found_no_more(ground: Ground) -> None:
-    url, roles = await ground.copied()
-    await migrate.downgrade(url, roles, "2026_11_25_automation")
-    org, team, project, principal, run, kept = (uuid7() for _ in range(6))
-    mine = f"'{org}'"
-    runs = "insert into registry.run (org_id, id, created_at, project_id, name, status, parameters, started_at,"
-    runs += " heartbeat_at, tags, created_by, deleted_at) values"
-    files = (
-        "insert into registry.artifact (org_id, id, created_at, run_id, kind, path, folded_path, content_type, state,"
-    )
-    files += " created_by) values"
-    await execute(
-        url,
-        f"select set_config('role', '{roles.app}', false), set_config('app.org_id', {mine}, false)",
-        f"insert into registry.organisation (org_id, id, created_at, name) values ({mine}, {mine}, now(), 'one')",
-        f"insert into registry.team (org_id, id, created_at, name) values ({mine}, '{team}', now(), 'herd')",
-        "insert into registry.project (org_id, id, created_at, team_id, name)"
-        f" values ({mine}, '{project}', now(), '{team}', 'herd')",
-        "insert into registry.principal (org_id, id, created_at, kind, name)"
-        f" values ({mine}, '{principal}', now(), 'USER', 'ann')",
-        *[
-            f"{runs} ({mine}, '{one}', now(), '{project}', 'run', 'FINISHED', '{{}}', now(), now(), '{{}}',"
-            f" '{principal}', {gone})"
-            for one, gone in ((run, "now()"), (kept, "null"))
-        ],
-        *[
-            f"{files} ({mine}, '{uuid7()}', now(), '{one}', 'PLOT', 'zebra', 'zebra', 'x/y', 'EXTERNAL', '{principal}')"
-            for one in (run, kept)
-        ],
-    )
-    found = "select parent_id, words is not null from registry.search_document where kind = 'ARTIFACT' order by id"
-    assert await fetch(url, found) == [(run, True), (kept, True)]
-    await migrate.upgrade(url, roles)
-    assert await fetch(url, found) == [(run, False), (kept, True)]
-    await migrate.downgrade(url, roles, "2026_11_25_automation")
-    assert await fetch(url, found) == [(run, True), (kept, True)]
