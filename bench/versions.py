@@ -19,7 +19,7 @@ from bench.rounds import race
 from bench.wire import Wire
 from db.base import columns
 from db.tables import Version
-from registry.kernel.rows import EVENT_SHAPE
+from registry.kernel.rows import EVENT_SHAPE, shown
 from resolvers import ids
 
 CREATE = """mutation Create($input: CreateVersionInput!) {
@@ -140,8 +140,8 @@ async def _bare(ground: Ground, connection: asyncpg.Connection, model: UUID) -> 
         )
         event = {
             "kind": "version.created", "subject": f"Version:{row.id}", "actor": actor.signature,
-            "body": {"v": EVENT_SHAPE, "before": None, "after": values},
+            "body": {"v": EVENT_SHAPE, "before": None, "after": {name: values[name] for name in shown(Version)}},
         }  # fmt: skip
         await connection.execute("select ev.append($1, $2)", actor.org_id, orjson.dumps([event], default=str).decode())
-    shown = {"id": ids.encode("Version", row.id), "number": number, "label": row.label}
-    return orjson.dumps({"data": {"createVersion": {"version": shown, "errors": []}}})
+    answer = {"id": ids.encode("Version", row.id), "number": number, "label": row.label}
+    return orjson.dumps({"data": {"createVersion": {"version": answer, "errors": []}}})
