@@ -12,7 +12,7 @@ from db.session import Change
 from db.tables import Team
 from registry.kernel import operations
 from registry.kernel.access import Action, Actor
-from registry.kernel.errors import DeadlineExceeded, Forbidden, InvalidValue, Refusal, Unavailable
+from registry.kernel.errors import DeadlineExceeded, Forbidden, InvalidValue, Refusal, RegistryError, Unavailable
 from registry.kernel.operations import Mutation, execute_within_deadline
 from registry.kernel.transactions import Outcome, run_once
 from registry.tenants import organizations
@@ -114,7 +114,11 @@ async def test_after_a_service_did_not_answer_no_further_change_of_the_request_i
     assert request_.noted == ["renewed", "a", "renewed"]
 
 
-async def test_a_change_that_is_refused_does_not_stop_the_next_one(request_: Request) -> None:
-    with pytest.raises(InvalidValue):
-        await execute_within_deadline(CREATE, request_, {"name": ""})
+@pytest.mark.parametrize("refusal", [InvalidValue("no"), Forbidden("no")])
+async def test_a_change_that_is_refused_does_not_stop_the_next_one(request_: Request, refusal: RegistryError) -> None:
+    async def refuse(change: Change, actor: Actor, *, name: str) -> Team:
+        raise refusal
+
+    with pytest.raises(type(refusal)):
+        await execute_within_deadline(replace(CREATE, rule=refuse), request_, {"name": "a"})
     assert not (await execute_within_deadline(CREATE, request_, {"name": "a"})).replayed
