@@ -5,19 +5,18 @@ from collections.abc import AsyncIterator
 
 import asyncpg
 import pytest
-from typer.testing import CliRunner
 
 from db.restoring import origin_warnings
 from registry.events import event_log
 from registry.events.event_log import Stream
 from registry.kernel.errors import CursorReset
-from server.cli import app
 from server.workers.job_handlers import WorkerServices
 from server.workers.worker import deliver_due
 from tests import services
 from tests.db.ground import connect
 from tests.hooks import hook, teams
 from tests.receiver import Receiver
+from tests.server import processes
 from tests.tenant import Tenant, uuid_of
 
 CHANGED = {
@@ -60,9 +59,9 @@ async def stream_of(tenant: Tenant) -> Stream:
 async def command(url: str) -> str:
     """Run what the documentation says."""
     given = {"DATABASE_URL": url, "DATABASE_ROLE_PREFIX": services.ROLES.prefix}
-    ran = await asyncio.to_thread(CliRunner().invoke, app, ["db", "restored"], env=given)
-    assert ran.exit_code == 0, ran.output
-    return ran.output
+    ran = await asyncio.to_thread(processes.registry, "db", "restored", **given)
+    assert ran.status == 0, ran.err
+    return ran.out
 
 
 async def test_old_cursors_are_reset_and_webhooks_go_on_under_a_new_epoch(
