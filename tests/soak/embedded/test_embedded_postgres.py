@@ -250,7 +250,7 @@ def test_data_of_another_major_version_is_left_alone(data_dir: Path) -> None:
 
 def test_without_the_programs_the_message_names_both_ways_out(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("server.embedded.binaries.POSTGRES_PACKAGE", "no_such_package")
-    with pytest.raises(EmbeddedUnavailable, match=r"embedded.*DATABASE_URL"), start_postgres(data_dir):
+    with pytest.raises(EmbeddedUnavailable, match=r"prepare.py local.*DATABASE_URL"), start_postgres(data_dir):
         pass
     assert not data_dir.exists()
 

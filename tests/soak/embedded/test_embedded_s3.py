@@ -206,6 +206,6 @@ def test_a_bucket_needs_a_plain_name(data_dir: Path, name: str) -> None:
 
 def test_without_the_program_the_message_names_both_ways_out(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("server.embedded.binaries.RCLONE_PACKAGE", "no_such_package")
-    with pytest.raises(EmbeddedUnavailable, match=r"embedded.*MINIO_ENDPOINT"), start_s3(data_dir):
+    with pytest.raises(EmbeddedUnavailable, match=r"prepare.py local.*MINIO_ENDPOINT"), start_s3(data_dir):
         pass
     assert not data_dir.exists()
