@@ -100,9 +100,9 @@ class Ring:
         self._announce()
         return True
 
-    def stir(self) -> None:
-        """Have the readers look whether a bookmark is due, where nothing has moved for a while."""
-        if monotonic() - self._moved_at_s >= BOOKMARK_S / 10:
+    def stir(self, quiet_s: float) -> None:
+        """Have the readers look whether a bookmark is due, where nothing has moved for so long."""
+        if monotonic() - self._moved_at_s >= quiet_s:
             self._announce()
 
     def after(self, seq: int, limit: int) -> list[StoredEvent] | None:
@@ -141,10 +141,13 @@ class Feed:
     """The feeds that this process follows. `run` has to be running for what is new to arrive.
 
     `database` is that of the requests, for readers behind their ring; `aside` has a connection of its own for the
-    tailer, which so does not wait for requests.
+    tailer, which so does not wait for requests. It looks by itself every `poll_s`, and a reader who gets nothing for
+    `bookmark_s` gets a bookmark.
     """
 
-    def __init__(self, database: Database, aside: Database) -> None:
+    def __init__(
+        self, database: Database, aside: Database, *, poll_s: float = POLL_S, bookmark_s: float = BOOKMARK_S
+    ) -> None:
         self.readers = 0
         """How many readers there are."""
         self.listeners: list[Listener] = []
@@ -152,6 +155,7 @@ class Feed:
         some may have been missed. They may not fail."""
         self._database = database
         self._aside = aside
+        self._poll_s, self._bookmark_s = poll_s, bookmark_s
         self._rings: dict[UUID, Ring] = {}
         self._woken: set[UUID] = set()
         self._due = asyncio.Event()
@@ -167,7 +171,7 @@ class Feed:
         """How old the newest events were when they arrived here, or for how long none could be asked for."""
         if not self._rings:
             return 0.0
-        return max(self._age_s, asyncio.get_running_loop().time() - self._looked_at - POLL_S)
+        return max(self._age_s, asyncio.get_running_loop().time() - self._looked_at - self._poll_s)
 
     def take_delivered(self) -> int:
         """How many events were given to readers since this was last asked."""
@@ -185,7 +189,7 @@ class Feed:
         self.wake((org_id,))
 
     async def run(self) -> None:
-        """Look for what is new until cancelled: when woken, and each second of all that are followed."""
+        """Look for what is new until cancelled: when woken, and every `poll_s` of all that are followed."""
         loop = asyncio.get_running_loop()
         poll_at, failed = loop.time(), False
         while True:
@@ -193,10 +197,10 @@ class Feed:
                 async with asyncio.timeout_at(poll_at):
                     await self._due.wait()
             if loop.time() >= poll_at:
-                poll_at = loop.time() + POLL_S
+                poll_at = loop.time() + self._poll_s
                 self._woken.update(self._rings)
                 for ring in self._rings.values():
-                    ring.stir()
+                    ring.stir(self._bookmark_s / 10)
             self._due.clear()
             woken, self._woken = self._woken, set()
             try:
@@ -216,7 +220,7 @@ class Feed:
     ) -> AsyncGenerator[Message, None]:
         """What happened behind `after` and then what happens, in order, each event once, until closed.
 
-        Without `after` it begins now, with a bookmark at once. A bookmark also follows some 30 seconds of silence.
+        Without `after` it begins now, with a bookmark at once. A bookmark also follows some `bookmark_s` of silence.
         `also` is a further condition on the events that `filter` passes.
 
         Raises: CursorReset, CursorExpired, at once or when the reader lags so far; DatabaseUnavailable, PoolExhausted.
@@ -232,7 +236,7 @@ class Feed:
         with self._joined(stream) as ring:
             if begins_now:
                 yield Bookmark(place, utc_now())
-            begun, silent_until = ring.begun, monotonic() + BOOKMARK_S
+            begun, silent_until = ring.begun, monotonic() + self._bookmark_s
             while True:
                 moved = ring.moved
                 if ring.begun != begun:
@@ -243,7 +247,7 @@ class Feed:
                     self._delivered += 1
                     yield event
                 if found:
-                    silent_until = monotonic() + BOOKMARK_S
+                    silent_until = monotonic() + self._bookmark_s
                 if ring.last > place.seq:
                     # It catches up and waits for nothing: others have their turn.
                     await asyncio.sleep(0)
@@ -252,7 +256,7 @@ class Feed:
                     await moved.wait()
                 if monotonic() >= silent_until:
                     yield Bookmark(place, utc_now())
-                    silent_until = monotonic() + BOOKMARK_S
+                    silent_until = monotonic() + self._bookmark_s
 
     async def close(self) -> None:
         """Close the connection of the tailer."""

@@ -15,7 +15,7 @@ from db.listening import Wakeups
 from db.session import Database, Event
 from registry.events import event_log, feed as feeds
 from registry.events.event_log import EVERY_EVENT, Cursor, Filter, StoredEvent, Stream
-from registry.events.feed import Bookmark, Feed, Message, Ring
+from registry.events.feed import BOOKMARK_S, POLL_S, Bookmark, Feed, Message, Ring
 from registry.kernel.errors import CursorExpired, CursorReset
 from server.following import following
 from tests import services
@@ -38,10 +38,12 @@ class Process:
 
 
 @asynccontextmanager
-async def process(url: str, *, deaf: bool = False) -> AsyncIterator[Process]:
+async def process(
+    url: str, *, deaf: bool = False, poll_s: float = POLL_S, bookmark_s: float = BOOKMARK_S
+) -> AsyncIterator[Process]:
     """A process with its own connections; a deaf one neither tells others nor hears them."""
     database, aside = (Database.connect(url, services.ROLES, pool_size=size) for size in (5, 1))
-    feed = Feed(database, aside)
+    feed = Feed(database, aside, poll_s=poll_s, bookmark_s=bookmark_s)
     wakeups = Wakeups("postgresql://nobody:x@127.0.0.1:1/nothing" if deaf else url, feed.wake)
     try:
         async with following(database, feed, wakeups):
@@ -144,11 +146,8 @@ async def test_what_one_process_writes_is_read_in_another(one: Process, database
         assert reader.kinds == ["a.heard"]
 
 
-async def test_a_process_that_is_woken_need_not_look_by_itself(
-    one: Process, database_url: str, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(feeds, "POLL_S", 3600.0)
-    async with process(database_url) as other, reading(other.feed, tenant.org_id) as reader:
+async def test_a_process_that_is_woken_need_not_look_by_itself(one: Process, database_url: str, tenant: Tenant) -> None:
+    async with process(database_url, poll_s=3600.0) as other, reading(other.feed, tenant.org_id) as reader:
         await eventually(lambda: one.wakeups.up and other.wakeups.up)
         for kind in ("a.one", "a.two", "a.three"):
             await one.write(tenant.org_id, kind)
@@ -165,12 +164,11 @@ async def test_a_process_that_nobody_wakes_looks_by_itself(database_url: str, on
 
 
 async def test_a_listener_that_is_killed_comes_back_and_looks_for_what_it_missed(
-    one: Process, database_url: str, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+    one: Process, database_url: str, tenant: Tenant
 ) -> None:
-    monkeypatch.setattr(feeds, "POLL_S", 3600.0)
     async with (
         process(database_url, deaf=True) as silent,
-        process(database_url) as other,
+        process(database_url, poll_s=3600.0) as other,
         reading(other.feed, tenant.org_id) as reader,
     ):
         await eventually(lambda: other.wakeups.up)
@@ -227,12 +225,12 @@ async def failing(one: Process, org_id: UUID) -> None:
         raise KeyError
 
 
-async def test_a_filter_passes_what_is_wanted_and_a_bookmark_passes_the_rest(
-    one: Process, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(feeds, "BOOKMARK_S", 0.2)
+async def test_a_filter_passes_what_is_wanted_and_a_bookmark_passes_the_rest(database_url: str, tenant: Tenant) -> None:
     wanted = Filter(kinds=frozenset({"b.one"}))
-    async with reading(one.feed, tenant.org_id, filter=wanted) as reader:
+    async with (
+        process(database_url, bookmark_s=0.2) as one,
+        reading(one.feed, tenant.org_id, filter=wanted) as reader,
+    ):
         await one.write(tenant.org_id, *["a.one"] * 5)
         last = (await head(one.database, tenant.org_id)).head
         await eventually(lambda: reader.got[-1].cursor == last)
@@ -241,11 +239,12 @@ async def test_a_filter_passes_what_is_wanted_and_a_bookmark_passes_the_rest(
         await eventually(lambda: reader.kinds == ["b.one"])
 
 
-async def test_a_reader_who_wants_little_gets_bookmarks_however_much_happens(
-    one: Process, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(feeds, "BOOKMARK_S", 0.2)
-    async with reading(one.feed, tenant.org_id, filter=Filter(kinds=frozenset({"b.one"}))) as reader:
+async def test_a_reader_who_wants_little_gets_bookmarks_however_much_happens(database_url: str, tenant: Tenant) -> None:
+    wanted = Filter(kinds=frozenset({"b.one"}))
+    async with (
+        process(database_url, bookmark_s=0.2) as one,
+        reading(one.feed, tenant.org_id, filter=wanted) as reader,
+    ):
         writing = asyncio.create_task(keep_writing(one, tenant.org_id))
         await eventually(lambda: len({message.cursor.seq for message in reader.got}) >= 4)
         writing.cancel()
