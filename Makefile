@@ -18,7 +18,7 @@ help: ## Show this list
 serve: $(SERVES) page-if-possible ## Run the server with all it needs; PORT=8001, DATABASE_URL=…, MINIO_ENDPOINT=… change it
 	@.venv/bin/python -m server serve
 
-token: $(SERVES) ## Print a new API token; ARGS="--organisation research" and others change it
+token: $(SERVES) ## Print a new API token; ARGS="--organization research" and others change it
 	@.venv/bin/python -m server token create $(ARGS)
 
 demo: $(DEVELOPS) ## Train models and register what came out, on the running server or on one of its own

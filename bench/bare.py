@@ -1,4 +1,4 @@
-"""The other side of the comparison: asyncpg alone, with the same role, the same organisation and the same snapshot."""
+"""The other side of the comparison: asyncpg alone, with the same role, the same organization and the same snapshot."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -28,7 +28,7 @@ async def connect(settings: Settings) -> AsyncIterator[asyncpg.Connection]:
 
 
 async def enter(connection: asyncpg.Connection, roles: Roles, actor: Actor) -> None:
-    """Act for the organisation until the end of the transaction, bound by row-level security as the server is."""
+    """Act for the organization until the end of the transaction, bound by row-level security as the server is."""
     await connection.execute(_BEGIN, roles.app, str(actor.org_id))
 
 

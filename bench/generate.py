@@ -1,4 +1,4 @@
-"""`python -m bench.generate`: fill an organisation of the registry that runs here, to try an interface at full size."""
+"""`python -m bench.generate`: fill an organization of the registry that runs here, to try an interface at full size."""
 
 import asyncio
 import sys
@@ -21,7 +21,7 @@ from server.settings import Settings
 
 
 def main(
-    organisation: Annotated[str, typer.Option(help="The organisation to make and fill.")] = "large",
+    organization: Annotated[str, typer.Option(help="The organization to make and fill.")] = "large",
     models: Annotated[int, typer.Option(help="How many models.", min=0)] = LARGE.models,
     versions: Annotated[int, typer.Option(help="How many versions of each model.", min=1)] = LARGE.versions,
     artifacts: Annotated[
@@ -32,23 +32,23 @@ def main(
     metrics: Annotated[int, typer.Option(help="How many metrics of each run.", min=0)] = LARGE.metrics,
     steps: Annotated[int, typer.Option(help="How many points of each metric.", min=0)] = LARGE.steps,
 ) -> None:
-    """Make an organisation, fill it by COPY and print a token for it.
+    """Make an organization, fill it by COPY and print a token for it.
 
     MIGRATION_DATABASE_URL must name a superuser: row-level security allows no COPY to others.
     """
     shape = Shape(models, versions, artifacts, experiments, runs, metrics, steps)
     with local_services(Settings(), with_store=False) as local:
         began = time.perf_counter()
-        token = asyncio.run(_fill(local.settings, organisation, shape))
+        token = asyncio.run(_fill(local.settings, organization, shape))
     taken_s = time.perf_counter() - began
     sys.stderr.write(f"{shape.models} models, {shape.runs} runs and {shape.points} points in {taken_s:.1f} s.\n")
     sys.stdout.write(f"{token}\n")
 
 
-async def _fill(settings: Settings, organisation: str, shape: Shape) -> str:
+async def _fill(settings: Settings, organization: str, shape: Shape) -> str:
     database = Database.connect(settings.database, settings.roles, pool_size=2)
     try:
-        token = await token_for(database, organisation, "bench", lifetime=timedelta(days=1))
+        token = await token_for(database, organization, "bench", lifetime=timedelta(days=1))
         actor = await authenticate(database, token)
         async with database.change(actor.org_id) as change:
             found = await change.execute(select(col(Project.id)).where(col(Project.org_id) == actor.org_id).limit(1))

@@ -98,7 +98,7 @@ def server_process(settings: Settings) -> Iterator[str]:
 
 @asynccontextmanager
 async def ground(settings: Settings, address: str, shape: Shape) -> AsyncIterator[Ground]:
-    """A seeded organisation beside another one, a member of it, and every way to ask for it."""
+    """A seeded organization beside another one, a member of it, and every way to ask for it."""
     services = create_services(settings)
     try:
         first, second = [await _member(services.database, name) for name in ("first", "second")]
@@ -113,7 +113,7 @@ async def ground(settings: Settings, address: str, shape: Shape) -> AsyncIterato
 
 
 async def enlarged(ground: Ground, shape: Shape) -> Ground:
-    """The same ground with a further organisation of another shape."""
+    """The same ground with a further organization of another shape."""
     member = await _member(ground.services.database, "large")
     await seed(ground.settings.migration_database, [(member.actor, member.project_id)], shape)
     return replace(ground, actor=member.actor, token=member.token, project_id=member.project_id, shape=shape)
@@ -176,8 +176,8 @@ class _Member:
     project_id: UUID
 
 
-async def _member(database: Database, organisation: str) -> _Member:
-    token = await token_for(database, organisation, "bench", lifetime=timedelta(hours=1))
+async def _member(database: Database, organization: str) -> _Member:
+    token = await token_for(database, organization, "bench", lifetime=timedelta(hours=1))
     actor = await authenticate(database, token)
     async with database.change(actor.org_id) as change:
         project_id = (

@@ -7,14 +7,14 @@ from bench.seed import Shape
 MIB_BYTES = 1024**2
 
 LARGE = Shape(models=1_000, versions=10, artifacts=3, experiments=100, runs=10_000, metrics=10, steps=100)
-"""The organisation that everything has to stay fast for: ten million metric points among the rest."""
+"""The organization that everything has to stay fast for: ten million metric points among the rest."""
 
 SMALLER = Shape(models=200, versions=10, artifacts=3, experiments=20, runs=1_000, metrics=10, steps=20)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The extent of one run: `shape` is what the nested query reads, `large` the organisation behind the screens,
+    """The extent of one run: `shape` is what the nested query reads, `large` the organization behind the screens,
     `history` how many points the longest metric there has.
 
     A batch is how many versions are created or promoted in one turn, by `clients` of them at once. Events are told

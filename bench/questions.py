@@ -1,4 +1,4 @@
-"""Questions to a large organisation: the history of a million points, and a search."""
+"""Questions to a large organization: the history of a million points, and a search."""
 
 from collections.abc import AsyncIterator
 from functools import partial

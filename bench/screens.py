@@ -1,4 +1,4 @@
-"""Each screen of an interface over a large organisation, against the same statements sent by asyncpg alone."""
+"""Each screen of an interface over a large organization, against the same statements sent by asyncpg alone."""
 
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack

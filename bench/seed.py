@@ -152,7 +152,7 @@ def _runs(
                 # One experiment has far more runs than the others, as it is everywhere.
                 "experiment_id": experiments[0 if number % 2 else number % len(experiments)] if experiments else None,
                 "status": RunStatus.FAILED if number % 10 == 0 else RunStatus.FINISHED,
-                "parameters": {"depth": number % 12, "rate": (number % 7 + 1) / 100, "optimiser": "adam"},
+                "parameters": {"depth": number % 12, "rate": (number % 7 + 1) / 100, "optimizer": "adam"},
                 "tags": {"team": f"team-{number % 5}"},
                 "started_at": started_at,
                 "ended_at": started_at + timedelta(seconds=30 + number % 600),

@@ -1,4 +1,4 @@
-"""The shape every tenant table shares: keys and foreign keys that begin with the organisation."""
+"""The shape every tenant table shares: keys and foreign keys that begin with the organization."""
 
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -77,7 +77,7 @@ def code(enum: type[StrEnum]) -> type[TypeDecorator[Any]]:
 
 
 class Tenant(SQLModel):
-    """What belongs to one organisation: `org_id` leads every key and every index.
+    """What belongs to one organization: `org_id` leads every key and every index.
 
     `belongs_to` names the columns that refer to what a row belongs to within it; the first that is set counts. Foreign
     keys say which tables that are. A column without one has the kind beside it, as `downstream_kind` is beside
@@ -120,7 +120,7 @@ class MaybeInProject(SQLModel):
 
 
 def within(column: str, table: str) -> ForeignKeyConstraint:
-    """`column` refers to a row of `table` in the same organisation: it cannot point into another."""
+    """`column` refers to a row of `table` in the same organization: it cannot point into another."""
     return ForeignKeyConstraint(["org_id", column], [f"{SCHEMA}.{table}.org_id", f"{SCHEMA}.{table}.id"])
 
 
@@ -131,12 +131,12 @@ def version_of_model(column: str) -> ForeignKeyConstraint:
 
 
 def unique_while_live(table: str, *names: str) -> Index:
-    """The index that keeps `names` unique within the organisation among the rows that are not deleted."""
+    """The index that keeps `names` unique within the organization among the rows that are not deleted."""
     return Index(f"{table}_org_id_{'_'.join(names)}_key", "org_id", *names, unique=True, postgresql_where=_LIVE)
 
 
 def unique_key(table: type[Tenant], *names: str) -> str:
-    """The name of what keeps `names` unique within the organisation, constraint or index. Raises: LookupError."""
+    """The name of what keeps `names` unique within the organization, constraint or index. Raises: LookupError."""
     found = metadata.tables[f"{SCHEMA}.{table.__tablename__}"]
     unique: list[UniqueConstraint | Index] = [one for one in found.constraints if isinstance(one, UniqueConstraint)]
     unique += [index for index in found.indexes if index.unique]

@@ -24,7 +24,7 @@ class Role(StrEnum):
 class ScopeKind(StrEnum):
     """Where a role holds."""
 
-    ORGANISATION = "ORGANISATION"
+    ORGANIZATION = "ORGANIZATION"
     TEAM = "TEAM"
     PROJECT = "PROJECT"
 
@@ -101,8 +101,8 @@ class Decision(StrEnum):
 class RankingDirection(StrEnum):
     """Which values are better."""
 
-    MAXIMISE = "MAXIMISE"
-    MINIMISE = "MINIMISE"
+    MAXIMIZE = "MAXIMIZE"
+    MINIMIZE = "MINIMIZE"
 
 
 class TaskType(StrEnum):
@@ -120,7 +120,7 @@ class TaskType(StrEnum):
     SEGMENTATION = "SEGMENTATION"
     SPEECH_RECOGNITION = "SPEECH_RECOGNITION"
     TRANSLATION = "TRANSLATION"
-    SUMMARISATION = "SUMMARISATION"
+    SUMMARIZATION = "SUMMARIZATION"
     QUESTION_ANSWERING = "QUESTION_ANSWERING"
     GENERATION = "GENERATION"
     REINFORCEMENT_LEARNING = "REINFORCEMENT_LEARNING"
@@ -164,7 +164,7 @@ class RunStatus(StrEnum):
     RUNNING = "RUNNING"
     FINISHED = "FINISHED"
     FAILED = "FAILED"
-    CANCELLED = "CANCELLED"
+    CANCELED = "CANCELED"
     LOST = "LOST"
 
 

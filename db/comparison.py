@@ -12,7 +12,7 @@ def _is_ours(name: str | None, kind: str, parents: Any) -> bool:
 
 
 def _differs(context: Any, column: Any, table_column: Any, found: Any, wanted: Any) -> bool | None:
-    """Postgres makes no difference between text and varchar without a length; the rest is Alembic's judgement."""
+    """Postgres makes no difference between text and varchar without a length; the rest is Alembic's judgment."""
     plain = getattr(wanted, "impl_instance", wanted)
     return False if isinstance(found, String) and isinstance(plain, String) else None
 

@@ -9,7 +9,7 @@ import asyncpg
 from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_dbapi
 from sqlalchemy.exc import DBAPIError, InterfaceError, StatementError, TimeoutError as PoolTimeout
 
-# Deadlock and serialisation failure: the transaction was rolled back whole and may be run again at once.
+# Deadlock and serialization failure: the transaction was rolled back whole and may be run again at once.
 RETRYABLE = ("40001", "40P01")
 UNIQUE_VIOLATION = "23505"
 # Lock or statement time-out, shutdown, crash, start-up, connection loss, out of resources, read-only after fail-over.

@@ -24,7 +24,7 @@ COALESCE_S: Final = 0.005
 PROBE_S: Final = 5.0
 PROBE_TIMEOUT_S: Final = 3.0
 MAX_IDS: Final = 200
-"""A payload has room for 7,999 bytes. More organisations than this are told as EVERYBODY."""
+"""A payload has room for 7,999 bytes. More organizations than this are told as EVERYBODY."""
 EVERYBODY: Final = "*"
 _PROBE: Final = "?"
 _LOST: Final = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
@@ -32,7 +32,7 @@ _SHORTEST_WAIT_S: Final = 0.2
 _LONGEST_WAIT_S: Final = 5.0
 
 Wake: TypeAlias = Callable[[frozenset[UUID] | None], None]
-"""Called with the organisations that have news, or with None where any may have."""
+"""Called with the organizations that have news, or with None where any may have."""
 
 
 class Wakeups:
@@ -53,13 +53,13 @@ class Wakeups:
         self._attends = False
 
     def tell(self, org_id: UUID) -> None:
-        """Have the others told that an organisation has news, soon, with all that are told of in the meantime."""
+        """Have the others told that an organization has news, soon, with all that are told of in the meantime."""
         if len(self._waiting) <= MAX_IDS:
             self._waiting.add(org_id)
         self._due.set()
 
     async def run(self) -> None:
-        """Tell and listen until cancelled. A lost connection is opened again, later after each failure."""
+        """Tell and listen until canceled. A lost connection is opened again, later after each failure."""
         failures = 0
         while True:
             try:
@@ -161,7 +161,7 @@ async def _leave(connection: asyncpg.Connection) -> None:
 
 
 def _ids(payload: str) -> frozenset[UUID] | None:
-    """The organisations that a payload names; None, which is any of them, for one that is not understood."""
+    """The organizations that a payload names; None, which is any of them, for one that is not understood."""
     try:
         return frozenset(UUID(one) for one in payload.split(","))
     except ValueError:

@@ -15,8 +15,8 @@ UNPLACED: Final = {
     "version_metric": "As the metrics of runs.",
     "resource_sample": "As the metrics of runs.",
     "deployment_metric": "As the metrics of runs; the report that brings them names the project.",
-    "webhook": "Of the organisation: it may be limited to a project, and is not part of it.",
-    "webhook_delivery": "Of the organisation, as its webhook.",
+    "webhook": "Of the organization: it may be limited to a project, and is not part of it.",
+    "webhook_delivery": "Of the organization, as its webhook.",
 }
 """The tables that refer to a project, directly or through others, and whose rows do not name it, with the reasons."""
 

@@ -1,7 +1,7 @@
 """The three database roles, and the statements that make them.
 
-`owner` owns every table and cannot log in; `app` sees one organisation per transaction; `worker` sees the job table
-and the event feed of all organisations and nothing else. Roles belong to the whole cluster, so their prefix is
+`owner` owns every table and cannot log in; `app` sees one organization per transaction; `worker` sees the job table
+and the event feed of all organizations and nothing else. Roles belong to the whole cluster, so their prefix is
 configurable. Whoever logs in is a member of them and switches role at the start of each transaction.
 """
 
@@ -35,12 +35,12 @@ class Roles:
 
     @property
     def app(self) -> str:
-        """Acts inside one organisation."""
+        """Acts inside one organization."""
         return f"{self.prefix}_app"
 
     @property
     def worker(self) -> str:
-        """Finds work in all organisations."""
+        """Finds work in all organizations."""
         return f"{self.prefix}_worker"
 
     @property

@@ -95,7 +95,7 @@ class Change(AsyncSession):
 
 
 class SnapshotClosed(Exception):
-    """Somebody still read after the end of an operation, such as a batch whose operation was cancelled."""
+    """Somebody still read after the end of an operation, such as a batch whose operation was canceled."""
 
 
 class Reader(Protocol):
@@ -172,7 +172,7 @@ class Database:
     engine: AsyncEngine
     roles: Roles
     listeners: list[Callable[[UUID], None]] = field(default_factory=list, compare=False)
-    """Called with the organisation of each change that has events, once it is committed. They may not fail."""
+    """Called with the organization of each change that has events, once it is committed. They may not fail."""
 
     @classmethod
     def connect(cls, url: str, roles: Roles, *, pool_size: int = 10) -> "Database":
@@ -231,7 +231,7 @@ class Database:
                 await session.flush()
                 if session.events:
                     told = await _told(session)
-                    # Last before the commit: from here on every other change of the organisation waits.
+                    # Last before the commit: from here on every other change of the organization waits.
                     await session.execute(_APPEND, {"org_id": org_id, "events": told})
                 await session.commit()
         if session.events:
@@ -239,15 +239,15 @@ class Database:
                 listener(org_id)
 
     def as_worker(self) -> AbstractAsyncContextManager[AsyncConnection]:
-        """One transaction that sees the jobs and feeds of every organisation; commits at the end."""
-        return self._in_no_organisation(self.roles.worker)
+        """One transaction that sees the jobs and feeds of every organization; commits at the end."""
+        return self._in_no_organization(self.roles.worker)
 
     def as_nobody(self) -> AbstractAsyncContextManager[AsyncConnection]:
-        """One transaction of the application role in no organisation: it sees no row, but may ask who a token is."""
-        return self._in_no_organisation(self.roles.app)
+        """One transaction of the application role in no organization: it sees no row, but may ask who a token is."""
+        return self._in_no_organization(self.roles.app)
 
     @asynccontextmanager
-    async def _in_no_organisation(self, role: str) -> AsyncIterator[AsyncConnection]:
+    async def _in_no_organization(self, role: str) -> AsyncIterator[AsyncConnection]:
         with translated():
             connection = await self._open(role, None, {})
             try:

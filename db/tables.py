@@ -7,7 +7,7 @@ from db.rows.datasets import Dataset, DatasetProfile, DatasetVersion
 from db.rows.deployments import Deployment, DeploymentChange, DeploymentMetric, DeploymentReport, Environment
 from db.rows.graph import LineageEdge, SearchDocument
 from db.rows.models import Alias, AliasRevision, Model, Version
-from db.rows.organisations import ApiToken, Organisation, Principal, Project, RoleBinding, Team
+from db.rows.organizations import ApiToken, Organization, Principal, Project, RoleBinding, Team
 from db.rows.promotion import (
     PromotionPolicy,
     PromotionPolicyRevision,
@@ -48,7 +48,7 @@ __all__ = [
     "LineageEdge",
     "MetricPoint",
     "Model",
-    "Organisation",
+    "Organization",
     "Price",
     "Principal",
     "Project",

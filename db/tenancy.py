@@ -22,7 +22,7 @@ def migrating_roles() -> Roles:
 
 
 def protect(table: str, roles: Roles, privileges: Sequence[str] = ("select", "insert", "update")) -> list[str]:
-    """The statements that confine `app` to the rows of its organisation in a table of the registry.
+    """The statements that confine `app` to the rows of its organization in a table of the registry.
 
     Forced, so that not even the owner reads past the policy. Only what the rules need is granted.
     """
@@ -44,20 +44,20 @@ def tenant_table(
 ) -> None:
     """Give a new table of the registry all that it needs beside its columns, in the migration that makes it.
 
-    `app` gets these privileges within its organisation. `in_project` has the database see to the project of each row,
+    `app` gets these privileges within its organization. `in_project` has the database see to the project of each row,
     for a table that has one. `is_bulk` is for points that come by the thousand and are looked up by their key.
     """
-    for statement in (*protect(table, migrating_roles(), privileges), analysed(table, is_bulk=is_bulk)):
+    for statement in (*protect(table, migrating_roles(), privileges), analyzed(table, is_bulk=is_bulk)):
         op.execute(statement)
     for statement in follow(table) if in_project else ():
         op.execute(statement)
 
 
-def analysed(table: str, *, is_bulk: bool = False) -> str:
+def analyzed(table: str, *, is_bulk: bool = False) -> str:
     """The statement that keeps the statistics of a table fresh.
 
-    By default a table is analysed once a tenth of it has changed: a new organisation in large tables would be one that
-    the planner has never heard of for days, and it would read the whole organisation for each row.
+    By default a table is analyzed once a tenth of it has changed: a new organization in large tables would be one that
+    the planner has never heard of for days, and it would read the whole organization for each row.
     """
     share, rows = (0.02, 50_000) if is_bulk else (0, 1_000)
     return (

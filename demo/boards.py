@@ -30,7 +30,7 @@ BEST: Final = """query WhichTrialWasBest($search: ID!) {
  node(id: $search) { ... on Run {
   name durationS cost { amount currency missing }
   experiment { name runCounts { status count } }
-  bestTrials(metric: "log_loss", phase: VALIDATION, direction: MINIMISE, first: 3) {
+  bestTrials(metric: "log_loss", phase: VALIDATION, direction: MINIMIZE, first: 3) {
    rankedCount
    places { value run { name status parameters { name value } cost { amount currency } } }
   }
@@ -126,7 +126,7 @@ def questions(told: Told) -> list[Question]:
             {"model": wide.model_id},
             lambda data: _history(data["node"]["slotHistory"]["nodes"]),
         ),
-        Question("What is there about tumours?", FOUND, {"text": "tumour"}, lambda data: _found(data["search"])),
+        Question("What is there about tumors?", FOUND, {"text": "tumor"}, lambda data: _found(data["search"])),
         Question("How much is there?", COUNTED, {}, _counted),
     ]
 

@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from demo.catalogue import find_place
+from demo.catalog import find_place
 from demo.client import Client, RegistryProblem, is_local
 from demo.lines import COLUMNS
 from demo.questions import Links, ask_all
@@ -70,7 +70,7 @@ def _tell(console: Console, url: str, token: str | None, reviewers: str | None, 
         place = find_place(client)
         about = f"[bold]Model Registry {place.server_version}[/]\n{escape(place.summary)}\n"
         console.print(about, soft_wrap=False)
-        approving = reviewer_token(access, reviewers, data_dir, place.organisation)
+        approving = reviewer_token(access, reviewers, data_dir, place.organization)
         reviewer = None if approving is None else stack.enter_context(Client(reached, approving))
         told = Story(client, reviewer, place.project, console, folder).tell()
         console.print(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, Final
 
-from demo.catalogue import Version
+from demo.catalog import Version
 from demo.client import Client
 from demo.data import Sample
 

@@ -53,8 +53,8 @@ def draw_confusion(estimator: Any, table: Table, title: str, to: Path) -> None:
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     for (row, column), count in np.ndenumerate(counts):
         if count:
-            colour = "white" if shares[row, column] > 0.5 else _INK
-            axes.text(column, row, str(count), ha="center", va="center", color=colour, fontsize=9)
+            color = "white" if shares[row, column] > 0.5 else _INK
+            axes.text(column, row, str(count), ha="center", va="center", color=color, fontsize=9)
     places = range(class_count)
     longest = max(len(name) for name in table.class_names)
     axes.set_xticks(

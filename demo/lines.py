@@ -13,8 +13,8 @@ TITLE: Final = 20
 
 def line(sign: str, title: str, what: str) -> Text:
     """What came of something: ✓ or ✗, about what, and what it is."""
-    colour = "red" if sign == "✗" else "green"
-    return Text.assemble((sign, colour), " ", (f"{title:<{TITLE}}", "bold"), f" {what}")
+    color = "red" if sign == "✗" else "green"
+    return Text.assemble((sign, color), " ", (f"{title:<{TITLE}}", "bold"), f" {what}")
 
 
 def sentence(text: str, *, before: Text | str = "  ") -> Group:

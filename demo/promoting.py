@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from demo import deploying, training
-from demo.catalogue import Catalogue, Version
+from demo.catalog import Catalog, Version
 from demo.client import ChangeRefused, Client, RegistryProblem
 from demo.data import Sample
 from demo.deploying import Placement
@@ -34,7 +34,7 @@ _TO_PRODUCTION: Final = [
     _FILES,
     {"requiredFacts": {"signature": True, "runtime": True, "datasets": True}},
     {"metricThreshold": {**_ACCURACY, "minimum": 0.9}},
-    {"notWorseThanChampion": {**_ACCURACY, "direction": "MAXIMISE", "tolerance": 0.05}},
+    {"notWorseThanChampion": {**_ACCURACY, "direction": "MAXIMIZE", "tolerance": 0.05}},
     {"metricThreshold": {"metric": RECALL, "phase": "TEST", "minimum": 0.8}},
     # One person tells this whole story; elsewhere a service account reports.
     {"externalCheck": {"name": CHECK, "allowAuthors": True}},
@@ -71,10 +71,10 @@ class Candidate:
 class Promotions:
     """Brings versions of one model to production and back; `reviewer` asks as somebody else, if there is one."""
 
-    def __init__(self, client: Client, reviewer: Client | None, catalogue: Catalogue, console: Console) -> None:
+    def __init__(self, client: Client, reviewer: Client | None, catalog: Catalog, console: Console) -> None:
         self._client = client
         self._reviewer = reviewer
-        self._catalogue = catalogue
+        self._catalog = catalog
         self._console = console
 
     def tell(self, reliable: Candidate, hasty: Candidate) -> None:
@@ -140,7 +140,7 @@ class Promotions:
         """Log the evaluation that is missing, and report the check that nobody reported."""
         version, placement = candidate.version, candidate.placement
         point = training.recall(placement.estimator, candidate.sample, MALIGNANT, RECALL)
-        self._catalogue.measure(version, [point])
+        self._catalog.measure(version, [point])
         seen = deploying.observe(placement.estimator, candidate.sample)
         self._client.change(
             "reportCheck",

@@ -93,7 +93,7 @@ def access_to(url: str, given: str | None, data_dir: Path) -> Access:
     raise RegistryProblem("UNAUTHENTICATED", message)
 
 
-def reviewer_token(access: Access, given: str | None, data_dir: Path, organisation: str) -> str | None:
+def reviewer_token(access: Access, given: str | None, data_dir: Path, organization: str) -> str | None:
     """A token of somebody else, who reviews: the one given, that of REGISTRY_REVIEWER_TOKEN, or a new one, valid for a
     few minutes; None where there is none and none can be made.
 
@@ -105,7 +105,7 @@ def reviewer_token(access: Access, given: str | None, data_dir: Path, organisati
         return token.strip()
     if not access.is_kept:
         return None
-    whose = ("--organisation", organisation, "--principal", REVIEWER, "--role", "MAINTAINER")
+    whose = ("--organization", organization, "--principal", REVIEWER, "--role", "MAINTAINER")
     lasting = ("--expires-minutes", str(REVIEWER_TOKEN_MINUTES))
     made = subprocess.run(
         [sys.executable, "-m", "server", "token", "create", *whose, *lasting],

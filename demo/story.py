@@ -11,7 +11,7 @@ from rich.filesize import decimal
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
 from demo import data, deploying, files, training, tuning
-from demo.catalogue import Catalogue, Version
+from demo.catalog import Catalog, Version
 from demo.client import Client, RegistryProblem
 from demo.data import Sample, Table
 from demo.deploying import Placement
@@ -64,15 +64,15 @@ class Story:
 
     def __init__(self, client: Client, reviewer: Client | None, project: str, console: Console, folder: Path) -> None:
         self._client = client
-        self._catalogue = Catalogue(client, project)
-        self._promotions = Promotions(client, reviewer, self._catalogue, console)
+        self._catalog = Catalog(client, project)
+        self._promotions = Promotions(client, reviewer, self._catalog, console)
         self._transfers = Transfers(client)
         self._console = console
         self._folder = folder
 
     def tell(self) -> Told:
         """Train, tune, register and deploy everything, some by way of promotion. Raises: RegistryProblem."""
-        self._catalogue.price_runs("0.40", "EUR")
+        self._catalog.price_runs("0.40", "EUR")
         self._small_tables()
         digits, cancer = data.load("digits", batch_count=2), data.load("breast_cancer")
         forest = training.forest(250)
@@ -87,13 +87,13 @@ class Story:
             )
         )
         champion, challenger = self._digits_reader(digits)
-        search, wide, narrow = self._tumour_screen(cancer)
+        search, wide, narrow = self._tumor_screen(cancer)
         for reliable, new in ((champion, challenger), (wide, narrow)):
-            self._catalogue.name_version(reliable.version, "champion")
-            self._catalogue.name_version(new.version, "challenger")
+            self._catalog.name_version(reliable.version, "champion")
+            self._catalog.name_version(new.version, "challenger")
         # Whoever sends requests sends every feature, also to a version that takes fewer.
         screening, hasty = [
-            Placement("production", "tumour-screen", one.version, 100, one.fetched, cancer.test)
+            Placement("production", "tumor-screen", one.version, 100, one.fetched, cancer.test)
             for one in (wide, narrow)
         ]
         self._promotions.tell(Candidate(screening, cancer.test), Candidate(hasty, tuning.narrowed(cancer, NARROW).test))
@@ -101,10 +101,10 @@ class Story:
             Placement("production", "digits-champion", champion.version, 90, champion.fetched, digits.test),
             Placement("production", "digits-challenger", challenger.version, 10, challenger.fetched, digits.test),
             screening,
-            replace(hasty, environment="staging", name="tumour-screen-next"),
+            replace(hasty, environment="staging", name="tumor-screen-next"),
         ]
         self._deploy(placements)
-        first_batch = self._catalogue.dataset_version(digits, "train", digits.batches[0])
+        first_batch = self._catalog.dataset_version(digits, "train", digits.batches[0])
         deployed = [one.name for one in placements]
         return Told(first_batch, champion.version, wide.version, narrow.version, search, deployed)
 
@@ -162,12 +162,12 @@ class Story:
             base=base.version,
         )
 
-    def _tumour_screen(self, cancer: Table) -> tuple[str, Registered, Registered]:
+    def _tumor_screen(self, cancer: Table) -> tuple[str, Registered, Registered]:
         """Settings as a guess, then those that a search found, then these with a third of the features."""
         guess = training.boosting()
         lesson = Lesson(
-            "tumour-screen",
-            "Tells malignant from benign breast tumours by the shape of cell nuclei. For show, not for patients.",
+            "tumor-screen",
+            "Tells malignant from benign breast tumors by the shape of cell nuclei. For show, not for patients.",
             cancer,
             cancer.batches,
             guess,
@@ -175,10 +175,10 @@ class Story:
         )
         self._register(lesson)
         with busy(self._console, "A search for better settings …"):
-            search = tuning.search(self._client, self._catalogue, cancer)
+            search = tuning.search(self._client, self._catalog, cancer)
         settings = ", ".join(f"{name} {value:g}" for name, value in search.settings.items())
         counts = f"{search.finished_count} trials finished, {search.given_up_count} given up"
-        self._console.print(line("✓", "tumour-screen search", counts))
+        self._console.print(line("✓", "tumor-screen search", counts))
         self._console.print(sentence(f"best: {settings}", before="    "))
         wide = self._register(_boosted(lesson, cancer, search.settings, "1.1"))
         narrow = self._register(_boosted(lesson, tuning.narrowed(cancer, NARROW), search.settings, "2.0"))
@@ -197,9 +197,9 @@ class Story:
                 parameters["warm_started_from"] = lesson.base.title
             run, trained = self._run(lesson, parameters)
             points = training.measure(trained.estimator, lesson.table.test, "TEST")
-            version = self._catalogue.version(
+            version = self._catalog.version(
                 lesson.model,
-                self._catalogue.model(lesson.model, lesson.description),
+                self._catalog.model(lesson.model, lesson.description),
                 lesson.series,
                 run=run,
                 base=lesson.base,
@@ -211,21 +211,21 @@ class Story:
             folder.mkdir()
             written = files.write_all(trained.estimator, lesson.table, version.title, folder)
         artifacts = self._upload(version, written)
-        self._catalogue.note_origin(version, lesson.table.origin)
+        self._catalog.note_origin(version, lesson.table.origin)
         fetched = self._fetch(artifacts[0], written[0], trained.estimator, lesson.table.test)
         self._report(lesson, version, points, written)
         return Registered(version, trained.estimator, fetched)
 
     def _run(self, lesson: Lesson, parameters: Settings) -> tuple[str, Trained]:
         """A run with its data, settings and history, ended as it ended."""
-        read = [self._catalogue.dataset_version(lesson.table, "train", batch) for batch in lesson.batches]
-        kept = self._catalogue.dataset_version(lesson.table, "test", lesson.table.test)
+        read = [self._catalog.dataset_version(lesson.table, "train", batch) for batch in lesson.batches]
+        kept = self._catalog.dataset_version(lesson.table, "test", lesson.table.test)
         name = f"{lesson.model} {'fine-tuning' if lesson.base else 'training'}"
         reads = [*((one, "TRAINING") for one in read), (kept, "TEST")]
-        run = self._catalogue.start_run(name, parameters, reads)
-        with self._catalogue.ending(run):
+        run = self._catalog.start_run(name, parameters, reads)
+        with self._catalog.ending(run):
             trained = lesson.learn()
-            self._catalogue.log(run, trained.history)
+            self._catalog.log(run, trained.history)
         return run, trained
 
     def _upload(self, version: Version, written: Sequence[LocalFile]) -> list[str]:

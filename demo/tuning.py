@@ -10,12 +10,12 @@ from sklearn.metrics import log_loss  # type: ignore[import-untyped]  # scikit-l
 from sklearn.model_selection import train_test_split  # type: ignore[import-untyped]  # scikit-learn has no types
 
 from demo import capture, training
-from demo.catalogue import Catalogue
+from demo.catalog import Catalog
 from demo.client import Client
 from demo.data import SEED, Sample, Table
 from demo.training import Point, Settings, Trained
 
-EXPERIMENT: Final = "tumour-screen-settings"
+EXPERIMENT: Final = "tumor-screen-settings"
 STAGES: Final = 40
 PATIENCE_STAGES: Final = 8
 METRIC: Final = "log_loss"
@@ -23,7 +23,7 @@ SEARCHED: Final = ("learning_rate", "max_depth")
 GRID: Final = [dict(zip(SEARCHED, chosen, strict=True)) for chosen in itertools.product((0.05, 0.2, 0.8, 3.0), (1, 2))]
 
 _BEST: Final = """query BestTrial($search: ID!) { node(id: $search) { ... on Run {
-  bestTrial(metric: "log_loss", phase: VALIDATION, direction: MINIMISE) { run { id name parameters { name value } } }
+  bestTrial(metric: "log_loss", phase: VALIDATION, direction: MINIMIZE) { run { id name parameters { name value } } }
 } } }"""
 
 
@@ -39,32 +39,32 @@ class Search:
     settings: Mapping[str, float]
 
 
-def search(client: Client, catalogue: Catalogue, table: Table) -> Search:
+def search(client: Client, catalog: Catalog, table: Table) -> Search:
     """Try every setting of the grid on a part of the batch, and ask the registry which was the best on the rest."""
     learn, check = _split(table.batches[0])
-    experiment = catalogue.experiment(EXPERIMENT, "How fast and how deep are the trees of tumour-screen to learn?")
-    reads = [(catalogue.dataset_version(table, "train", table.batches[0]), "TRAINING")]
+    experiment = catalog.experiment(EXPERIMENT, "How fast and how deep are the trees of tumor-screen to learn?")
+    reads = [(catalog.dataset_version(table, "train", table.batches[0]), "TRAINING")]
     settings: Settings = {"algorithm": "GradientBoostingClassifier", "n_estimators": STAGES, "trials": len(GRID)}
-    run = catalogue.start_run("tumour-screen search", settings, reads, experiment=experiment)
+    run = catalog.start_run("tumor-screen search", settings, reads, experiment=experiment)
     endings: list[str] = []
-    with catalogue.ending(run):
+    with catalog.ending(run):
         for number, chosen in enumerate(GRID, 1):
-            trial = catalogue.start_run(
+            trial = catalog.start_run(
                 f"trial {number}", {"n_estimators": STAGES, **chosen}, reads, experiment=experiment, parent=run
             )
-            with catalogue.ending(trial) as how:
+            with catalog.ending(trial) as how:
                 gauge = capture.Gauge()
                 trained, is_given_up = _try(chosen, learn, check)
-                catalogue.log(trial, trained.history)
-                catalogue.log_samples(trial, [gauge.sample()])
-                how.status = "CANCELLED" if is_given_up else "FINISHED"
+                catalog.log(trial, trained.history)
+                catalog.log_samples(trial, [gauge.sample()])
+                how.status = "CANCELED" if is_given_up else "FINISHED"
             endings.append(how.status)
         best = client.ask(_BEST, search=run)["node"]["bestTrial"]["run"]
     return Search(
         experiment,
         run,
         endings.count("FINISHED"),
-        endings.count("CANCELLED"),
+        endings.count("CANCELED"),
         best["name"],
         {one["name"]: one["value"] for one in best["parameters"] if one["name"] in SEARCHED},
     )

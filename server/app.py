@@ -50,7 +50,7 @@ class RegistryDoor:
         return await self.authenticator.actor(authorization)
 
     def access(self, actor: Actor) -> asyncio.Event:
-        """What is set when tokens or roles of the actor's organisation may have changed."""
+        """What is set when tokens or roles of the actor's organization may have changed."""
         return self.authenticator.access(actor.org_id)
 
     def context(self, actor: Actor) -> Operation:

@@ -26,7 +26,7 @@ _ACCESS: Final = ("api_token.revoked", "principal.", "role_binding.")
 class Authenticator:
     """Remembers who presented a good token, by the hash of it. Bad tokens are not remembered.
 
-    What the feed tells of tokens and roles is acted on at once, where this process follows the organisation: what was
+    What the feed tells of tokens and roles is acted on at once, where this process follows the organization: what was
     remembered of it is forgotten, and those who are in are to be asked for again.
     """
 
@@ -36,11 +36,11 @@ class Authenticator:
     _changes: int = 0
 
     def access(self, org_id: UUID) -> asyncio.Event:
-        """What is set, once, when something of tokens or roles of an organisation may have changed."""
+        """What is set, once, when something of tokens or roles of an organization may have changed."""
         return self._watched.setdefault(org_id, asyncio.Event())
 
     def heard(self, org_id: UUID, events: Sequence[StoredEvent]) -> None:
-        """Take what the feed tells of an organisation; no events where some may have been missed."""
+        """Take what the feed tells of an organization; no events where some may have been missed."""
         if events and not any(event.kind.startswith(_ACCESS) for event in events):
             return
         self._changes += 1

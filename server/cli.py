@@ -43,8 +43,8 @@ app.add_typer(db, name="db")
 app.add_typer(storage, name="storage")
 app.add_typer(token, name="token")
 
-Organisation = Annotated[str, typer.Option(help="The organisation; made if it is not there yet.")]
-KnownOrganisation = Annotated[str, typer.Option("--organisation", help="The organisation.")]
+Organization = Annotated[str, typer.Option(help="The organization; made if it is not there yet.")]
+KnownOrganization = Annotated[str, typer.Option("--organization", help="The organization.")]
 PrincipalName = Annotated[str, typer.Option(help="The user or service account; made if it is not there yet.")]
 
 
@@ -95,7 +95,7 @@ def migrate() -> None:
 @app.command("import")
 def import_file(
     file: Annotated[str, typer.Argument(help="JSON Lines, also as .gz; - for standard input.")],
-    organisation: KnownOrganisation = "default",
+    organization: KnownOrganization = "default",
     source: Annotated[
         str, typer.Option(help="Where the file is from: the keys in it mean the same things in each file of a source.")
     ] = "default",
@@ -108,13 +108,13 @@ def import_file(
     ] = False,
     chunk: Annotated[int, typer.Option(help="How many lines are in together or not at all.", min=1)] = CHUNK,
 ) -> None:
-    """Take a file of models, runs and all else into an organisation. The same file again changes nothing."""
+    """Take a file of models, runs and all else into an organization. The same file again changes nothing."""
     from server.commands import transfer
 
     with _services(database=True) as settings:
         report = transfer.import_file(
             settings,
-            organisation,
+            organization,
             file,
             source=source,
             principal=principal,
@@ -130,14 +130,14 @@ def import_file(
 @app.command("export")
 def export_file(
     file: Annotated[str, typer.Argument(help="Where to write JSON Lines; compressed for .gz; - for standard output.")],
-    organisation: KnownOrganisation = "default",
+    organization: KnownOrganization = "default",
     project: Annotated[str | None, typer.Option(help="Only this project, by its name or its id.")] = None,
 ) -> None:
-    """Write an organisation as it is now into a file that `import` takes. What is deleted stays behind."""
+    """Write an organization as it is now into a file that `import` takes. What is deleted stays behind."""
     from server.commands import transfer
 
     with _services(database=True) as settings:
-        exported = transfer.export_file(settings, organisation, file, project)
+        exported = transfer.export_file(settings, organization, file, project)
     transfer.print_exported(exported)
 
 
@@ -202,7 +202,7 @@ def bootstrap_storage() -> None:
 
 @token.command("create")
 def create_token(
-    organisation: Organisation = "default",
+    organization: Organization = "default",
     principal: PrincipalName = "admin",
     role: Annotated[
         Role | None, typer.Option(help="The role of a principal that is made now.", show_default=Role.OWNER)
@@ -217,17 +217,17 @@ def create_token(
 
     kind = PrincipalKind.SERVICE_ACCOUNT if service_account else None
     with _services(database=True) as settings:
-        made = tokens.create(settings, organisation, principal, kind=kind, role=role, expires_minutes=expires_minutes)
+        made = tokens.create(settings, organization, principal, kind=kind, role=role, expires_minutes=expires_minutes)
     out.print(made, markup=False)
 
 
 @token.command("list")
-def list_tokens(organisation: KnownOrganisation = "default") -> None:
-    """Print the tokens of an organisation, the oldest first: id, last four characters, whose, for what, how long."""
+def list_tokens(organization: KnownOrganization = "default") -> None:
+    """Print the tokens of an organization, the oldest first: id, last four characters, whose, for what, how long."""
     from server.commands import tokens
 
     with _services(database=True) as settings:
-        lines = tokens.lines(settings, organisation)
+        lines = tokens.lines(settings, organization)
     for line in lines:
         out.print(line, markup=False)
 
@@ -235,13 +235,13 @@ def list_tokens(organisation: KnownOrganisation = "default") -> None:
 @token.command("revoke")
 def revoke_token(
     name: Annotated[str, typer.Argument(metavar="TOKEN", help="Its id, or its last four characters.")],
-    organisation: KnownOrganisation = "default",
+    organization: KnownOrganization = "default",
 ) -> None:
     """Let a token open nothing any more: at the latest 5 seconds from now. To revoke it again changes nothing."""
     from server.commands import tokens
 
     with _services(database=True) as settings:
-        row = tokens.revoke(settings, organisation, name)
+        row = tokens.revoke(settings, organization, name)
     out.print(f"The token {row.id} that ends with {row.last_four} is revoked.", markup=False)
 
 

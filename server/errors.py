@@ -14,4 +14,4 @@ class ServiceDied(Exception):
 
 
 class UnsafeRole(Exception):
-    """The role the server would act as can see or change more than one organisation's rows."""
+    """The role the server would act as can see or change more than one organization's rows."""

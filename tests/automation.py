@@ -93,7 +93,7 @@ async def held_by(line: Line, stage: str) -> int | None:
 
 
 async def wake(database: Database, tenant: Tenant) -> None:
-    """Let every job of the organisation be due."""
+    """Let every job of the organization be due."""
     async with database.change(tenant.org_id) as change:
         own = col(Job.org_id) == tenant.org_id
         await change.execute(update(Job).where(own).values(run_after=utc_now() - timedelta(days=365)))

@@ -1,4 +1,4 @@
-"""What every test can have: shared services, a database per process, the application, an organisation of its own."""
+"""What every test can have: shared services, a database per process, the application, an organization of its own."""
 
 import asyncio
 import socket
@@ -123,19 +123,19 @@ async def live(app: Starlette) -> AsyncIterator[str]:
 
 @pytest.fixture
 async def tenant(database: Database, http: httpx2.AsyncClient) -> Tenant:
-    """An organisation that no other test knows."""
+    """An organization that no other test knows."""
     return await found_tenant(database, http)
 
 
 @pytest.fixture(scope="session")
 async def shared_tenant(database: Database, http: httpx2.AsyncClient) -> Tenant:
-    """An organisation of all tests whose requests change nothing: they are refused."""
+    """An organization of all tests whose requests change nothing: they are refused."""
     return await found_tenant(database, http)
 
 
 @pytest.fixture
-async def neighbour(database: Database, http: httpx2.AsyncClient) -> Tenant:
-    """Another organisation."""
+async def neighbor(database: Database, http: httpx2.AsyncClient) -> Tenant:
+    """Another organization."""
     return await found_tenant(database, http)
 
 

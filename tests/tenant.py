@@ -1,4 +1,4 @@
-"""An organisation of a test's own, and a client that asks the real application as one of its members."""
+"""An organization of a test's own, and a client that asks the real application as one of its members."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -93,7 +93,7 @@ class Client:
 
 @dataclass
 class Tenant:
-    """An organisation with an owner and a project, untouched by any other test."""
+    """An organization with an owner and a project, untouched by any other test."""
 
     database: Database
     http: httpx2.AsyncClient
@@ -107,11 +107,11 @@ class Tenant:
         return self.client.actor
 
     def name(self, stem: str = "thing") -> str:
-        """A name that nothing in this organisation has yet."""
+        """A name that nothing in this organization has yet."""
         return f"{stem}-{next(self.names)}"
 
     async def member(self, role: Role, kind: PrincipalKind = PrincipalKind.USER) -> Client:
-        """A client of a new principal with a role in the whole organisation."""
+        """A client of a new principal with a role in the whole organization."""
         return await join(self.database, self.http, self.org_id, self.name("member"), role, kind)
 
     async def model(self, **given: Any) -> str:
@@ -166,19 +166,19 @@ async def join(
     return Client(http, token, actor)
 
 
-async def found_organisation(database: Database, name: str | None = None) -> UUID:
-    """The id of a new organisation without members."""
+async def found_organization(database: Database, name: str | None = None) -> UUID:
+    """The id of a new organization without members."""
     org_id = uuid7()
     async with database.change(org_id) as change:
-        await organizations.create_organisation(change, name=name or f"org {org_id}")
+        await organizations.create_organization(change, name=name or f"org {org_id}")
     return org_id
 
 
 async def found_tenant(database: Database, http: httpx2.AsyncClient) -> Tenant:
-    """A new organisation with an owner, a team and a project, by one transaction of the rules."""
+    """A new organization with an owner, a team and a project, by one transaction of the rules."""
     org_id = uuid7()
     async with database.change(org_id) as change:
-        await organizations.create_organisation(change, name=f"org {org_id}")
+        await organizations.create_organization(change, name=f"org {org_id}")
         owner, token = await _enter(change, "owner", Role.OWNER, PrincipalKind.USER)
         team = await organizations.create_team(change, owner, name="team")
         project = await organizations.create_project(change, owner, team_id=team.id, name="project")

@@ -35,7 +35,7 @@ LEARNED = """{ datasets(first: 1) { nodes { versions(first: 1) { nodes { downstr
 
 @pytest.fixture
 async def filled(tenant: Tenant) -> Tenant:
-    """An organisation in which every question of the README has an answer."""
+    """An organization in which every question of the README has an answer."""
     data = await tenant.dataset_version()
     run = await tenant.run(datasets=[{"datasetVersion": data}], parameters=[{"name": "depth", "value": 3}])
     model = await tenant.model()

@@ -18,7 +18,7 @@ _TAKES_ITS_PATH = text(f"state not in ({_FAILED_CODES}) and deleted_at is null")
 
 
 class Blob(Tenant, table=True):
-    """Verified bytes, once in each bucket of an organisation."""
+    """Verified bytes, once in each bucket of an organization."""
 
     __tablename__ = "blob"
     __table_args__ = (PrimaryKeyConstraint("org_id", "bucket", "sha256"),)

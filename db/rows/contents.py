@@ -9,7 +9,7 @@ from db.base import Json, Row
 
 
 class Content(Row):
-    """Facts that many things share and nobody changes: one row for each digest in an organisation."""
+    """Facts that many things share and nobody changes: one row for each digest in an organization."""
 
     digest: str
 

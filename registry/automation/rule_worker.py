@@ -76,13 +76,13 @@ async def _promote(change: Change, rule: AutomationRule, version_id: UUID) -> No
     if version_id not in await _candidates(change, rule):
         return
     version = await find(change, Version, version_id, "version", lock=True)
-    judgement = await judge_within(change, version, Target(stage=rule.stage))
-    if not judgement.passed:
+    judgment = await judge_within(change, version, Target(stage=rule.stage))
+    if not judgment.passed:
         return
     actor, slot_revision = await in_the_name_of(change, rule.set_by), held.slots[rule.stage].revision
     reason = f"Rule {rule.name}: every gate for {rule.stage} was open."
-    request = await asked(change, judgement)
-    step = Step(TransitionKind.PROMOTION, reason, judgement=judgement, request=request, rule=rule)
+    request = await asked(change, judgment)
+    step = Step(TransitionKind.PROMOTION, reason, judgment=judgment, request=request, rule=rule)
     transition = await promotions.put(change, actor, held, version, rule.stage, step)
     firing = _firing(rule, slot_revision, version.id, FiringState.DONE, reason, transition_id=transition.id)
     await _note(change, actor, rule, firing)

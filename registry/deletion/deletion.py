@@ -105,20 +105,20 @@ class Deletion:
 
 
 def _named(table: type[Deletable], scope: str, *within: str) -> Deletion:
-    """What others rely on by its name: deleted by those who organise."""
-    return Deletion(table, Action.ORGANISE, renamed="name", scope=scope, keys=(unique_key(table, *within, "name"),))
+    """What others rely on by its name: deleted by those who organize."""
+    return Deletion(table, Action.ORGANIZE, renamed="name", scope=scope, keys=(unique_key(table, *within, "name"),))
 
 
 _PATH_KEYS = ("artifact_run_path_key", "artifact_version_path_key")
 DELETIONS: Final[Mapping[type[Deletable], Deletion]] = {
     one.table: one
     for one in (
-        _named(Team, "organisation"),
+        _named(Team, "organization"),
         _named(Project, "team", "team_id"),
         _named(Model, "project", "project_id"),
         _named(Experiment, "project", "project_id"),
         _named(Dataset, "project", "project_id"),
-        _named(Environment, "organisation"),
+        _named(Environment, "organization"),
         Deletion(
             Deployment,
             guard=_deployment_is_stopped,
@@ -127,7 +127,7 @@ DELETIONS: Final[Mapping[type[Deletable], Deletion]] = {
             scope="environment",
             keys=(unique_key(Deployment, "environment_id", "name"),),
         ),
-        Deletion(Webhook, Action.ADMINISTER, renamed="name", scope="organisation", keys=(unique_key(Webhook, "name"),)),
+        Deletion(Webhook, Action.ADMINISTER, renamed="name", scope="organization", keys=(unique_key(Webhook, "name"),)),
         Deletion(DatasetVersion),
         Deletion(Run, guard=_run_has_ended),
         Deletion(Version, guard=_version_is_out_of_service, deleting=_of_version),

@@ -22,7 +22,7 @@ from db.tables import (
     Experiment,
     LineageEdge,
     Model,
-    Organisation,
+    Organization,
     Price,
     Principal,
     Project,
@@ -56,7 +56,7 @@ class Noun:
 
     @property
     def followed(self) -> str:
-        """With what its events are followed, besides the feed of their organisation and their own subject."""
+        """With what its events are followed, besides the feed of their organization and their own subject."""
         if self.table in (Model, Project):
             return "itself" if self.table is Project else "itself and its project"
         ways = list(_ways(self.table))
@@ -167,7 +167,7 @@ _NOUNS: Final = (
         Model,
         {"created": "A model was made.", "updated": "A model was changed.", **_kept("A model")},
     ),
-    Noun(Organisation, {"created": "The organisation was made: its first event."}),
+    Noun(Organization, {"created": "The organization was made: its first event."}),
     Noun(
         Price,
         {"created": "A price of a resource holds from some time on.", "ended": "A price holds up to some time."},

@@ -44,7 +44,7 @@ _CURSOR_VERSION = b"\x01"
 _LAST_SEQ = 2**63 - 1
 
 Reader: TypeAlias = Rows | AsyncConnection | AsyncSession
-"""Whatever reads: of the application role it sees its organisation's feed, of the worker role every one."""
+"""Whatever reads: of the application role it sees its organization's feed, of the worker role every one."""
 
 # Not among the tables of `db.tables`: nothing but `ev.append` writes them.
 _metadata = MetaData(schema="ev")
@@ -74,7 +74,7 @@ EVENT: Final = Table(
 
 @dataclass(frozen=True)
 class Cursor:
-    """A place in the feed of one organisation: behind the event `seq`, in the numbering `epoch`.
+    """A place in the feed of one organization: behind the event `seq`, in the numbering `epoch`.
 
     Opaque to clients: base64 of a version, the epoch and the number.
     """
@@ -105,7 +105,7 @@ _CURSOR_CHARACTERS = len(str(Cursor(UUID(int=0), 0)))
 
 @dataclass(frozen=True)
 class Stream:
-    """How far the feed of an organisation reaches: events `floor_seq + 1` to `head_seq` are there, none is missing."""
+    """How far the feed of an organization reaches: events `floor_seq + 1` to `head_seq` are there, none is missing."""
 
     org_id: UUID
     epoch: UUID
@@ -220,10 +220,10 @@ _FIRST_AT = text("""
 
 
 async def stream_of(reader: Reader, org_id: UUID) -> Stream:
-    """How far the feed of an organisation reaches now. Raises: LookupError for an organisation that has none."""
+    """How far the feed of an organization reaches now. Raises: LookupError for an organization that has none."""
     found = await _rows(reader, select(STREAM).where(STREAM.c.org_id == org_id))
     if not found:
-        raise LookupError("This organisation has no event stream.")
+        raise LookupError("This organization has no event stream.")
     return Stream(*found[0])
 
 

@@ -1,4 +1,4 @@
-"""The feed delivered: one tailer for each process, a bounded ring for each organisation that is followed, and readers.
+"""The feed delivered: one tailer for each process, a bounded ring for each organization that is followed, and readers.
 
 A reader is a place in the feed. It takes what is in the ring and reads the database where it lags behind that, at its
 own speed: a slow one holds up nobody and fills no memory.
@@ -31,9 +31,9 @@ RING_BYTES: Final = 16 * 1024 * 1024
 POLL_S: Final = 1.0
 BOOKMARK_S: Final = 30.0
 _PULLED: Final = 500
-"""How many events of one organisation are pulled at once."""
+"""How many events of one organization are pulled at once."""
 _SLICE: Final = 100
-"""How many organisations are pulled in one statement."""
+"""How many organizations are pulled in one statement."""
 _AT_ONCE: Final = 2_000
 """How many events one statement pulls at most; half as many after one that failed, until they arrive."""
 _PAGE: Final = 100
@@ -69,7 +69,7 @@ Also: TypeAlias = Callable[[StoredEvent], bool]
 
 
 class Ring:
-    """The newest events of one organisation, `first` to `last`, none missing, for all its readers in this process."""
+    """The newest events of one organization, `first` to `last`, none missing, for all its readers in this process."""
 
     def __init__(self, stream: Stream) -> None:
         self.readers = 0
@@ -151,7 +151,7 @@ class Feed:
         self.readers = 0
         """How many readers there are."""
         self.listeners: list[Listener] = []
-        """Called with the new events of each organisation that is followed, and with none where it begins to be or
+        """Called with the new events of each organization that is followed, and with none where it begins to be or
         some may have been missed. They may not fail."""
         self._database = database
         self._aside = aside
@@ -179,17 +179,17 @@ class Feed:
         return delivered
 
     def wake(self, org_ids: Collection[UUID] | None) -> None:
-        """Look at once for what is new of some organisations, or, without any, of all that are followed."""
+        """Look at once for what is new of some organizations, or, without any, of all that are followed."""
         self._woken.update(self._rings if org_ids is None else self._rings.keys() & set(org_ids))
         if self._woken:
             self._due.set()
 
     def told(self, org_id: UUID) -> None:
-        """`wake` for one organisation."""
+        """`wake` for one organization."""
         self.wake((org_id,))
 
     async def run(self) -> None:
-        """Look for what is new until cancelled: when woken, and every `poll_s` of all that are followed."""
+        """Look for what is new until canceled: when woken, and every `poll_s` of all that are followed."""
         loop = asyncio.get_running_loop()
         poll_at, failed = loop.time(), False
         while True:

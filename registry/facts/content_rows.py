@@ -1,4 +1,4 @@
-"""Contents: facts that many things share and nobody changes, kept once in an organisation under their digest."""
+"""Contents: facts that many things share and nobody changes, kept once in an organization under their digest."""
 
 import hashlib
 from collections.abc import Mapping

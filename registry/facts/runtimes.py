@@ -41,7 +41,7 @@ class Package:
     """A package that was installed."""
 
     name: Annotated[
-        str, Doc("Kept as Python's packaging normalises it: small letters, with single hyphens between words.")
+        str, Doc("Kept as Python's packaging normalizes it: small letters, with single hyphens between words.")
     ]
     version: Annotated[str, Doc(f"Such as `2.1.0`; 1 to {MAX_PACKAGE_VERSION} characters.")]
 

@@ -48,7 +48,7 @@ async def begin_upload(
 ) -> Artifact:
     """An artifact that waits for its bytes, with an open upload.
 
-    Bytes that the organisation has already in the bucket of this kind are not sent again: the artifact is AVAILABLE at
+    Bytes that the organization has already in the bucket of this kind are not sent again: the artifact is AVAILABLE at
     once. Whoever may write and knows a digest can therefore come by the bytes. Asked again for the same file at the
     same path, it gives the artifact that is there and an open upload its full time again, so that a client can resume.
 

@@ -40,7 +40,7 @@ class _Heartbeat:
 async def verify(database: Database, store: ObjectStore, lease: Lease) -> None:
     """Decide whether the bytes of an artifact are what was announced: AVAILABLE, or QUARANTINED with the reason.
 
-    Bytes that the organisation has in the same bucket under another object are kept once: the artifact gets the place
+    Bytes that the organization has in the same bucket under another object are kept once: the artifact gets the place
     of the first object, and the second is removed. Quarantined bytes stay in the store, for whoever looks into them.
 
     Raises: LeaseLost, StoreUnavailable, DatabaseUnavailable; nothing was decided then.

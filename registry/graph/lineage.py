@@ -85,7 +85,7 @@ async def link(
     *,
     valid_from: datetime | None = None,
 ) -> None:
-    """Write that the second of each came from the first. All must be of the organisation of the change."""
+    """Write that the second of each came from the first. All must be of the organization of the change."""
     since = valid_from or utc_now()
     edges = [
         LineageEdge(org_id=change.org_id, **edge_columns(kind, _place_of(upstream), _place_of(downstream), role, since))

@@ -88,7 +88,7 @@ async def take(
 ) -> Lease | None:
     """The job of these lanes that has been due for longest and that nobody has, now ours; None when there is none.
 
-    Organisations that are passed over keep their jobs for later.
+    Organizations that are passed over keep their jobs for later.
     """
     lease_id = uuid4()
     wanted = {

@@ -17,7 +17,7 @@ class Action(StrEnum):
 
     READ = "read"
     WRITE = "write"
-    ORGANISE = "organise"
+    ORGANIZE = "organize"
     PROMOTE_TO_STAGING = "promote to staging"
     PROMOTE_TO_PRODUCTION = "promote to production"
     ROLL_BACK = "roll back"
@@ -28,7 +28,7 @@ class Action(StrEnum):
 NEEDED: Final = {
     Action.READ: Role.READER,
     Action.WRITE: Role.WRITER,
-    Action.ORGANISE: Role.MAINTAINER,
+    Action.ORGANIZE: Role.MAINTAINER,
     Action.PROMOTE_TO_STAGING: Role.MAINTAINER,
     Action.PROMOTE_TO_PRODUCTION: Role.PROMOTER,
     Action.ROLL_BACK: Role.PROMOTER,
@@ -48,7 +48,7 @@ class Grant:
 
 @dataclass(frozen=True)
 class Actor:
-    """A principal at work in its organisation, with the roles it has there."""
+    """A principal at work in its organization, with the roles it has there."""
 
     org_id: UUID
     principal_id: UUID
@@ -70,11 +70,11 @@ class Actor:
 
 
 def require(actor: Actor, action: Action, thing: Row | None = None) -> None:
-    """Refuse unless the actor may do this with the thing; without a thing, with its organisation.
+    """Refuse unless the actor may do this with the thing; without a thing, with its organization.
 
     Raises: Forbidden.
     """
     needed = NEEDED[action]
     if actor.rank_for(thing) < RANK[needed]:
-        what = "this organisation" if thing is None else f"this {type(thing).__name__}"
+        what = "this organization" if thing is None else f"this {type(thing).__name__}"
         raise Forbidden(f"To {action} in {what} you need the role {needed} or a higher one.")

@@ -85,7 +85,7 @@ class CursorReset(StaleCursor):
     def __init__(self, head_cursor: str) -> None:
         super().__init__(
             "This cursor is not of this feed as it is now: the database was restored, or the cursor is of another"
-            " organisation. Keep `headCursor`, read what you follow as it is now, and go on from there.",
+            " organization. Keep `headCursor`, read what you follow as it is now, and go on from there.",
             head_cursor,
         )
 

@@ -43,7 +43,7 @@ async def find(
     alone: bool = False,
     deleted: bool = False,
 ) -> AnyRow:
-    """The row with this id in the organisation of the change; `path` is the input that named it, dots between names.
+    """The row with this id in the organization of the change; `path` is the input that named it, dots between names.
 
     What can be deleted is held: it stays until the end of the transaction. `lock` keeps others from changing the row,
     `alone` also waits for all who hold it and keeps others from finding it. `deleted` finds one that is deleted too.
@@ -63,7 +63,7 @@ async def find(
 
 
 async def find_by(change: Change, table: type[AnyRow], **values: object) -> AnyRow | None:
-    """The one row of the organisation whose columns have these values, by a unique key; None where there is none.
+    """The one row of the organization whose columns have these values, by a unique key; None where there is none.
 
     One that is deleted is not found: others may have taken its name since.
     """

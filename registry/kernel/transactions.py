@@ -49,9 +49,9 @@ class Kept:
 
 
 async def run_in_transaction(database: Database, actor: Actor, make: Callable[[Change], Awaitable[T]]) -> T:
-    """Make something in one transaction of the actor's organisation.
+    """Make something in one transaction of the actor's organization.
 
-    A deadlock or serialisation failure starts the whole transaction again. Raises: what `make` and the database raise.
+    A deadlock or serialization failure starts the whole transaction again. Raises: what `make` and the database raise.
     """
     async for attempt in stamina.retry_context(
         on=lambda error: sqlstate(error) in RETRYABLE,
@@ -86,7 +86,7 @@ async def run_once(
 
 
 async def forget(database: Database) -> int:
-    """Remove keys of all organisations that are older than a week: row-level security shows a worker no others.
+    """Remove keys of all organizations that are older than a week: row-level security shows a worker no others.
 
     Returns: how many it removed, at most `FORGOTTEN_AT_ONCE`; as many as that means there may be more.
     """

@@ -59,13 +59,13 @@ async def roll_back(
     earlier = await _before(change, held) if to is None else await _named(change, held, to)
     version = await find(change, Version, earlier.version_id, "to", lock=True)
     # Whatever else the policy asks for: this was good once, and is to help now.
-    judgement = await judge_within(change, version, target, integrity_alone=True)
+    judgment = await judge_within(change, version, target, integrity_alone=True)
     path = "name" if to is None else "to"
-    judgement.require(path)
-    if policy is not None and earlier.digest not in (None, judgement.case.digest):
+    judgment.require(path)
+    if policy is not None and earlier.digest not in (None, judgment.case.digest):
         said = f"Version {version.label} has other contents than when {target.name} pointed at it. Set the alias."
         raise Conflict(said, (path,))
-    return await aliases.put(change, actor, held, version, Step(AliasRevisionKind.ROLLBACK, why, judgement))
+    return await aliases.put(change, actor, held, version, Step(AliasRevisionKind.ROLLBACK, why, judgment))
 
 
 async def _before(change: Change, held: Held) -> Any:

@@ -21,7 +21,7 @@ from registry.kernel.access import Action, Actor, require
 from registry.kernel.errors import Conflict, NotFound
 from registry.kernel.revisions import check_revision
 from registry.kernel.rows import database_time, find, find_by, image, record
-from registry.promotion.evaluation import Judgement, asked, judge_within, kept_of, policy_for
+from registry.promotion.evaluation import Judgment, asked, judge_within, kept_of, policy_for
 from registry.promotion.open_requests import DONE, close, outdate
 from registry.promotion.targets import Target, action
 
@@ -59,7 +59,7 @@ class Step:
 
     kind: AliasRevisionKind
     reason: str | None = None
-    judgement: Judgement | None = None
+    judgment: Judgment | None = None
     request: PromotionRequest | None = None
 
 
@@ -91,9 +91,9 @@ async def point(
     if held.alias is not None and held.version_id == version.id:
         return held.alias
     check(version, target, held.version_id)
-    judgement = await judge_within(change, version, target)
-    judgement.require()
-    step = Step(AliasRevisionKind.MOVE, why, judgement, await asked(change, judgement))
+    judgment = await judge_within(change, version, target)
+    judgment.require()
+    step = Step(AliasRevisionKind.MOVE, why, judgment, await asked(change, judgment))
     return await put(change, actor, held, version, step, created_at)
 
 
@@ -200,7 +200,7 @@ async def _note(change: Change, actor: Actor, held: Held, version_id: UUID | Non
     """Write down what a name points at from now on, as its next revision."""
     if held.last is not None:
         held.last.valid_to = held.moment
-    judged: Mapping[str, Any] = kept_of(step.judgement)
+    judged: Mapping[str, Any] = kept_of(step.judgment)
     change.add(
         AliasRevision(
             org_id=change.org_id,

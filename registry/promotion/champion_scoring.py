@@ -163,7 +163,7 @@ def _compared(value: float, candidate: Candidate, criteria: Criteria, reference:
         return f", equal to {reference.called}"
     apart = difference(value, reference.value)
     by = "" if apart is None else f"{number(abs(apart))} "
-    better = (value > reference.value) == (criteria.direction == RankingDirection.MAXIMISE)
+    better = (value > reference.value) == (criteria.direction == RankingDirection.MAXIMIZE)
     return f", {by}{'better' if better else 'worse'} than {reference.called}"
 
 
@@ -204,7 +204,7 @@ def ordered(candidates: Sequence[Candidate], criteria: Criteria) -> list[Candida
 
     Amounts of several currencies have no order: where equals cost such, what they cost decides nothing among them.
     """
-    sign = -1 if criteria.direction == RankingDirection.MAXIMISE else 1
+    sign = -1 if criteria.direction == RankingDirection.MAXIMIZE else 1
 
     def worth(candidate: Candidate) -> Any:
         value = candidate.value(criteria.phase, criteria.metric)

@@ -26,7 +26,7 @@ REQUEST_EXPIRES_S: Final = 7 * 86_400
 
 
 @dataclass(frozen=True)
-class Judgement:
+class Judgment:
     """What the gates said, of which contents, by which policy."""
 
     case: Case
@@ -59,7 +59,7 @@ async def judge(
     *,
     integrity_alone: bool = False,
     now: datetime | None = None,
-) -> Judgement:
+) -> Judgment:
     """What the gates of the nearest policy say of a version, in the order of the policy.
 
     Where there is none, and where it does not say otherwise, the bytes of every file must have been verified; only an
@@ -80,10 +80,10 @@ async def judge(
         request=await open_request(reader, version, target, moment),
         now=moment,
     )
-    return Judgement(case, policy, [await gate.judge(case) for gate in gates])
+    return Judgment(case, policy, [await gate.judge(case) for gate in gates])
 
 
-async def judge_within(change: Change, version: Version, target: Target, *, integrity_alone: bool = False) -> Judgement:
+async def judge_within(change: Change, version: Version, target: Target, *, integrity_alone: bool = False) -> Judgment:
     """`judge` with what this change has written so far. Call it while the target is held: the verdicts then stand."""
     return await judge(Within(change), version, target, integrity_alone=integrity_alone)
 
@@ -106,19 +106,19 @@ def gates_of(policy: Any | None, target: Target) -> list[Gate]:
     return gates
 
 
-def kept_of(judgement: Judgement | None) -> dict[str, Any]:
-    """What history keeps of a judgement, by column: of which contents, by which policy, and what every gate said."""
-    policy = None if judgement is None else judgement.policy
+def kept_of(judgment: Judgment | None) -> dict[str, Any]:
+    """What history keeps of a judgment, by column: of which contents, by which policy, and what every gate said."""
+    policy = None if judgment is None else judgment.policy
     return {
         "policy_id": None if policy is None else policy.id,
         "policy_revision": None if policy is None else policy.revision,
-        "digest": None if judgement is None else judgement.case.digest,
-        "verdicts": [] if judgement is None else [verdict_as_json(verdict) for verdict in judgement.verdicts],
+        "digest": None if judgment is None else judgment.case.digest,
+        "verdicts": [] if judgment is None else [verdict_as_json(verdict) for verdict in judgment.verdicts],
     }
 
 
 async def policy_for(reader: Reader, org_id: UUID, model_id: UUID, target: Target) -> Any | None:
-    """The policy that holds for a target of a model: its own, or its project's, or the organisation's."""
+    """The policy that holds for a target of a model: its own, or its project's, or the organization's."""
     project_id = select(col(Model.project_id)).where(col(Model.org_id) == org_id, col(Model.id) == model_id)
     nobodys = col(PromotionPolicy.model_id).is_(None)
     statement = (
@@ -154,9 +154,9 @@ async def open_request(reader: Reader, version: Any, target: Target, now: dateti
     return found[0] if found else None
 
 
-async def asked(change: Change, judgement: Judgement) -> PromotionRequest | None:
-    """The open request that a judgement saw, locked; None for none."""
-    seen = judgement.case.request
+async def asked(change: Change, judgment: Judgment) -> PromotionRequest | None:
+    """The open request that a judgment saw, locked; None for none."""
+    seen = judgment.case.request
     return None if seen is None else await find(change, PromotionRequest, seen.id, "request", lock=True)
 
 

@@ -46,9 +46,9 @@ async def promote(
     require(actor, stages.action(TransitionKind.PROMOTION, version.stage, to), version)
     stages.check(TransitionKind.PROMOTION, version.stage, to)
     slots.check_expected(held.slots[to], expected_revision)
-    judgement = await judge_within(change, version, goal)
-    judgement.require()
-    step = Step(TransitionKind.PROMOTION, why, judgement=judgement, request=await asked(change, judgement))
+    judgment = await judge_within(change, version, goal)
+    judgment.require()
+    step = Step(TransitionKind.PROMOTION, why, judgment=judgment, request=await asked(change, judgment))
     return await put(change, actor, held, version, to, step)
 
 

@@ -22,7 +22,7 @@ from registry.kernel.errors import Conflict, NotFound
 from registry.kernel.revisions import check_revision
 from registry.kernel.rows import find, find_by
 from registry.promotion import aliases, promotions
-from registry.promotion.evaluation import Judgement, is_automatic, judge_within, policy_for
+from registry.promotion.evaluation import Judgment, is_automatic, judge_within, policy_for
 from registry.promotion.open_requests import MOVED_ON, close
 from registry.promotion.slots import Held, Step
 from registry.promotion.targets import Target, action
@@ -94,21 +94,21 @@ async def settle_now(change: Change, place: Place, request: PromotionRequest, se
     # Gates are asked only where their answer has a consequence: the target is held meanwhile.
     if not seems_open or not is_automatic(await policy_of(change, place)):
         return
-    judgement = await judge_within(change, place.version, place.target)
-    if judgement.is_automatic and judgement.passed:
+    judgment = await judge_within(change, place.version, place.target)
+    if judgment.is_automatic and judgment.passed:
         author = await in_the_name_of(change, request.created_by)
-        await do(change, author, place, request, judgement)
+        await do(change, author, place, request, judgment)
 
 
-async def do(change: Change, actor: Actor, place: Place, request: PromotionRequest, judgement: Judgement) -> None:
+async def do(change: Change, actor: Actor, place: Place, request: PromotionRequest, judgment: Judgment) -> None:
     """Bring the version where the request wants it."""
     if place.held is not None and request.stage is not None:
-        step = Step(TransitionKind.PROMOTION, request.reason, judgement=judgement, request=request)
+        step = Step(TransitionKind.PROMOTION, request.reason, judgment=judgment, request=request)
         await promotions.put(change, actor, place.held, place.version, Stage(request.stage), step)
         await change.refresh(request)
         return
     if place.alias is not None:
-        moved = aliases.Step(AliasRevisionKind.MOVE, request.reason, judgement, request)
+        moved = aliases.Step(AliasRevisionKind.MOVE, request.reason, judgment, request)
         await aliases.put(change, actor, place.alias, place.version, moved)
 
 

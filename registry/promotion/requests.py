@@ -102,11 +102,11 @@ async def complete(
     require(actor, await needed(change, place), place.version)
     check_open(request)
     place.check_expected(expected_revision)
-    judgement = await judge_within(change, place.version, place.target)
-    if await is_outdated(change, place, request, judgement.case.digest):
+    judgment = await judge_within(change, place.version, place.target)
+    if await is_outdated(change, place, request, judgment.case.digest):
         raise Conflict("The request is stale: what it was made for has changed. Ask anew.", ("request",))
-    judgement.require("request")
-    await do(change, actor, place, request, judgement)
+    judgment.require("request")
+    await do(change, actor, place, request, judgment)
     return request
 
 

@@ -75,11 +75,11 @@ async def put_back(
     version_id = await _last_good(change, slot) if to is None else await _named(change, slot, to)
     version = await find(change, Version, version_id, "to", lock=True)
     # Whatever the policy asks for: this was good once, and is to help now. But its bytes must be what they were.
-    judgement = await judge_within(change, version, Target(stage=stage), integrity_alone=True)
-    judgement.require("model" if to is None else "to")
-    await _check_contents(change, slot, version, judgement.case.digest, "model" if to is None else "to")
+    judgment = await judge_within(change, version, Target(stage=stage), integrity_alone=True)
+    judgment.require("model" if to is None else "to")
+    await _check_contents(change, slot, version, judgment.case.digest, "model" if to is None else "to")
     undone_id = None if slot.version_id is None else slot.transition_id
-    step = Step(TransitionKind.ROLLBACK, reason, undone_id=undone_id, judgement=judgement, rule=rule)
+    step = Step(TransitionKind.ROLLBACK, reason, undone_id=undone_id, judgment=judgment, rule=rule)
     return await slots.move(change, actor, held, version, stage, step)
 
 

@@ -24,7 +24,7 @@ from registry.kernel.access import Actor
 from registry.kernel.errors import Conflict
 from registry.kernel.revisions import check_revision
 from registry.kernel.rows import database_time, find, record
-from registry.promotion.evaluation import Judgement, kept_of
+from registry.promotion.evaluation import Judgment, kept_of
 from registry.promotion.open_requests import outdate
 
 VERBS: Final = {
@@ -57,7 +57,7 @@ class Step:
     reason: str | None = None
     cause: Transition | None = None
     undone_id: UUID | None = None
-    judgement: Judgement | None = None
+    judgment: Judgment | None = None
     request: PromotionRequest | None = None
     rule: AutomationRule | None = None
 
@@ -70,7 +70,7 @@ class Step:
             "undone_id": self.undone_id,
             "request_id": None if self.request is None else self.request.id,
             "automation_rule_id": None if self.rule is None else self.rule.id,
-            **kept_of(self.judgement),
+            **kept_of(self.judgment),
         }
 
 

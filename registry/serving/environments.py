@@ -21,7 +21,7 @@ async def create(
     change: Change,
     actor: Actor,
     *,
-    name: Annotated[str, Doc(f"Unique in the organisation; 1 to {inputs.MAX_NAME} characters.")],
+    name: Annotated[str, Doc(f"Unique in the organization; 1 to {inputs.MAX_NAME} characters.")],
     description: Annotated[str | None, Doc("What runs there, in Markdown.")] = None,
     tags: Annotated[Sequence[inputs.Tag], Doc(f"At most {inputs.MAX_TAGS}.")] = (),
 ) -> Environment:
@@ -29,7 +29,7 @@ async def create(
 
     Raises: Forbidden, InvalidValue, NameTaken.
     """
-    require(actor, Action.ORGANISE)
+    require(actor, Action.ORGANIZE)
     row = Environment(
         org_id=change.org_id,
         name=inputs.name(name),
@@ -54,10 +54,10 @@ async def update(
     Raises: Forbidden, NotFound, InvalidValue, NameTaken.
     """
     environment = await find(change, Environment, environment_id, "environment", lock=True)
-    require(actor, Action.ORGANISE, environment)
+    require(actor, Action.ORGANIZE, environment)
     values = inputs.description_of(name, description, tags)
     return await alter(change, actor, environment, values, taken={NAME_KEY: _taken(str(values.get("name")))})
 
 
 def _taken(name: str) -> NameTaken:
-    return NameTaken("environment", name, "organisation")
+    return NameTaken("environment", name, "organization")

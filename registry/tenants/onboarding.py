@@ -1,4 +1,4 @@
-"""The first steps in an installation: an organisation, somebody in it, a token, a project to begin with."""
+"""The first steps in an installation: an organization, somebody in it, a token, a project to begin with."""
 
 from datetime import timedelta
 from uuid import UUID
@@ -16,20 +16,20 @@ from registry.tenants import organizations, tokens
 
 async def token_for(
     database: Database,
-    organisation: str,
+    organization: str,
     principal: str,
     *,
     kind: PrincipalKind | None = None,
     role: Role | None = None,
     lifetime: timedelta,
 ) -> str:
-    """A new token of a principal. Organisation and principal are made where they are missing, so is a first project.
+    """A new token of a principal. Organization and principal are made where they are missing, so is a first project.
 
     A principal that is made is a user and owner unless told otherwise. One that is there keeps what it is.
 
     Raises: InvalidValue; Conflict when the principal is there with another kind or role than was asked for.
     """
-    org_id = await _organisation(database, clean_name(organisation, ("organisation",)))
+    org_id = await _organization(database, clean_name(organization, ("organization",)))
     system = organizations.system(org_id)
     async with database.change(org_id) as change:
         found = await _principal(change, system, clean_name(principal, ("principal",)), kind, role)
@@ -37,7 +37,7 @@ async def token_for(
     return token
 
 
-async def _organisation(database: Database, name: str) -> UUID:
+async def _organization(database: Database, name: str) -> UUID:
     known = await organizations.id_by_name(database, name)
     if known is not None:
         return known
@@ -45,7 +45,7 @@ async def _organisation(database: Database, name: str) -> UUID:
     system = organizations.system(org_id)
     try:
         async with database.change(org_id) as change:
-            await organizations.create_organisation(change, name=name)
+            await organizations.create_organization(change, name=name)
             team = await organizations.create_team(change, system, name="default")
             await organizations.create_project(change, system, team_id=team.id, name="default")
     except NameTaken:

@@ -1,4 +1,4 @@
-"""Organisations, teams, projects and principals: the scopes everything lives in, and who acts there."""
+"""Organizations, teams, projects and principals: the scopes everything lives in, and who acts there."""
 
 from typing import Annotated
 from uuid import UUID
@@ -10,7 +10,7 @@ from typing_extensions import Doc
 from db.base import unique_key
 from db.codes import PrincipalKind, Role, ScopeKind
 from db.session import Change, Database
-from db.tables import Organisation, Principal, Project, RoleBinding, Team
+from db.tables import Organization, Principal, Project, RoleBinding, Team
 from registry.kernel import inputs
 from registry.kernel.access import Action, Actor, Grant, require
 from registry.kernel.errors import NameTaken
@@ -21,45 +21,45 @@ SYSTEM_ID = UUID(int=0)
 
 
 def system(org_id: UUID) -> Actor:
-    """The operator at the command line, acting as owner of one organisation."""
-    grant = Grant(Role.OWNER, ScopeKind.ORGANISATION, org_id)
+    """The operator at the command line, acting as owner of one organization."""
+    grant = Grant(Role.OWNER, ScopeKind.ORGANIZATION, org_id)
     return Actor(org_id, SYSTEM_ID, PrincipalKind.SERVICE_ACCOUNT, "system", (grant,))
 
 
-async def create_organisation(change: Change, *, name: str) -> Organisation:
-    """The organisation of a change that began with a new id, and its event stream.
+async def create_organization(change: Change, *, name: str) -> Organization:
+    """The organization of a change that began with a new id, and its event stream.
 
     Only operators do this; it has no members yet.
 
     Raises: InvalidValue, NameTaken.
     """
     await change.execute(text("select ev.open_stream(:org_id)"), {"org_id": change.org_id})
-    row = Organisation(org_id=change.org_id, id=change.org_id, name=inputs.name(name))
-    taken = {unique_key(Organisation, "name"): NameTaken("organisation", row.name, "installation")}
+    row = Organization(org_id=change.org_id, id=change.org_id, name=inputs.name(name))
+    taken = {unique_key(Organization, "name"): NameTaken("organization", row.name, "installation")}
     return await add(change, system(change.org_id), row, taken)
 
 
 async def id_by_name(database: Database, name: str) -> UUID | None:
-    """The id of an organisation, for operators."""
+    """The id of an organization, for operators."""
     async with database.as_worker() as connection:
-        statement = select(col(Organisation.id)).where(col(Organisation.name) == name)
+        statement = select(col(Organization.id)).where(col(Organization.name) == name)
         return (await connection.execute(statement)).scalar_one_or_none()
 
 
 async def add_principal(change: Change, actor: Actor, *, name: str, kind: PrincipalKind, role: Role) -> Principal:
-    """A new principal with a role in the whole organisation.
+    """A new principal with a role in the whole organization.
 
     Raises: Forbidden, InvalidValue, NameTaken.
     """
     require(actor, Action.ADMINISTER)
     row = Principal(org_id=change.org_id, kind=kind, name=inputs.name(name))
-    taken = NameTaken("principal", row.name, "organisation")
+    taken = NameTaken("principal", row.name, "organization")
     await add(change, actor, row, {unique_key(Principal, "name"): taken})
     binding = RoleBinding(
         org_id=change.org_id,
         principal_id=row.id,
         role=role,
-        scope_kind=ScopeKind.ORGANISATION,
+        scope_kind=ScopeKind.ORGANIZATION,
         scope_id=change.org_id,
     )
     await add(change, actor, binding)
@@ -94,15 +94,15 @@ async def roles_of(change: Change, principal: Principal) -> set[Role]:
 
 
 async def create_team(
-    change: Change, actor: Actor, *, name: Annotated[str, Doc("Unique in the organisation.")]
+    change: Change, actor: Actor, *, name: Annotated[str, Doc("Unique in the organization.")]
 ) -> Team:
     """A new team.
 
     Raises: Forbidden, InvalidValue, NameTaken.
     """
-    require(actor, Action.ORGANISE)
+    require(actor, Action.ORGANIZE)
     row = Team(org_id=change.org_id, name=inputs.name(name))
-    return await add(change, actor, row, {unique_key(Team, "name"): NameTaken("team", row.name, "organisation")})
+    return await add(change, actor, row, {unique_key(Team, "name"): NameTaken("team", row.name, "organization")})
 
 
 async def create_project(
@@ -118,7 +118,7 @@ async def create_project(
     Raises: Forbidden, NotFound, InvalidValue, NameTaken.
     """
     team = await find(change, Team, team_id, "team")
-    require(actor, Action.ORGANISE, team)
+    require(actor, Action.ORGANIZE, team)
     row = Project(
         org_id=change.org_id,
         team_id=team.id,
@@ -141,9 +141,9 @@ async def update_team(
     Raises: Forbidden, NotFound, InvalidValue, NameTaken.
     """
     team = await find(change, Team, team_id, "team", lock=True)
-    require(actor, Action.ORGANISE, team)
+    require(actor, Action.ORGANIZE, team)
     values = inputs.description_of(name)
-    taken = NameTaken("team", str(values.get("name")), "organisation")
+    taken = NameTaken("team", str(values.get("name")), "organization")
     return await alter(change, actor, team, values, taken={unique_key(Team, "name"): taken})
 
 
@@ -160,7 +160,7 @@ async def update_project(
     Raises: Forbidden, NotFound, InvalidValue, NameTaken.
     """
     project = await find(change, Project, project_id, "project", lock=True)
-    require(actor, Action.ORGANISE, project)
+    require(actor, Action.ORGANIZE, project)
     values = inputs.description_of(name, description)
     taken = NameTaken("project", str(values.get("name")), "team")
     return await alter(change, actor, project, values, taken={unique_key(Project, "team_id", "name"): taken})

@@ -1,7 +1,7 @@
 """API tokens: how they look, how they are kept, and who one belongs to.
 
 A token is `mrgp_` (a user's) or `mrgs_` (a service account's), 32 random characters of base 62, and 6 more that are
-their CRC-32: scanners can recognise a leaked token, and a mistyped one is refused without asking the database. Only the
+their CRC-32: scanners can recognize a leaked token, and a mistyped one is refused without asking the database. Only the
 SHA-256 of a token is stored; its 190 random bits need no slow hash.
 """
 
@@ -115,7 +115,7 @@ async def revoke(change: Change, actor: Actor, *, token_id: UUID) -> ApiToken:
 
 
 async def known(change: Change, actor: Actor) -> list[tuple[ApiToken, Principal]]:
-    """All tokens of the organisation and whose they are, the oldest first.
+    """All tokens of the organization and whose they are, the oldest first.
 
     Raises: Forbidden.
     """

@@ -13,7 +13,7 @@ from typing_extensions import Doc
 from db.base import utc_now
 from db.codes import PricedResource
 from db.session import Change
-from db.tables import Organisation, Price
+from db.tables import Organization, Price
 from registry.kernel import inputs
 from registry.kernel.access import Action, Actor, require
 from registry.kernel.errors import Conflict, InvalidValue
@@ -48,12 +48,12 @@ async def set_price(
 
     Raises: Forbidden, InvalidValue, Conflict when a price follows already.
     """
-    require(actor, Action.ORGANISE)
+    require(actor, Action.ORGANIZE)
     clean = None if hardware is None else inputs.name(hardware, ("hardware",))
     values: dict[str, Any] = {"amount": clean_amount(amount), "currency": clean_currency(currency)}
     begins = clean_moment(valid_from or utc_now(), ("validFrom",))
     # The lock puts those who set prices at the same moment in a row.
-    await find(change, Organisation, change.org_id, "organisation", lock=True)
+    await find(change, Organization, change.org_id, "organization", lock=True)
     current = await find_by(change, Price, resource=resource, hardware=clean, valid_to=None)
     if current is not None:
         if current.valid_from == begins and all(getattr(current, name) == value for name, value in values.items()):
@@ -81,9 +81,9 @@ async def remove(change: Change, actor: Actor, *, price_id: Annotated[inputs.Pri
 
     Raises: Forbidden, NotFound.
     """
-    await find(change, Organisation, change.org_id, "organisation", lock=True)
+    await find(change, Organization, change.org_id, "organization", lock=True)
     price = await find(change, Price, price_id, "price", lock=True)
-    require(actor, Action.ORGANISE, price)
+    require(actor, Action.ORGANIZE, price)
     ends = max(utc_now(), price.valid_from)
     if price.valid_to is not None and price.valid_to <= ends:
         return price
@@ -91,14 +91,14 @@ async def remove(change: Change, actor: Actor, *, price_id: Annotated[inputs.Pri
 
 
 async def room(change: Change) -> int:
-    """How many more prices without an end the organisation takes."""
+    """How many more prices without an end the organization takes."""
     current = select(func.count()).where(col(Price.org_id) == change.org_id, col(Price.valid_to).is_(None))
     return MAX_PRICES - (await change.execute(current)).scalar_one()
 
 
 def too_many() -> InvalidValue:
     """The failure of a price for which there is no room."""
-    return InvalidValue(f"An organisation has at most {MAX_PRICES} prices at a time. Remove one.", ("resource",))
+    return InvalidValue(f"An organization has at most {MAX_PRICES} prices at a time. Remove one.", ("resource",))
 
 
 def clean_amount(amount: Decimal) -> Decimal:

@@ -252,7 +252,7 @@ async def finish(
     run = await find(change, Run, run_id, "run", lock=True)
     require(actor, Action.WRITE, run)
     if status in _NOT_ENDINGS:
-        raise InvalidValue("A run ends as FINISHED, FAILED or CANCELLED.", ("status",))
+        raise InvalidValue("A run ends as FINISHED, FAILED or CANCELED.", ("status",))
     if run.status == status:
         return run
     if run.status not in _NOT_ENDINGS:

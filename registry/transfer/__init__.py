@@ -1,1 +1,1 @@
-"""How the graph of an organisation comes in and goes out as a file: JSON Lines, one entity a line."""
+"""How the graph of an organization comes in and goes out as a file: JSON Lines, one entity a line."""

@@ -59,7 +59,7 @@ async def insert_free(change: Change, table: type[Tenant], rows: Sequence[Mappin
 
 
 def matching(change: Change, table: type[Tenant], names: Sequence[str], read: Sequence[str]) -> Select[Any]:
-    """Those rows of the organisation that have given values in these columns."""
+    """Those rows of the organization that have given values in these columns."""
     given, own = _given(table, names), core(table).c
     same = [own[name] == given.c[name] for name in names]
     return select(*[own[name] for name in read]).join(given, and_(*same)).where(own.org_id == change.org_id)

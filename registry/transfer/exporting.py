@@ -1,4 +1,4 @@
-"""`registry export`: all of an organisation or project that is not deleted, in one moment, as lines for an import."""
+"""`registry export`: all of an organization or project that is not deleted, in one moment, as lines for an import."""
 
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -42,7 +42,7 @@ async def export(
     told: Callable[[Counter[str]], None] = lambda _: None,
     project_id: UUID | None = None,
 ) -> Exported:
-    """Write the whole organisation as it is at one moment, a page of rows in memory at a time.
+    """Write the whole organization as it is at one moment, a page of rows in memory at a time.
 
     Of one project: what is in it, its team, and the environments, runtimes, signatures and schemas that it names. What
     leads to another project is left out: the field, or the line where the field has to be there. Keys are the ids of
@@ -72,7 +72,7 @@ async def export(
 async def _pages(snapshot: Snapshot, kind: Kind, given: Mapping[str, UUID]) -> AsyncIterator[Any]:
     """All rows of a kind in the order of the file, page by page: each goes on where the one before has ended.
 
-    Those of the organisation `org` that is given, and of the `project` if one is.
+    Those of the organization `org` that is given, and of the `project` if one is.
     """
     place = _place(kind)
     columns = tuple_(*[getattr(kind.table, name) for name in place])

@@ -1,4 +1,4 @@
-"""`registry import`: a file into an organisation, in chunks that are in whole or not at all.
+"""`registry import`: a file into an organization, in chunks that are in whole or not at all.
 
 A line that was imported before and has not changed is left alone, so that the same file can always be imported again:
 after a cut, a kill, or for nothing. Lines may stand in any order: one that names what is not known yet is held back.
@@ -87,7 +87,7 @@ class Importing:
 
         Raises: Forbidden, InvalidValue, and LineRefused for a line that cannot be taken in: chunks before it are in.
         """
-        require(self.actor, Action.ORGANISE)
+        require(self.actor, Action.ORGANIZE)
         self.source = inputs.name(self.source, ("source",))
         if not 1 <= self.chunk <= MAX_CHUNK:
             raise InvalidValue(f"A chunk has 1 to {MAX_CHUNK} lines.", ("chunk",))

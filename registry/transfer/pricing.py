@@ -9,7 +9,7 @@ from sqlalchemy import exists, or_, select
 from sqlmodel import col
 
 from db.session import Change
-from db.tables import ImportKey, Organisation, Price
+from db.tables import ImportKey, Organization, Price
 from registry.kernel.rows import find
 from registry.tracking.prices import room, too_many
 from registry.transfer.planning import Known, Plan, refused
@@ -50,7 +50,7 @@ async def fit_prices(change: Change, source: str, made: Plan, known: Known) -> N
     if not new:
         return
     # As whoever sets a price does: one after the other.
-    await find(change, Organisation, change.org_id, "organisation", lock=True)
+    await find(change, Organization, change.org_id, "organization", lock=True)
     here = await _here(change, source, new.values(), known)
     others = list(here.values())
     others += [_of(one) for row_id, one in known.prices.items() if row_id not in here and row_id not in new]

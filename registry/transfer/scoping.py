@@ -68,7 +68,7 @@ def may_lead_out(kind: Kind, field: Field) -> bool:
 
 
 def live(kind: Kind, table: Any) -> list[Any]:
-    """The conditions that rows are of a kind, in the organisation `org`, and not deleted."""
+    """The conditions that rows are of a kind, in the organization `org`, and not deleted."""
     wanted = [table.org_id == bindparam("org")]
     if issubclass(kind.table, Deletable):
         wanted.append(table.deleted_at.is_(None))

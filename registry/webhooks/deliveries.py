@@ -140,7 +140,7 @@ class _Turn:
 
 
 async def wake(database: Database) -> None:
-    """Make a job for each webhook that is behind the feed of its organisation and has none."""
+    """Make a job for each webhook that is behind the feed of its organization and has none."""
     async with database.as_worker() as connection:
         await connection.execute(_WAKE, {"kind": JobKind.DELIVER_EVENTS, "enabled": WebhookState.ENABLED})
 
@@ -191,7 +191,7 @@ async def send_once(means: Means, lease: Lease) -> None:
 
 
 async def forget(database: Database) -> int:
-    """Remove old entries of the log, of all organisations: row-level security shows a worker no others.
+    """Remove old entries of the log, of all organizations: row-level security shows a worker no others.
 
     Returns: how many it removed, at most `FORGOTTEN_AT_ONCE`; as many as that means there may be more.
     """

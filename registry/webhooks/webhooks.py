@@ -54,7 +54,7 @@ async def create(
     change: Change,
     actor: Actor,
     *,
-    name: Annotated[str, Doc(f"Unique in the organisation; 1 to {inputs.MAX_NAME} characters.")],
+    name: Annotated[str, Doc(f"Unique in the organization; 1 to {inputs.MAX_NAME} characters.")],
     url: Annotated[str, Doc("Where to post events: `https://` on port 443 of a host in the public internet.")],
     kinds: Annotated[
         Sequence[str],
@@ -325,4 +325,4 @@ def _opens(vault: Vault, webhook: Webhook) -> bool:
 
 
 def _taken(name: str) -> NameTaken:
-    return NameTaken("webhook", name, "organisation")
+    return NameTaken("webhook", name, "organization")

@@ -1,4 +1,4 @@
-"""Counts by what rows have in common: of the whole organisation or below each parent, each by one statement."""
+"""Counts by what rows have in common: of the whole organization or below each parent, each by one statement."""
 
 from collections import defaultdict
 from dataclasses import dataclass

@@ -41,7 +41,7 @@ class Loaders:
         self._walking = asyncio.Lock()
 
     def row(self, table: type[Tenant], column: str = "id") -> DataLoader[Any, Any]:
-        """The row whose `column`, unique in the organisation, has the key; None where there is none."""
+        """The row whose `column`, unique in the organization, has the key; None where there is none."""
 
         async def batch(keys: list[Any]) -> list[Any]:
             found = {getattr(row, column): row for row in await self._records(table, _by_key(table, column), keys)}

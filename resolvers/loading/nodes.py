@@ -37,7 +37,7 @@ async def by_ids(operation: Operation, tables: Mapping[str, type[Row]], gids: Se
 async def by_name(operation: Operation, table: type[Deletable], name: str, **scope: UUID) -> Any:
     """The thing with this name in its scope, in whatever normal form it is written, or None.
 
-    `scope` is the column that its name is unique under, such as `project_id`; without one, the organisation is.
+    `scope` is the column that its name is unique under, such as `project_id`; without one, the organization is.
     """
     return await like(operation, table, **scope, name=normal(name).strip())
 

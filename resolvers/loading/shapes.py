@@ -29,7 +29,7 @@ from resolvers.loading.visibility import is_over, visible
 
 @dataclass(frozen=True)
 class Reading:
-    """One view of one organisation: for whom it is read, and as of when, now if None."""
+    """One view of one organization: for whom it is read, and as of when, now if None."""
 
     snapshot: Snapshot
     actor: Actor
@@ -37,13 +37,13 @@ class Reading:
 
     @property
     def org_id(self) -> UUID:
-        """The organisation."""
+        """The organization."""
         return self.actor.org_id
 
     async def rows(
         self, statement: Executable, parameters: Mapping[str, Any] | None = None
     ) -> Sequence[ResultRow[*tuple[Any, ...]]]:
-        """All rows of a statement that takes the organisation as `:org_id`, and what `visible` asks for."""
+        """All rows of a statement that takes the organization as `:org_id`, and what `visible` asks for."""
         return await self.snapshot.rows(statement, {"org_id": self.org_id, **(parameters or {})})
 
 
@@ -80,9 +80,9 @@ def column_of(table: type[Tenant], name: str) -> ColumnElement[Any]:
 
 
 def own(table: type[Tenant], row: FromClause | None = None) -> ColumnElement[bool]:
-    """The rows of a table, or of an alias `row` of it, that are read: those of the organisation that may be seen.
+    """The rows of a table, or of an alias `row` of it, that are read: those of the organization that may be seen.
 
-    Every statement names the organisation itself; row-level security is the net under it.
+    Every statement names the organization itself; row-level security is the net under it.
     """
     org_id = column_of(table, "org_id") if row is None else row.c.org_id
     return and_(org_id == bindparam("org_id"), *visible(table, row))
@@ -106,5 +106,5 @@ def _is_deleted(table: type[Tenant], row: FromClause, column: str) -> ColumnElem
 
 
 def live(table: type[Tenant]) -> ColumnElement[bool]:
-    """What counts of the whole organisation hold: its rows that are not deleted, and not part of what is."""
+    """What counts of the whole organization hold: its rows that are not deleted, and not part of what is."""
     return own(table) & ~gone(table) if issubclass(table, Deletable) else own(table)

@@ -1,6 +1,6 @@
 """What may be seen, and as of when: one function each, which every statement that reads for somebody asks.
 
-Today everybody who may read sees all of the organisation, as it is now. A role in a project will be a condition on
+Today everybody who may read sees all of the organization, as it is now. A role in a project will be a condition on
 `project_id`, which every row below a project has, over what `Reading` binds. Rules ask neither: they judge by all rows.
 """
 

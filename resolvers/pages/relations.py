@@ -43,7 +43,7 @@ class Children:
         return own(self.table)
 
     def gone(self) -> ColumnElement[bool]:
-        """Whether a row counts as deleted. In a list of the whole organisation that is also what is part of such a row.
+        """Whether a row counts as deleted. In a list of the whole organization that is also what is part of such a row.
 
         The parts of a deleted thing are still seen below it, by whoever looks at it.
         """

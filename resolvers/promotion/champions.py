@@ -172,8 +172,8 @@ async def _ask_gates(operation: Operation, candidates: Sequence[Candidate], crit
         if len(asked) >= USUAL_JUDGED and any(not one.lacks for one in asked):
             break
         candidate = waiting[len(asked)]
-        judgement = await judge(operation.snapshot, candidate.thing, goal)
-        _say(candidate, judgement.verdicts, goal, criteria)
+        judgment = await judge(operation.snapshot, candidate.thing, goal)
+        _say(candidate, judgment.verdicts, goal, criteria)
         asked.append(candidate)
     left = waiting[len(asked) :]
     is_cut_short = bool(left) and all(one.lacks for one in asked)

@@ -65,9 +65,9 @@ async def plan(operation: Operation, version_id: UUID, to: Stage | None, alias: 
     version = await operation.loaders.row(Version).load(version_id)
     if version is None:
         return None
-    judgement = await judge(operation.snapshot, version, goal)
+    judgment = await judge(operation.snapshot, version, goal)
     revision, held_id = await _now(operation.snapshot, version, goal)
-    policy, request = judgement.policy, judgement.case.request
+    policy, request = judgment.policy, judgment.case.request
     needed = NEEDED[action(goal, is_protected=policy is not None)]
     return Plan(
         version_id=version_id,
@@ -75,10 +75,10 @@ async def plan(operation: Operation, version_id: UUID, to: Stage | None, alias: 
         alias=goal.alias,
         obstacle=obstacle(version, goal, held_id),
         is_permitted=operation.actor.rank_for(None) >= RANK[needed],
-        is_automatic=judgement.is_automatic,
+        is_automatic=judgment.is_automatic,
         revision=revision,
-        digest=judgement.case.digest,
-        verdicts=judgement.verdicts,
+        digest=judgment.case.digest,
+        verdicts=judgment.verdicts,
         displaced_id=None if held_id == version_id else held_id,
         policy_id=None if policy is None else policy.id,
         request_id=None if request is None else request.id,

@@ -41,7 +41,7 @@ def latest_bound(table: type[Tenant]) -> Any:
 
 def best_first(value: Any, direction: RankingDirection) -> Any:
     """The order by a value; what has none comes last."""
-    return (value.asc() if direction == RankingDirection.MINIMISE else value.desc()).nulls_last()
+    return (value.asc() if direction == RankingDirection.MINIMIZE else value.desc()).nulls_last()
 
 
 @cache

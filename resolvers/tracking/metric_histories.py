@@ -182,8 +182,8 @@ def _histories(of: Points) -> Select[*tuple[Any, ...]]:
     calm = select(*even.c).where(even.c.nth.not_in(select(crowded.c.nth)))
     bucket = union_all(calm, _ranked(of, ends, crowded)).subquery("bucket")
     row = _row(of)
-    # The limit keeps it a probe for each bucket: else the planner may join all points of the organisation, and does so
-    # where many were written since the table was last analysed.
+    # The limit keeps it a probe for each bucket: else the planner may join all points of the organization, and does so
+    # where many were written since the table was last analyzed.
     end = (
         select(row["value"], row["special"], row["measured_at"])
         .where(*_own(of, ends), row[of.place] == bucket.c.last_place)

@@ -158,7 +158,7 @@ def asked_window(
 
 
 class Requires(FieldExtension):
-    """Refuses a root field unless the actor may do the action in its organisation."""
+    """Refuses a root field unless the actor may do the action in its organization."""
 
     def __init__(self, action: Action) -> None:
         self.action = action
@@ -172,7 +172,7 @@ class Requires(FieldExtension):
 
 
 def read(resolver: Callable[..., Any], graphql_type: Any, *, description: str, rows: int = 1, work: int = 0) -> Any:
-    """A root field for whoever may read the organisation.
+    """A root field for whoever may read the organization.
 
     `rows` is how many rows it may fetch at most; `work` is as how many more it counts, however few it shows.
     """
@@ -186,7 +186,7 @@ def read(resolver: Callable[..., Any], graphql_type: Any, *, description: str, r
 
 
 def all_of(table: type[Row], *, description: str, order: Order = NEWEST_FIRST) -> Any:
-    """The rows of `table` in the whole organisation, page by page: the edge that a root field is."""
+    """The rows of `table` in the whole organization, page by page: the edge that a root field is."""
     load = _pages(Children(table, "org_id"), order)
 
     async def resolve(info: Info, **arguments: Any) -> Any:

@@ -45,7 +45,7 @@ _describe(
 _describe(
     codes.ScopeKind,
     "Where a role holds.",
-    ORGANISATION="Everywhere in the organisation.",
+    ORGANIZATION="Everywhere in the organization.",
     TEAM="In the projects of a team.",
     PROJECT="In a project.",
 )
@@ -149,7 +149,7 @@ _describe(
     SEGMENTATION="Divides a picture into its parts.",
     SPEECH_RECOGNITION="Writes down what is said.",
     TRANSLATION="Says it in another language.",
-    SUMMARISATION="Says it in fewer words.",
+    SUMMARIZATION="Says it in fewer words.",
     QUESTION_ANSWERING="Answers questions.",
     GENERATION="Makes text, pictures, sound or code.",
     REINFORCEMENT_LEARNING="Chooses actions.",
@@ -191,7 +191,7 @@ _describe(
     RUNNING="Still going on; it takes parameters and metrics.",
     FINISHED="Ended as intended.",
     FAILED="Ended with an error.",
-    CANCELLED="Stopped by somebody.",
+    CANCELED="Stopped by somebody.",
     LOST="Went silent for longer than its time-out. It goes on with its next sign of life.",
 )
 _describe(
@@ -346,8 +346,8 @@ _describe(
 _describe(
     codes.RankingDirection,
     "Which values of a metric are better.",
-    MAXIMISE="Greater ones, as of an accuracy.",
-    MINIMISE="Smaller ones, as of a loss.",
+    MAXIMIZE="Greater ones, as of an accuracy.",
+    MINIMIZE="Smaller ones, as of a loss.",
 )
 _describe(
     TieBreak,

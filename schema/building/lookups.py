@@ -61,9 +61,9 @@ class IdOrNameInEnvironment:
     name: strawberry.Maybe[NameInEnvironment] = strawberry.field(description="Its environment and name.", default=None)
 
 
-@strawberry.input(description="Which thing of the organisation: by exactly one of these.", one_of=True)
+@strawberry.input(description="Which thing of the organization: by exactly one of these.", one_of=True)
 class IdOrOwnName:
-    """The ways to name a thing of the organisation."""
+    """The ways to name a thing of the organization."""
 
     id: strawberry.Maybe[strawberry.ID] = strawberry.field(description="Its id.", default=None)
     name: strawberry.Maybe[str] = strawberry.field(description="Its exact name.", default=None)
@@ -133,7 +133,7 @@ def by_id(table: type[Row]) -> Any:
 
 
 def by_own_name(table: type[Deletable]) -> Any:
-    """The resolver of a root field for one thing whose name is unique in the organisation, by id or by name."""
+    """The resolver of a root field for one thing whose name is unique in the organization, by id or by name."""
     kind = table.__name__
 
     async def resolve(info: Info, by: ByOwnName) -> Any:

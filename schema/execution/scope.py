@@ -82,7 +82,7 @@ class OperationScope(SchemaExtension):
     """Replaces a visit by the context of this operation, and closes that whatever happens.
 
     A context made by somebody else (a test, a worker) is used as it is and left open. Queries and the start of a
-    subscription have `deadline_s` seconds from the first resolver on; cancelled then, they answer TIMEOUT.
+    subscription have `deadline_s` seconds from the first resolver on; canceled then, they answer TIMEOUT.
     """
 
     def __init__(self, deadline_s: float) -> None:

@@ -1,4 +1,4 @@
-"""What a command runs on: the settings of its environment, a database that is new enough, an organisation in it."""
+"""What a command runs on: the settings of its environment, a database that is new enough, an organization in it."""
 
 import asyncio
 import sys
@@ -41,14 +41,14 @@ async def connected(settings: Settings) -> AsyncIterator[Database]:
         await database.close()
 
 
-def in_organisation(settings: Settings, name: str, act: Callable[[Database, UUID], Awaitable[Made]]) -> Made:
-    """What `act` makes of an organisation that exists. Raises: InvalidValue when there is none of this name."""
+def in_organization(settings: Settings, name: str, act: Callable[[Database, UUID], Awaitable[Made]]) -> Made:
+    """What `act` makes of an organization that exists. Raises: InvalidValue when there is none of this name."""
 
     async def run() -> Made:
         async with connected(settings) as database:
             org_id = await organizations.id_by_name(database, name.strip())
             if org_id is None:
-                raise InvalidValue(f"There is no organisation {name!r}.", ("organisation",))
+                raise InvalidValue(f"There is no organization {name!r}.", ("organization",))
             return await act(database, org_id)
 
     return asyncio.run(run())

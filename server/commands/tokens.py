@@ -11,13 +11,13 @@ from db.tables import ApiToken, Principal
 from registry.kernel.access import Actor
 from registry.tenants import organizations, tokens
 from registry.tenants.onboarding import token_for
-from server.commands.environment import Made, connected, in_organisation
+from server.commands.environment import Made, connected, in_organization
 from server.settings import Settings
 
 
 def create(
     settings: Settings,
-    organisation: str,
+    organization: str,
     principal: str,
     *,
     kind: PrincipalKind | None,
@@ -29,38 +29,38 @@ def create(
 
     async def make() -> str:
         async with connected(settings) as database:
-            return await token_for(database, organisation, principal, kind=kind, role=role, lifetime=lifetime)
+            return await token_for(database, organization, principal, kind=kind, role=role, lifetime=lifetime)
 
     return asyncio.run(make())
 
 
-def lines(settings: Settings, organisation: str) -> list[str]:
-    """A line for each token of an organisation, the oldest first."""
+def lines(settings: Settings, organization: str) -> list[str]:
+    """A line for each token of an organization, the oldest first."""
 
     async def listed(change: Change, system: Actor) -> list[str]:
         return [_line_of(row, principal) for row, principal in await tokens.known(change, system)]
 
-    return _as_operator(settings, organisation, listed)
+    return _as_operator(settings, organization, listed)
 
 
-def revoke(settings: Settings, organisation: str, name: str) -> ApiToken:
+def revoke(settings: Settings, organization: str, name: str) -> ApiToken:
     """Revoke the token that has this id or ends with these characters."""
 
     async def revoked(change: Change, system: Actor) -> ApiToken:
         found = await tokens.named(change, system, name)
         return await tokens.revoke(change, system, token_id=found.id)
 
-    return _as_operator(settings, organisation, revoked)
+    return _as_operator(settings, organization, revoked)
 
 
-def _as_operator(settings: Settings, organisation: str, act: Callable[[Change, Actor], Awaitable[Made]]) -> Made:
-    """What `act` makes of one transaction of an organisation that exists."""
+def _as_operator(settings: Settings, organization: str, act: Callable[[Change, Actor], Awaitable[Made]]) -> Made:
+    """What `act` makes of one transaction of an organization that exists."""
 
     async def run(database: Database, org_id: UUID) -> Made:
         async with database.change(org_id) as change:
             return await act(change, organizations.system(org_id))
 
-    return in_organisation(settings, organisation, run)
+    return in_organization(settings, organization, run)
 
 
 def _line_of(row: ApiToken, principal: Principal) -> str:

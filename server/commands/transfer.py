@@ -23,7 +23,7 @@ from registry.transfer.exporting import Exported, export
 from registry.transfer.importing import Importing, Report
 from registry.transfer.scoping import find_project
 from resolvers import ids
-from server.commands.environment import in_organisation
+from server.commands.environment import in_organization
 from server.consoles import err, out
 from server.settings import Settings
 
@@ -39,7 +39,7 @@ class FileUnusable(RegistryError):
 
 def import_file(
     settings: Settings,
-    organisation: str,
+    organization: str,
     file: str,
     *,
     source: str,
@@ -48,7 +48,7 @@ def import_file(
     chunk: int,
     keep_going: bool,
 ) -> Report:
-    """Import a file into an organisation, telling how far it is. Raises: FileUnusable, and what the import raises."""
+    """Import a file into an organization, telling how far it is. Raises: FileUnusable, and what the import raises."""
 
     async def bring_in(database: Database, org_id: UUID) -> Report:
         actor = await _actor_for(database, org_id, principal)
@@ -60,11 +60,11 @@ def import_file(
             importing.told = lambda report: progress.update(task, completed=report.lines)
             return await importing.run(stream)
 
-    return in_organisation(settings, organisation, bring_in)
+    return in_organization(settings, organization, bring_in)
 
 
-def export_file(settings: Settings, organisation: str, file: str, project: str | None) -> Exported:
-    """Export an organisation, or one project by its name or id, into a file, telling how far it is.
+def export_file(settings: Settings, organization: str, file: str, project: str | None) -> Exported:
+    """Export an organization, or one project by its name or id, into a file, telling how far it is.
 
     Raises: FileUnusable, InvalidValue.
     """
@@ -78,7 +78,7 @@ def export_file(settings: Settings, organisation: str, file: str, project: str |
                 database, system, stream, lambda counts: progress.update(task, completed=counts.total()), project_id
             )
 
-    return in_organisation(settings, organisation, take_out)
+    return in_organization(settings, organization, take_out)
 
 
 def print_report(report: Report) -> None:

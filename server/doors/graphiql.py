@@ -14,7 +14,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
-# Monaco writes its colours into style elements, hence 'unsafe-inline' for styles; its icon font is a data: address.
+# Monaco writes its colors into style elements, hence 'unsafe-inline' for styles; its icon font is a data: address.
 _POLICY: Final = "; ".join(
     (
         "default-src 'none'",

@@ -178,7 +178,7 @@ class GraphQLDoor:
         while (left_s := last_s - time_s()) > 0:
             await _first(self.shutdown, changed, timeout_s=min(settings.recheck_s, left_s))
             if changed.is_set():
-                # Not all of an organisation at once.
+                # Not all of an organization at once.
                 await _first(self.shutdown, timeout_s=random.uniform(0, settings.spread_s))
             if self.shutdown.is_set():
                 return None

@@ -155,7 +155,7 @@ class SocketHandler(BaseGraphQLTransportWSHandler[SocketVisit, None]):
             with suppress(TimeoutError):
                 async with asyncio.timeout(settings.recheck_s):
                     await changed.wait()
-                # Not all of an organisation at once.
+                # Not all of an organization at once.
                 await asyncio.sleep(random.uniform(0, settings.spread_s))
             changed = self.context.access()
             try:

@@ -11,7 +11,7 @@ from db.errors import traceback_of
 
 
 def configure(level: str, *, human: bool = False) -> None:
-    """Send structlog and the standard library's loggers to standard error, as JSON or, `human`, as coloured lines."""
+    """Send structlog and the standard library's loggers to standard error, as JSON or, `human`, as colored lines."""
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_logger_name,

@@ -1,4 +1,4 @@
-"""What Prometheus is told. Labels hold no name of an organisation, model or person."""
+"""What Prometheus is told. Labels hold no name of an organization, model or person."""
 
 import asyncio
 import math
@@ -28,7 +28,7 @@ REQUEST_SECONDS = Histogram(
 AUTHENTICATIONS = Counter("registry_authentications_total", "Tokens that were checked.", ("result",))
 POOL_IN_USE = Gauge("registry_database_connections_in_use", "Connections that some request holds.")
 POOL_SIZE = Gauge("registry_database_connections_limit", "Connections that this process may open.")
-JOBS = Gauge("registry_jobs", "Jobs of all organisations that are due, leased or postponed.", ("kind", "state"))
+JOBS = Gauge("registry_jobs", "Jobs of all organizations that are due, leased or postponed.", ("kind", "state"))
 FEED_LAG = Gauge(
     "registry_feed_lag_seconds", "How old the newest events were when they arrived, or how long none could."
 )
@@ -37,7 +37,7 @@ FEED_READERS = Gauge("registry_feed_subscribers", "Subscriptions to events that 
 FEED_DELIVERED = Counter("registry_feed_delivered_events", "Events that were given to subscriptions.")
 OLDEST_JOB = Gauge("registry_jobs_oldest_due_seconds", "For how long a job has been due that nobody took.")
 
-WEBHOOKS = Gauge("registry_webhooks", "Webhooks of all organisations, by how they do.", ("state",))
+WEBHOOKS = Gauge("registry_webhooks", "Webhooks of all organizations, by how they do.", ("state",))
 BACKLOG = Gauge("registry_webhook_events_behind", "Events that webhooks which are enabled have still to look at.")
 
 

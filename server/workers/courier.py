@@ -39,7 +39,7 @@ _LOOK_UPS = 64
 """How many hosts are looked up at once. A look-up cannot be stopped: one that hangs keeps its place when given up."""
 
 _asking: ContextVar[UUID] = ContextVar("_asking")
-"""The organisation whose message is being posted."""
+"""The organization whose message is being posted."""
 
 Lookup = Callable[[str, int], list[str]]
 """The addresses of a host, by a call that waits. Raises: OSError."""
@@ -60,7 +60,7 @@ def body_of(message: Message) -> bytes:
             "id": message.id,
             "kind": message.kind,
             "at": message.at,
-            "organisation": ids.encode("Organisation", message.org_id),
+            "organization": ids.encode("Organization", message.org_id),
             "cursor": str(event.cursor) if event else None,
             "sequence": event.seq if event else None,
             "subject": _named(event.subject if event else message.subject),
@@ -111,7 +111,7 @@ class _CheckedResolver(AbstractResolver):
         return [_resolved(host, address, port) for address in allowed(target, found)]
 
     def _begin(self, org_id: UUID, host: str, port: int) -> Future[list[str]]:
-        """Look a host up in a thread, where there is one for this organisation. Raises: Overloaded.
+        """Look a host up in a thread, where there is one for this organization. Raises: Overloaded.
 
         Nobody has more of them than are left for all others.
         """

@@ -34,7 +34,7 @@ AT_ONCE = 16
 """How many endpoints one worker waits for at the same time."""
 
 Busy = dict[asyncio.Task[None], UUID]
-"""The jobs that are under way, and the organisation of each."""
+"""The jobs that are under way, and the organization of each."""
 
 
 async def run(services: Services, stop: asyncio.Event) -> None:
@@ -97,7 +97,7 @@ async def _work(services: WorkerServices, lane: Lane) -> float:
 
 
 class DeliveryLane:
-    """The deliveries of a worker: up to `AT_ONCE`, shared fairly by the organisations that have any."""
+    """The deliveries of a worker: up to `AT_ONCE`, shared fairly by the organizations that have any."""
 
     def __init__(self, services: WorkerServices) -> None:
         self.busy: Busy = {}
@@ -118,7 +118,7 @@ class DeliveryLane:
         return IDLE_S
 
     def _have_their_share(self) -> Collection[UUID]:
-        """The organisations that get nothing more for now: nobody has more than is left for all others.
+        """The organizations that get nothing more for now: nobody has more than is left for all others.
 
         One that is alone gets half; several that want all they can get share alike; a place is always free for another.
         """

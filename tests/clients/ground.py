@@ -1,4 +1,4 @@
-"""An organisation with at least one of everything that a screen shows."""
+"""An organization with at least one of everything that a screen shows."""
 
 import hashlib
 import json
@@ -42,7 +42,7 @@ TAGS = [{"key": "owner", "value": "ada"}]
 
 def signature(number: int) -> dict[str, Any]:
     """What the version of this number takes and gives; each other than the one before."""
-    field = {"name": f"pixels_{number}", "type": "FLOAT32", "shape": [-1, 64], "description": "Grey values."}
+    field = {"name": f"pixels_{number}", "type": "FLOAT32", "shape": [-1, 64], "description": "Gray values."}
     parameter = {"name": "threshold", "type": "FLOAT64", "default": 0.5}
     feature = {"name": "edges", "type": "INT64", "description": "How many.", "source": "features.edges"}
     return {"inputs": [field], "outputs": [field], "parameters": [parameter], "features": [feature]}
@@ -51,7 +51,7 @@ def signature(number: int) -> dict[str, Any]:
 def data_of(number: int) -> dict[str, Any]:
     """What is known of the dataset version of this number; its schema is other than the one before."""
     measured = {"count": "9", "nullCount": "1", "distinctCount": "8", "minimum": 0, "maximum": 1, "mean": 0.5}
-    column = {"name": f"pixels_{number}", "type": "FLOAT32", "description": "Grey values."}
+    column = {"name": f"pixels_{number}", "type": "FLOAT32", "description": "Gray values."}
     profile = {"rowCount": "9", "columns": [{"name": "pixels", "stddev": 0.1, **measured}]}
     told = {"description": "All of them.", "tags": TAGS, "source": "s3://data", "rowCount": "9"}
     return {"schema": {"columns": [column]}, "profile": profile, **told}

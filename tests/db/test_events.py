@@ -1,4 +1,4 @@
-"""The event feed: dense and chained per organisation, written last in a change, whoever else is writing."""
+"""The event feed: dense and chained per organization, written last in a change, whoever else is writing."""
 
 import asyncio
 import hashlib
@@ -25,7 +25,7 @@ START = bytes(32)
 
 
 def chain(events: Sequence[Any]) -> list[bytes]:
-    """The hashes that the events of one organisation must have, computed from everything but their hashes."""
+    """The hashes that the events of one organization must have, computed from everything but their hashes."""
     hashes = [START]
     for event in events:
         microseconds = (event.at - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
@@ -44,7 +44,7 @@ def event(body: Any = None, kind: str = "team.created") -> Event:
 
 
 async def feed(database: Database, org_id: UUID) -> tuple[Sequence[Any], Any]:
-    """All events of an organisation and its stream, at one moment."""
+    """All events of an organization and its stream, at one moment."""
     snapshot = database.new_snapshot(org_id)
     events, (stream,) = await snapshot.rows(EVENTS, {"org": org_id}), await snapshot.rows(STREAM, {"org": org_id})
     await snapshot.close()
@@ -160,16 +160,16 @@ async def test_a_change_without_events_does_not_touch_the_feed(
     assert not [one for one in statements if "ev." in one]
 
 
-async def test_organisations_do_not_wait_for_each_other(database: Database, tenant: Tenant, neighbour: Tenant) -> None:
+async def test_organizations_do_not_wait_for_each_other(database: Database, tenant: Tenant, neighbor: Tenant) -> None:
     async with database.change(tenant.org_id) as slow:
         await _append(slow, event())
-        async with in_time(), database.change(neighbour.org_id) as quick:
+        async with in_time(), database.change(neighbor.org_id) as quick:
             quick.events.append(event())
-        assert await is_whole(database, neighbour.org_id)
+        assert await is_whole(database, neighbor.org_id)
     assert await is_whole(database, tenant.org_id)
 
 
-async def test_within_an_organisation_the_second_writer_waits_for_the_first(database: Database, tenant: Tenant) -> None:
+async def test_within_an_organization_the_second_writer_waits_for_the_first(database: Database, tenant: Tenant) -> None:
     before = await is_whole(database, tenant.org_id)
 
     async def second() -> None:

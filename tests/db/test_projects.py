@@ -55,7 +55,7 @@ def test_every_table_below_a_project_names_it_or_has_a_reason() -> None:
 
 
 @pytest.mark.parametrize("kind", [name for name in PLACED if name != "SearchDocument"])
-def test_a_project_that_is_named_is_one_of_the_organisation(kind: str) -> None:
+def test_a_project_that_is_named_is_one_of_the_organization(kind: str) -> None:
     table = metadata.tables[f"{SCHEMA}.{KINDS[kind].__tablename__}"]
     keys = {(tuple(key.column_keys), key.referred_table.name) for key in table.foreign_key_constraints}
     assert (("org_id", "project_id"), "project") in keys

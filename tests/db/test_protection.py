@@ -1,4 +1,4 @@
-"""What the catalogue says of every table: who may do what, and that no row can be reached without an organisation.
+"""What the catalog says of every table: who may do what, and that no row can be reached without an organization.
 
 `alembic check` sees none of this, so a table that is merely made and not protected has to fail here.
 """
@@ -63,7 +63,7 @@ select 'column ' || t.attname from pg_attribute t join pg_class c on c.oid = t.a
 union all
 select 'default ' || d.oid from pg_default_acl d
 """
-ORGANISATION = "(org_id = ( SELECT (NULLIF(current_setting('app.org_id'::text, true), ''::text))::uuid AS \"nullif\"))"
+ORGANIZATION = "(org_id = ( SELECT (NULLIF(current_setting('app.org_id'::text, true), ''::text))::uuid AS \"nullif\"))"
 
 
 async def complaints(owner: asyncpg.Connection) -> set[str]:
@@ -83,8 +83,8 @@ async def complaints(owner: asyncpg.Connection) -> set[str]:
             found.add(f"{name}: row-level security is not forced")
         if tenant is None:
             found.add(f"{name}: no policy")
-        elif tenant["visible"] != ORGANISATION or tenant["writable"] != ORGANISATION or tenant["command"] != b"*":
-            found.add(f"{name}: the policy does not compare the organisation")
+        elif tenant["visible"] != ORGANIZATION or tenant["writable"] != ORGANIZATION or tenant["command"] != b"*":
+            found.add(f"{name}: the policy does not compare the organization")
         for policy in own:
             if policy is not tenant and {"public", ROLES.app} & set(policy["roles"]):
                 found.add(f"{name}: another policy opens it")
@@ -98,7 +98,7 @@ async def complaints(owner: asyncpg.Connection) -> set[str]:
     return found
 
 
-async def test_every_table_is_confined_to_one_organisation(owner: asyncpg.Connection) -> None:
+async def test_every_table_is_confined_to_one_organization(owner: asyncpg.Connection) -> None:
     assert await complaints(owner) == set()
 
 
@@ -106,7 +106,7 @@ async def test_every_table_of_the_code_was_looked_at(owner: asyncpg.Connection) 
     assert {row["name"] for row in await owner.fetch(TABLES)} == set(metadata.tables)
 
 
-async def test_every_table_is_analysed_before_a_new_organisation_in_it_is_large(owner: asyncpg.Connection) -> None:
+async def test_every_table_is_analyzed_before_a_new_organization_in_it_is_large(owner: asyncpg.Connection) -> None:
     late = await owner.fetch("""
         select relname from pg_class where relnamespace = 'registry'::regnamespace and relkind = 'r'
            and not coalesce(reloptions @> array['autovacuum_analyze_threshold=1000'], false) order by 1""")
@@ -118,7 +118,7 @@ PROTECTED = (
     "create table registry.naked (org_id uuid primary key)",
     "alter table registry.naked enable row level security",
     "alter table registry.naked force row level security",
-    f"create policy tenant on registry.naked to {ROLES.app} using {ORGANISATION} with check {ORGANISATION}",
+    f"create policy tenant on registry.naked to {ROLES.app} using {ORGANIZATION} with check {ORGANIZATION}",
     f"grant select on registry.naked to {ROLES.app}",
 )
 
@@ -132,7 +132,7 @@ PROTECTED = (
         (3, f"create policy tenant on registry.naked to {ROLES.app} using (true)", "the policy does not compare"),
         (
             3,
-            f"create policy tenant on registry.naked to {ROLES.app} using {ORGANISATION} with check (true)",
+            f"create policy tenant on registry.naked to {ROLES.app} using {ORGANIZATION} with check (true)",
             "the policy",
         ),
         (4, "", "may not read it"),
@@ -169,12 +169,12 @@ async def test_a_table_that_is_protected_is_not_complained_about(owner: asyncpg.
         await transaction.rollback()
 
 
-async def test_every_key_and_index_begins_with_the_organisation(owner: asyncpg.Connection) -> None:
+async def test_every_key_and_index_begins_with_the_organization(owner: asyncpg.Connection) -> None:
     others = {row["name"] for row in await owner.fetch(KEYS) if row["first"] != "org_id"}
-    # The name and the token are looked up before the organisation is known; three are the worker's. The words of
-    # a search have a token of the organisation among them.
+    # The name and the token are looked up before the organization is known; three are the worker's. The words of
+    # a search have a token of the organization among them.
     assert others == {
-        "registry.organisation_name_key",
+        "registry.organization_name_key",
         "registry.api_token_token_hash_key",
         "registry.job_run_after_ix",
         "registry.idempotency_created_at_ix",
@@ -183,7 +183,7 @@ async def test_every_key_and_index_begins_with_the_organisation(owner: asyncpg.C
     }
 
 
-async def test_every_foreign_key_stays_in_the_organisation(owner: asyncpg.Connection) -> None:
+async def test_every_foreign_key_stays_in_the_organization(owner: asyncpg.Connection) -> None:
     keys = await owner.fetch(FOREIGN_KEYS)
     assert len(keys) > 20
     assert {(row["from_first"], row["to_first"]) for row in keys} == {("org_id", "org_id")}
@@ -203,7 +203,7 @@ async def test_the_feed_has_row_level_security_that_its_owner_passes(owner: asyn
     assert policies == {
         (table, (role,), b"r", visible, None)
         for table in ("ev.event", "ev.stream")
-        for role, visible in ((ROLES.app, ORGANISATION), (ROLES.worker, "true"))
+        for role, visible in ((ROLES.app, ORGANIZATION), (ROLES.worker, "true"))
     } | {("ev.origin", (ROLES.app,), b"r", "true", None)}
 
 
@@ -215,7 +215,7 @@ async def test_the_worker_may_do_these_few_things(owner: asyncpg.Connection) -> 
         "registry.alembic_version": ["select"],
         "registry.idempotency": ["delete", "select"],
         "registry.job": ["insert", "select", "update"],
-        "registry.organisation": ["select"],
+        "registry.organization": ["select"],
         "registry.webhook_delivery": ["delete"],
     }
     seen = {

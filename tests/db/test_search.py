@@ -1,4 +1,4 @@
-"""The index of the search: kept for every thing by triggers, in the same transaction, and read for one organisation."""
+"""The index of the search: kept for every thing by triggers, in the same transaction, and read for one organization."""
 
 import asyncpg
 import pytest
@@ -23,15 +23,15 @@ select c.relname::text as name from pg_trigger t join pg_class c on c.oid = t.tg
 """
 
 
-async def test_another_organisation_cannot_be_searched(tenant: Tenant, neighbour: Tenant, database: Database) -> None:
-    await neighbour.model(name="zebra")
+async def test_another_organization_cannot_be_searched(tenant: Tenant, neighbor: Tenant, database: Database) -> None:
+    await neighbor.model(name="zebra")
     for here in (tenant.org_id, None):
         opened = database.change(here) if here else database.as_nobody()
-        with pytest.raises((DBAPIError, asyncpg.PostgresError), match="not the organisation of this transaction"):
+        with pytest.raises((DBAPIError, asyncpg.PostgresError), match="not the organization of this transaction"):
             async with opened as transaction:
-                await transaction.execute(text(ASK), {"org_id": neighbour.org_id})
-    async with database.change(neighbour.org_id) as change:
-        assert (await change.execute(text(ASK), {"org_id": neighbour.org_id})).scalar_one() == 1
+                await transaction.execute(text(ASK), {"org_id": neighbor.org_id})
+    async with database.change(neighbor.org_id) as change:
+        assert (await change.execute(text(ASK), {"org_id": neighbor.org_id})).scalar_one() == 1
 
 
 async def test_everything_that_can_be_deleted_can_be_searched(owner: asyncpg.Connection) -> None:
@@ -98,7 +98,7 @@ async def test_rows_that_were_there_before_the_search_are_found_after_it(ground:
         url,
         as_app,
         f"select set_config('app.org_id', '{org}', false)",
-        f"insert into registry.organisation (org_id, id, created_at, name) values ('{org}', '{org}', now(), 'one')",
+        f"insert into registry.organization (org_id, id, created_at, name) values ('{org}', '{org}', now(), 'one')",
         f"insert into registry.team (org_id, id, created_at, name) values ('{org}', '{team}', now(), 'zebra')",
         "insert into registry.project (org_id, id, created_at, team_id, name)"
         f" values ('{org}', '{project}', now(), '{team}', 'herd')",

@@ -55,7 +55,7 @@ async def sessions(tenant: Tenant) -> list[str]:
 
 
 async def settled(tenant: Tenant) -> list[str]:
-    """The states once all are idle: a cancelled statement ends a moment after its task. Raises: TimeoutError."""
+    """The states once all are idle: a canceled statement ends a moment after its task. Raises: TimeoutError."""
     states: list[str] = []
 
     async def are_idle() -> bool:
@@ -175,7 +175,7 @@ async def test_closing_waits_for_the_statement_under_way(ours: Database, tenant:
 
 
 @pytest.mark.parametrize("after_s", [0, 0.0005, 0.002, 0.005, 0.02, 0.08, None])
-async def test_a_cancelled_query_leaves_neither_connection_nor_transaction(
+async def test_a_canceled_query_leaves_neither_connection_nor_transaction(
     ours: Database, tenant: Tenant, after_s: float | None
 ) -> None:
     async def query() -> None:
@@ -186,14 +186,14 @@ async def test_a_cancelled_query_leaves_neither_connection_nor_transaction(
         finally:
             await snapshot.close()
 
-    await _cancelled(query(), after_s, tenant)
+    await _cancel(query(), after_s, tenant)
     assert pool_of(ours).checkedout() == 0
     assert set(await settled(tenant)) <= {"idle"}
     await _is_usable(ours, tenant)
 
 
 @pytest.mark.parametrize("after_s", [0, 0.0005, 0.002, 0.005, 0.02, 0.08, None])
-async def test_a_cancelled_change_changes_nothing_and_leaves_nothing(
+async def test_a_canceled_change_changes_nothing_and_leaves_nothing(
     ours: Database, tenant: Tenant, after_s: float | None
 ) -> None:
     async def alter() -> None:
@@ -203,17 +203,17 @@ async def test_a_cancelled_change_changes_nothing_and_leaves_nothing(
             while True:
                 await change.execute(text("select pg_sleep(0.03)"))
 
-    await _cancelled(alter(), after_s, tenant)
+    await _cancel(alter(), after_s, tenant)
     assert pool_of(ours).checkedout() == 0
     assert set(await settled(tenant)) <= {"idle"}
     assert "never" not in await _is_usable(ours, tenant)
 
 
-async def test_a_snapshot_cancelled_while_it_closes_gives_its_connection_back(ours: Database, tenant: Tenant) -> None:
+async def test_a_snapshot_canceled_while_it_closes_gives_its_connection_back(ours: Database, tenant: Tenant) -> None:
     for _ in range(10):
         snapshot = ours.new_snapshot(tenant.org_id)
         await snapshot.rows(NAMES)
-        await _cancelled(snapshot.close(), 0, tenant)
+        await _cancel(snapshot.close(), 0, tenant)
         await snapshot.close()
         assert pool_of(ours).checkedout() == 0
     assert set(await settled(tenant)) <= {"idle"}
@@ -309,7 +309,7 @@ async def test_every_transaction_has_its_time_outs_and_its_role_and_compiles_not
     ours: Database, tenant: Tenant, kind: str
 ) -> None:
     asked = text(
-        "select current_user::text as role, current_setting('app.org_id') as organisation,"
+        "select current_user::text as role, current_setting('app.org_id') as organization,"
         " current_setting('statement_timeout') as statement, current_setting('lock_timeout') as lock,"
         " current_setting('idle_in_transaction_session_timeout') as idle, current_setting('jit') as jit"
     )
@@ -325,7 +325,7 @@ async def test_every_transaction_has_its_time_outs_and_its_role_and_compiles_not
             found = (await connection.execute(asked)).one()
     assert (found.statement, found.lock, found.idle, found.jit) == ("4s", "2s", "10s", "off")
     assert found.role == (services.ROLES.worker if kind == "worker" else services.ROLES.app)
-    assert found.organisation == (str(tenant.org_id) if kind in ("snapshot", "change") else "")
+    assert found.organization == (str(tenant.org_id) if kind in ("snapshot", "change") else "")
 
 
 async def test_a_statement_beyond_its_time_is_an_outage_that_ends_with_it(ours: Database, tenant: Tenant) -> None:
@@ -371,7 +371,7 @@ async def test_an_error_of_the_body_comes_out_as_it_was_and_nothing_is_kept(ours
     assert "never" not in await _is_usable(ours, tenant)
 
 
-async def _cancelled(work: Coroutine[Any, Any, None], after_s: float | None, tenant: Tenant) -> None:
+async def _cancel(work: Coroutine[Any, Any, None], after_s: float | None, tenant: Tenant) -> None:
     """Cancel what goes on for ever; after None, while the server is at a statement of it."""
     task = asyncio.create_task(work)
     if after_s is None:

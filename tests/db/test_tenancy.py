@@ -15,7 +15,7 @@ from db.base import columns, metadata, utc_now
 from db.codes import JobKind
 from db.errors import sqlstate
 from db.session import Database
-from db.tables import Idempotency, Job, Model, Organisation, Project, Team
+from db.tables import Idempotency, Job, Model, Organization, Project, Team
 from tests.tenant import Tenant, uuid_of
 
 FORBIDDEN = "42501"
@@ -36,58 +36,58 @@ async def count(connection: AsyncConnection, table: str) -> int:
 
 
 @pytest.mark.parametrize("table", [*TABLES, "ev.event", "ev.stream"])
-async def test_without_an_organisation_nothing_is_seen(database: Database, tenant: Tenant, table: str) -> None:
+async def test_without_an_organization_nothing_is_seen(database: Database, tenant: Tenant, table: str) -> None:
     await tenant.version()
     async with database.as_nobody() as connection:
         assert await count(connection, table) == 0
 
 
 @pytest.mark.parametrize("table", [*TABLES, "ev.event", "ev.stream"])
-async def test_a_table_read_whole_shows_the_own_organisation_only(
-    database: Database, tenant: Tenant, neighbour: Tenant, table: str
+async def test_a_table_read_whole_shows_the_own_organization_only(
+    database: Database, tenant: Tenant, neighbor: Tenant, table: str
 ) -> None:
     await tenant.version()
-    await neighbour.version()
+    await neighbor.version()
     snapshot = database.new_snapshot(tenant.org_id)
     rows = await snapshot.rows(text(f"select distinct org_id from {table}"))
     await snapshot.close()
     assert {row.org_id for row in rows} <= {tenant.org_id}
 
 
-async def test_the_row_of_another_organisation_can_be_neither_read_nor_changed(
-    database: Database, tenant: Tenant, neighbour: Tenant
+async def test_the_row_of_another_organization_can_be_neither_read_nor_changed(
+    database: Database, tenant: Tenant, neighbor: Tenant
 ) -> None:
-    theirs = uuid_of(await neighbour.model(name="theirs"))
+    theirs = uuid_of(await neighbor.model(name="theirs"))
     async with database.change(tenant.org_id) as change:
         assert (await change.execute(select(*columns(Model)).where(col(Model.id) == theirs))).all() == []
         changed = await change.execute(
             update(Model).where(col(Model.id) == theirs).values(name="mine").returning(col(Model.id))
         )
         assert changed.all() == []
-    async with database.change(neighbour.org_id) as change:
+    async with database.change(neighbor.org_id) as change:
         assert (await change.execute(select(col(Model.name)).where(col(Model.id) == theirs))).scalar() == "theirs"
 
 
-async def test_a_row_cannot_be_put_into_another_organisation(
-    database: Database, tenant: Tenant, neighbour: Tenant
+async def test_a_row_cannot_be_put_into_another_organization(
+    database: Database, tenant: Tenant, neighbor: Tenant
 ) -> None:
-    values = {"org_id": neighbour.org_id, "id": uuid4(), "created_at": utc_now(), "name": "intruder"}
+    values = {"org_id": neighbor.org_id, "id": uuid4(), "created_at": utc_now(), "name": "intruder"}
     assert await refusal(database, tenant.org_id, insert(Team), values) == FORBIDDEN
 
 
-async def test_a_row_cannot_be_moved_into_another_organisation(
-    database: Database, tenant: Tenant, neighbour: Tenant
+async def test_a_row_cannot_be_moved_into_another_organization(
+    database: Database, tenant: Tenant, neighbor: Tenant
 ) -> None:
-    moved = update(Team).values(org_id=neighbour.org_id, id=uuid4(), name="intruder")
+    moved = update(Team).values(org_id=neighbor.org_id, id=uuid4(), name="intruder")
     assert await refusal(database, tenant.org_id, moved) == FORBIDDEN
 
 
-async def test_a_row_cannot_point_at_one_of_another_organisation(
-    database: Database, tenant: Tenant, neighbour: Tenant
+async def test_a_row_cannot_point_at_one_of_another_organization(
+    database: Database, tenant: Tenant, neighbor: Tenant
 ) -> None:
     row = Model(
         org_id=tenant.org_id,
-        project_id=uuid_of(neighbour.project),
+        project_id=uuid_of(neighbor.project),
         name="x",
         framework="onnx",
         created_by=tenant.actor.principal_id,
@@ -97,14 +97,14 @@ async def test_a_row_cannot_point_at_one_of_another_organisation(
             change.add(row)
 
 
-async def test_a_name_that_a_neighbour_uses_is_free(database: Database, tenant: Tenant, neighbour: Tenant) -> None:
-    for organisation in (tenant, neighbour):
-        async with database.change(organisation.org_id) as change:
-            change.add(Team(org_id=organisation.org_id, name="the same"))
+async def test_a_name_that_a_neighbor_uses_is_free(database: Database, tenant: Tenant, neighbor: Tenant) -> None:
+    for organization in (tenant, neighbor):
+        async with database.change(organization.org_id) as change:
+            change.add(Team(org_id=organization.org_id, name="the same"))
 
 
 async def test_tables_without_a_right_to_remove_refuse_it(database: Database, tenant: Tenant) -> None:
-    for table in (Organisation, Project, Model, Idempotency):
+    for table in (Organization, Project, Model, Idempotency):
         assert await refusal(database, tenant.org_id, delete(table)) == FORBIDDEN
 
 
@@ -144,17 +144,17 @@ async def test_not_even_the_owner_of_the_feed_rewrites_it_by_mistake(
 
 
 @pytest.mark.parametrize("call", ["ev.append(:other, '[]')", "ev.open_stream(:other)"])
-async def test_the_feed_of_another_organisation_cannot_be_written(
-    database: Database, tenant: Tenant, neighbour: Tenant, call: str
+async def test_the_feed_of_another_organization_cannot_be_written(
+    database: Database, tenant: Tenant, neighbor: Tenant, call: str
 ) -> None:
     statement = text(f"select {call}")
-    assert await refusal(database, tenant.org_id, statement, {"other": neighbour.org_id}) == FORBIDDEN
-    with pytest.raises(DBAPIError, match="not the organisation"):
+    assert await refusal(database, tenant.org_id, statement, {"other": neighbor.org_id}) == FORBIDDEN
+    with pytest.raises(DBAPIError, match="not the organization"):
         async with database.as_nobody() as connection:
-            await connection.execute(statement, {"other": neighbour.org_id})
+            await connection.execute(statement, {"other": neighbor.org_id})
 
 
-async def test_an_organisation_without_a_stream_cannot_append(database: Database) -> None:
+async def test_an_organization_without_a_stream_cannot_append(database: Database) -> None:
     unknown = uuid4()
     assert await refusal(database, unknown, text("select ev.append(:org, '[]')"), {"org": unknown}) == "P0002"
 
@@ -166,26 +166,26 @@ async def test_the_worker_calls_none_of_the_functions(database: Database, call: 
             await connection.execute(text(f"select {call}"))
 
 
-@pytest.mark.parametrize("table", ["registry.organisation", "registry.job", "ev.event", "ev.stream"])
-async def test_the_worker_sees_jobs_feeds_and_organisations_of_all(
-    database: Database, tenant: Tenant, neighbour: Tenant, table: str
+@pytest.mark.parametrize("table", ["registry.organization", "registry.job", "ev.event", "ev.stream"])
+async def test_the_worker_sees_jobs_feeds_and_organizations_of_all(
+    database: Database, tenant: Tenant, neighbor: Tenant, table: str
 ) -> None:
-    for organisation in (tenant, neighbour):
-        async with database.change(organisation.org_id) as change:
+    for organization in (tenant, neighbor):
+        async with database.change(organization.org_id) as change:
             later = utc_now() + timedelta(days=1)
-            change.add(Job(org_id=organisation.org_id, kind=JobKind.CLEAR_UPLOAD, subject_id=uuid4(), run_after=later))
+            change.add(Job(org_id=organization.org_id, kind=JobKind.CLEAR_UPLOAD, subject_id=uuid4(), run_after=later))
     async with database.as_worker() as connection:
         rows = await connection.execute(text(f"select distinct org_id from {table}"))
-        assert {tenant.org_id, neighbour.org_id} <= set(rows.scalars())
+        assert {tenant.org_id, neighbor.org_id} <= set(rows.scalars())
 
 
-SEEN = {"registry.organisation", "registry.job", "registry.idempotency"}
+SEEN = {"registry.organization", "registry.job", "registry.idempotency"}
 SEEN_IN_PART = {"registry.webhook", "registry.webhook_delivery"}
 HIDDEN = sorted(set(TABLES) - SEEN - SEEN_IN_PART)
 
 
 @pytest.mark.parametrize("table", HIDDEN)
-async def test_the_worker_may_not_read_what_organisations_hold(database: Database, table: str) -> None:
+async def test_the_worker_may_not_read_what_organizations_hold(database: Database, table: str) -> None:
     with pytest.raises(DBAPIError, match="permission denied for table"):
         async with database.as_worker() as connection:
             await count(connection, table)
@@ -223,7 +223,7 @@ async def test_the_worker_sees_and_removes_keys_of_more_than_a_week_only(databas
 
 
 @pytest.mark.parametrize("began", ["snapshot", "change", "refused change", "nobody", "worker"])
-async def test_neither_role_nor_organisation_outlives_the_transaction(
+async def test_neither_role_nor_organization_outlives_the_transaction(
     database_url: str, tenant: Tenant, began: str
 ) -> None:
     alone = Database.connect(database_url, tenant.database.roles, pool_size=1)
@@ -237,13 +237,13 @@ async def test_neither_role_nor_organisation_outlives_the_transaction(
         await alone.close()
     assert after.pid == before.pid
     assert tuple(after) == tuple(before)
-    assert after.organisation in (None, "")
+    assert after.organization in (None, "")
 
 
 SESSION = select(
     literal_column("pg_backend_pid()").label("pid"),
     literal_column("current_user::text").label("role"),
-    func.coalesce(func.current_setting("app.org_id", True), "").label("organisation"),
+    func.coalesce(func.current_setting("app.org_id", True), "").label("organization"),
     func.current_setting("statement_timeout").label("statement_timeout"),
     func.current_setting("lock_timeout").label("lock_timeout"),
     func.current_setting("idle_in_transaction_session_timeout").label("idle_timeout"),

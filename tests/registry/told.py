@@ -1,4 +1,4 @@
-"""What the event feed of an organisation tells, read as a worker reads it."""
+"""What the event feed of an organization tells, read as a worker reads it."""
 
 from typing import Any, NamedTuple
 from uuid import UUID

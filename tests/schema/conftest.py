@@ -1,4 +1,4 @@
-"""An organisation that refuses all it is asked, and so is the same for every test."""
+"""An organization that refuses all it is asked, and so is the same for every test."""
 
 import pytest
 

@@ -126,7 +126,7 @@ def read_of(field: Any, **ids: str) -> str:
 
 @pytest.fixture(scope="module")
 async def stranger(shared_tenant: Tenant, database: Database) -> Client:
-    """A principal of the organisation that has no role."""
+    """A principal of the organization that has no role."""
     client = await shared_tenant.member(Role.READER)
     async with database.change(shared_tenant.org_id) as change:
         of_stranger = col(RoleBinding.principal_id) == client.actor.principal_id

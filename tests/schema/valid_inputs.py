@@ -204,7 +204,7 @@ async def valid_input(tenant: Tenant, mutation: str) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Refusing:
-    """An organisation whose tests are all refused. Nothing is used up, so one input of each mutation is enough."""
+    """An organization whose tests are all refused. Nothing is used up, so one input of each mutation is enough."""
 
     tenant: Tenant
     reader: Client

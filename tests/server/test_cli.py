@@ -81,8 +81,8 @@ def test_no_token_is_made_in_a_database_that_is_behind(empty: str) -> None:
 
 
 async def test_a_new_token_is_good_and_the_only_thing_that_is_printed(database_url: str, database: Database) -> None:
-    organisation = f"org-{uuid4().hex[:8]}"
-    words = ("--organisation", organisation, "--principal", "deployer", "--service-account", "--role", "WRITER")
+    organization = f"org-{uuid4().hex[:8]}"
+    words = ("--organization", organization, "--principal", "deployer", "--service-account", "--role", "WRITER")
     ran = processes.registry("token", "create", *words, **given(database_url))
     assert ran.status == 0, ran.err
     (token,) = ran.out.splitlines()
@@ -90,7 +90,7 @@ async def test_a_new_token_is_good_and_the_only_thing_that_is_printed(database_u
 
 
 async def test_tokens_are_listed_and_revoked_by_their_last_characters(database_url: str, database: Database) -> None:
-    where = ("--organisation", f"org-{uuid4().hex[:8]}")
+    where = ("--organization", f"org-{uuid4().hex[:8]}")
     kept, gone = [registry("token", "create", *where, **given(database_url)).out.strip() for _ in range(2)]
     listed = registry("token", "list", *where, **given(database_url))
     assert [token[-4:] in line for token, line in zip((kept, gone), listed.out.splitlines(), strict=True)] == [True] * 2
@@ -105,7 +105,7 @@ async def test_tokens_are_listed_and_revoked_by_their_last_characters(database_u
 
 
 def test_other_rights_than_a_principal_has_are_refused_in_a_sentence(database_url: str) -> None:
-    where = ("--organisation", f"org-{uuid4().hex[:8]}", "--principal", "ada")
+    where = ("--organization", f"org-{uuid4().hex[:8]}", "--principal", "ada")
     assert registry("token", "create", *where, "--role", "READER", **given(database_url)).status == 0
     ran = registry("token", "create", *where, "--role", "ADMIN", **given(database_url))
     assert (ran.status, ran.out, len(ran.err.splitlines())) == (1, "", 1)
@@ -113,11 +113,11 @@ def test_other_rights_than_a_principal_has_are_refused_in_a_sentence(database_ur
     assert registry("token", "create", *where, **given(database_url)).status == 0
 
 
-async def test_no_organisation_is_made_by_looking_for_its_tokens(database_url: str, database: Database) -> None:
+async def test_no_organization_is_made_by_looking_for_its_tokens(database_url: str, database: Database) -> None:
     name = f"org-{uuid4().hex[:8]}"
     for words in (("list",), ("revoke", "abcd")):
-        ran = registry("token", *words, "--organisation", name, **given(database_url))
-        assert (ran.status, ran.err) == (1, f"There is no organisation '{name}'.\n")
+        ran = registry("token", *words, "--organization", name, **given(database_url))
+        assert (ran.status, ran.err) == (1, f"There is no organization '{name}'.\n")
     assert await id_by_name(database, name) is None
 
 

@@ -21,10 +21,10 @@ LINES = [
 
 
 @pytest.fixture
-def organisation(database_url: str) -> str:
-    """The name of an organisation."""
+def organization(database_url: str) -> str:
+    """The name of an organization."""
     name = f"org-{uuid4().hex[:8]}"
-    made = registry("token", "create", "--organisation", name, **given(database_url))
+    made = registry("token", "create", "--organization", name, **given(database_url))
     assert made.status == 0, made.err
     return name
 
@@ -48,10 +48,10 @@ def counts(ran: Ran) -> dict[str, list[int]]:
 
 @pytest.mark.parametrize("suffix", [".jsonl", ".jsonl.gz"])
 def test_a_file_comes_in_once_and_what_goes_out_is_all_of_it(
-    tmp_path: Path, database_url: str, organisation: str, suffix: str
+    tmp_path: Path, database_url: str, organization: str, suffix: str
 ) -> None:
     file = written(tmp_path / f"in{suffix}", *LINES)
-    where = ("--organisation", organisation)
+    where = ("--organization", organization)
     first = registry("import", file, *where, **given(database_url))
     assert (first.status, first.err) == (0, "")
     assert counts(first) == {"Team": [1, 0, 0, 0], "Project": [1, 0, 0, 0], "Model": [1, 0, 0, 0]}
@@ -66,7 +66,7 @@ def test_a_file_comes_in_once_and_what_goes_out_is_all_of_it(
 
 
 def test_one_project_goes_out_by_its_name_or_id_and_what_leads_elsewhere_is_told(
-    tmp_path: Path, database_url: str, organisation: str
+    tmp_path: Path, database_url: str, organization: str
 ) -> None:
     other = [
         {"kind": "Project", "key": "q", "team": "t", "name": "base"},
@@ -74,7 +74,7 @@ def test_one_project_goes_out_by_its_name_or_id_and_what_leads_elsewhere_is_told
         {"kind": "Version", "key": "w", "model": "n", "label": "1"},
         {"kind": "Version", "key": "v", "model": "m", "label": "1", "baseVersion": "w"},
     ]
-    where = ("--organisation", organisation)
+    where = ("--organization", organization)
     registry("import", written(tmp_path / "in.jsonl", *LINES, *other), *where, **given(database_url))
     out = registry("export", "-", "--project", "churn", *where, **given(database_url))
     told = [orjson.loads(line) for line in out.out.splitlines()]
@@ -91,20 +91,20 @@ def test_one_project_goes_out_by_its_name_or_id_and_what_leads_elsewhere_is_told
 
 
 def test_a_dry_run_lists_every_line_that_would_be_refused_and_writes_nothing(
-    tmp_path: Path, database_url: str, organisation: str
+    tmp_path: Path, database_url: str, organization: str
 ) -> None:
     bad = [{"kind": "Robot"}, {"kind": "Model", "project": "nowhere", "name": "m", "framework": "sklearn"}]
     file = written(tmp_path / "in.jsonl", *LINES, *bad)
-    ran = registry("import", file, "--dry-run", "--organisation", organisation, **given(database_url))
+    ran = registry("import", file, "--dry-run", "--organization", organization, **given(database_url))
     assert ran.status == 1
     assert [line.split(":")[0] for line in ran.err.splitlines()] == ["line 4, kind", "line 5, Model, project"]
     assert [row[0] for row in counts(ran).values()] == [0, 1, 1, 1]
-    out = registry("export", "-", "--organisation", organisation, **given(database_url))
+    out = registry("export", "-", "--organization", organization, **given(database_url))
     assert len(out.out.splitlines()) == 2
 
 
-def test_what_cannot_be_done_is_told_in_one_sentence(tmp_path: Path, database_url: str, organisation: str) -> None:
-    where = ("--organisation", organisation)
+def test_what_cannot_be_done_is_told_in_one_sentence(tmp_path: Path, database_url: str, organization: str) -> None:
+    where = ("--organization", organization)
     cut = tmp_path / "cut.jsonl.gz"
     cut.write_bytes(gzip.compress(b"\n" * 1000)[:-4])
     for words in (
@@ -113,16 +113,16 @@ def test_what_cannot_be_done_is_told_in_one_sentence(tmp_path: Path, database_ur
         ("import", str(cut), *where),
         ("import", written(tmp_path / "bad.jsonl", {"kind": "Team", "name": "\0"}), *where),
         ("export", str(tmp_path / "no" / "folder.jsonl"), *where),
-        ("export", "-", "--organisation", "nobody-has-this-name"),
+        ("export", "-", "--organization", "nobody-has-this-name"),
     ):
         ran = registry(*words, **given(database_url))
         assert (ran.status, len(ran.err.splitlines())) == (1, 1), ran.err
 
 
-def test_who_may_not_organise_imports_nothing(tmp_path: Path, database_url: str, organisation: str) -> None:
-    where = ("--organisation", organisation)
+def test_who_may_not_organize_imports_nothing(tmp_path: Path, database_url: str, organization: str) -> None:
+    where = ("--organization", organization)
     registry("token", "create", *where, "--principal", "reader", "--role", "READER", **given(database_url))
     file = written(tmp_path / "in.jsonl", *LINES)
     ran = registry("import", file, *where, "--as", "reader", **given(database_url))
-    assert (ran.status, ran.err.split(" you need ")[0]) == (1, "To organise in this organisation")
+    assert (ran.status, ran.err.split(" you need ")[0]) == (1, "To organize in this organization")
     assert registry("import", file, *where, "--as", "admin", **given(database_url)).status == 0

@@ -48,7 +48,7 @@ async def test_a_socket_ends_with_the_reason_when_its_token_is_revoked_at_the_co
     live: str, tenant: Tenant, database_url: str
 ) -> None:
     member = await tenant.member(Role.READER)
-    organisation = (await tenant.client("{ organisation { name } }"))["organisation"]["name"]
+    organization = (await tenant.client("{ organization { name } }"))["organization"]["name"]
     async with tenant.database.change(tenant.org_id) as change:
         token_id = await _id_of(change, tenant, member)
     async with (
@@ -58,7 +58,7 @@ async def test_a_socket_ends_with_the_reason_when_its_token_is_revoked_at_the_co
         await following.next()
         await other.next()
         given = {"DATABASE_URL": database_url, "DATABASE_ROLE_PREFIX": services.ROLES.prefix}
-        words = ["token", "revoke", token_id, "--organisation", organisation]
+        words = ["token", "revoke", token_id, "--organization", organization]
         # A process of its own: one in a thread of this one would take what the application logs meanwhile for its own.
         ran = await asyncio.to_thread(processes.registry, *words, **given)
         assert ran.status == 0, ran.err
@@ -131,17 +131,17 @@ async def test_whoever_was_asked_for_before_a_change_is_not_remembered(
         await authenticator.actor(header)
 
 
-async def test_what_is_remembered_is_forgotten_for_one_organisation_and_only_for_what_matters(
-    database: Database, tenant: Tenant, neighbour: Tenant, app: Starlette
+async def test_what_is_remembered_is_forgotten_for_one_organization_and_only_for_what_matters(
+    database: Database, tenant: Tenant, neighbor: Tenant, app: Starlette
 ) -> None:
     assert app.state.services.feed.listeners, "the application hears it"
     authenticator = Authenticator(database)
-    for one in (tenant, neighbour):
+    for one in (tenant, neighbor):
         await authenticator.actor(f"Bearer {one.client.token}")
-    mine, theirs = authenticator.access(tenant.org_id), authenticator.access(neighbour.org_id)
-    authenticator.heard(neighbour.org_id, ())
+    mine, theirs = authenticator.access(tenant.org_id), authenticator.access(neighbor.org_id)
+    authenticator.heard(neighbor.org_id, ())
     assert (mine.is_set(), theirs.is_set(), len(authenticator._known)) == (False, True, 1)
-    assert not authenticator.access(neighbour.org_id).is_set()
+    assert not authenticator.access(neighbor.org_id).is_set()
 
 
 def test_a_revocation_takes_effect_within_what_is_promised() -> None:

@@ -94,7 +94,7 @@ def make_team(server: Server, name: str) -> str:
 
 
 def teams(server: Server) -> set[str]:
-    """The names of the teams, without the one that every organisation begins with."""
+    """The names of the teams, without the one that every organization begins with."""
     answer = server.ask("{ teams(first: 100) { nodes { name } } }")
     return {node["name"] for node in answer["teams"]["nodes"]} - {"default"}
 

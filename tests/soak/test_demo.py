@@ -24,7 +24,7 @@ from rich.console import Console
 
 from db.codes import Role
 from db.session import Database
-from demo.catalogue import Catalogue
+from demo.catalog import Catalog
 from demo.client import ChangeRefused, Client, RegistryProblem
 from demo.data import Sample, load
 from demo.deploying import Placement
@@ -135,7 +135,7 @@ async def test_two_demos_leave_what_they_tell_of(
     assert {name: sorted(versions) for name, versions in found.items()} == {
         "iris-species": ["1.0.0", "1.0.1"],
         "wine-cultivar": ["1.0.0", "1.0.1"],
-        "tumour-screen": ["1.0.0", "1.0.1", "1.1.0", "1.1.1", "2.0.0", "2.0.1"],
+        "tumor-screen": ["1.0.0", "1.0.1", "1.1.0", "1.1.1", "2.0.0", "2.0.1"],
         "digits-forest": ["1.0.0", "1.0.1"],
         "digits-reader": ["1.0.0", "1.0.1", "1.1.0", "1.1.1", "1.2.0", "1.2.1"],
     }
@@ -161,11 +161,11 @@ async def test_two_demos_leave_what_they_tell_of(
         "production, 90%, healthy",
         "signature  BREAKING",
         "log loss, test     █",
-        "tumour-screen 1.1.0  may not go to PRODUCTION yet:",
+        "tumor-screen 1.1.0  may not go to PRODUCTION yet:",
         "✗ No recall_malignant was measured in test;",
         f"{reviewer.actor.name} approves: it is in PRODUCTION",
         "told live: 1.1.0 promoted, STAGING → PRODUCTION, by owner",
-        "tumour-screen 1.1.0  is back in PRODUCTION",
+        "tumor-screen 1.1.0  is back in PRODUCTION",
         "told live: 1.1.0 rolled back, ARCHIVED → PRODUCTION, by owner",
     ):
         assert answer in first.out
@@ -211,7 +211,7 @@ def the_search_has_trials_and_a_price(found: dict[str, Any]) -> None:
     trials = [run for run in runs if run["parentRun"]]
     assert [run["childRuns"]["totalCount"] for run in searches] == [8, 8]
     assert [run["status"] for run in searches] == ["FINISHED", "FINISHED"]
-    assert sorted(run["status"] for run in trials) == ["CANCELLED"] * 4 + ["FINISHED"] * 12
+    assert sorted(run["status"] for run in trials) == ["CANCELED"] * 4 + ["FINISHED"] * 12
     assert {run["resources"]["sampleCount"] for run in trials} == {1}
     assert {(run["cost"]["currency"], run["cost"]["complete"]) for run in runs} == {("EUR", True)}
     assert found["prices"]["totalCount"] == 1
@@ -225,8 +225,8 @@ def what_is_deployed_is_the_newest(deployments: list[dict[str, Any]]) -> None:
     assert shown == {
         ("production", "digits-champion"): ("1.1.1", 90, "HEALTHY"),
         ("production", "digits-challenger"): ("1.2.1", 10, "HEALTHY"),
-        ("production", "tumour-screen"): ("1.1.1", 100, "HEALTHY"),
-        ("staging", "tumour-screen-next"): ("2.0.1", 100, "UNHEALTHY"),
+        ("production", "tumor-screen"): ("1.1.1", 100, "HEALTHY"),
+        ("staging", "tumor-screen-next"): ("2.0.1", 100, "UNHEALTHY"),
     }
     for one in deployments:
         version, measured = one["version"], {metric["name"]: metric["value"] for metric in one["metrics"]}
@@ -235,7 +235,7 @@ def what_is_deployed_is_the_newest(deployments: list[dict[str, Any]]) -> None:
         assert version["runtime"]["hardware"]["cpuCount"] == os.cpu_count()
         assert version["runtime"]["pythonVersion"] == platform.python_version()
         assert "scikit-learn" in {package["name"] for package in version["runtime"]["packages"]}
-        challenges = one["name"] in ("digits-challenger", "tumour-screen-next")
+        challenges = one["name"] in ("digits-challenger", "tumor-screen-next")
         assert version["aliases"]["nodes"] == [{"name": "challenger" if challenges else "champion"}]
         assert (version["signatureChange"]["verdict"] == "BREAKING") == (one["environment"]["name"] == "staging")
 
@@ -249,7 +249,7 @@ def the_data_is_described(datasets: list[dict[str, Any]]) -> None:
 
 
 def what_is_in_production_was_approved(model: dict[str, Any], reviewer: str) -> None:
-    assert model["name"] == "tumour-screen"
+    assert model["name"] == "tumor-screen"
     held = model["slotHistory"]["nodes"]
     assert [(one["version"]["label"], one["transition"]["kind"]) for one in held] == [
         *(("1.1.1", "ROLLBACK"), ("2.0.1", "PROMOTION"), ("1.1.1", "PROMOTION")),
@@ -369,9 +369,9 @@ async def test_a_refused_change_raises_its_code_and_its_sentence(client: Client)
 
 async def test_where_nobody_else_has_a_token_no_approval_is_asked_for(client: Client, tenant: Tenant) -> None:
     out = io.StringIO()
-    catalogue = Catalogue(client, tenant.project)
-    promotions = Promotions(client, None, catalogue, Console(file=out, width=80))
-    await in_a_thread(lambda: promotions.tell(*two_candidates(catalogue)))
+    catalog = Catalog(client, tenant.project)
+    promotions = Promotions(client, None, catalog, Console(file=out, width=80))
+    await in_a_thread(lambda: promotions.tell(*two_candidates(catalog)))
     (model,) = (await tenant.client(PROMOTED))["models"]["nodes"]
     kinds = {gate["kind"] for one in model["promotionPolicies"]["nodes"] for gate in one["gates"]}
     assert "Approvals" not in kinds
@@ -385,17 +385,17 @@ async def test_where_nobody_else_has_a_token_no_approval_is_asked_for(client: Cl
     ]
 
 
-def two_candidates(catalogue: Catalogue) -> list[Candidate]:
+def two_candidates(catalog: Catalog) -> list[Candidate]:
     """A version that takes what is sent to it, and one that takes less, both to run in the same place."""
     iris = load("iris")
-    model = catalogue.model("irises", "Tells irises.")
+    model = catalog.model("irises", "Tells irises.")
     candidates = []
     for table, series in ((iris, "1.0"), (narrowed(iris, "petal "), "2.0")):
         estimator = logistic()
         fit_at_once(estimator, table)
-        run = catalogue.start_run("training", {}, [(catalogue.dataset_version(table, "train", table.test), "TEST")])
+        run = catalog.start_run("training", {}, [(catalog.dataset_version(table, "train", table.test), "TEST")])
         points = measure(estimator, table.test, "TEST")
-        version = catalogue.version(
+        version = catalog.version(
             "irises", model, series, run=run, base=None, table=table, parameters={}, points=points
         )
         placement = Placement("production", "irises", version, 100, estimator, iris.test)
@@ -491,7 +491,7 @@ def test_a_server_of_its_own_lasts_as_long_as_the_demo(data_dir: Path, tmp_path:
     with own_server(data_dir, tmp_path / "log") as url:
         access = access_to(url, None, data_dir)
         with Client(url, access.token) as client:
-            assert client.ask("{ organisation { name } }") == {"organisation": {"name": "default"}}
+            assert client.ask("{ organization { name } }") == {"organization": {"name": "default"}}
         reviewing = reviewer_token(access, None, data_dir, "default")
         assert reviewing is not None
         with Client(url, reviewing) as reviewer:

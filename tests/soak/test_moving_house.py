@@ -1,4 +1,4 @@
-"""A whole organisation moves: through a kill, in any order, and without a trace at the neighbour's."""
+"""A whole organization moves: through a kill, in any order, and without a trace at the neighbor's."""
 
 import io
 import subprocess
@@ -16,7 +16,7 @@ from sqlalchemy import func, select, text
 from sqlmodel import col
 
 from db.session import Database
-from db.tables import ImportKey, ImportProgress, Organisation, Run
+from db.tables import ImportKey, ImportProgress, Organization, Run
 from registry.transfer.exporting import export
 from registry.transfer.importing import Importing, Report
 from registry.transfer.reading import LineRefused
@@ -71,7 +71,7 @@ async def exported(tenant: Tenant) -> list[bytes]:
 
 
 async def graph(tenant: Tenant, arrived: Collection[str] = ARRIVED) -> list[bytes]:
-    """All that an organisation has but for times of arrival, by the keys of its source, in an order of its own."""
+    """All that an organization has but for times of arrival, by the keys of its source, in an order of its own."""
     async with tenant.database.change(tenant.org_id) as change:
         rows = (await change.execute(select(ImportKey).where(col(ImportKey.org_id) == tenant.org_id))).scalars()
         keys = {str(row.row_id): row.key for row in rows}
@@ -85,7 +85,7 @@ def _sorted(raw: bytes, keys: Mapping[str, str], arrived: Collection[str]) -> by
 
 
 def _told(raw: bytes) -> list[tuple[str, Any]]:
-    """A line, without what it says of what the tests have made themselves in each organisation."""
+    """A line, without what it says of what the tests have made themselves in each organization."""
     line = orjson.loads(raw)
     if line["kind"] in ("Team", "Project") and line["name"] in ("team", "project"):
         return [("kind", "mine")]
@@ -102,7 +102,7 @@ async def events(tenant: Tenant) -> int:
 
 @pytest.fixture
 async def moved(tenant: Tenant) -> list[bytes]:
-    """The lines of the export of an organisation with a thing of each kind, and a chain of versions."""
+    """The lines of the export of an organization with a thing of each kind, and a chain of versions."""
     first = {"key": "c0", "baseVersion": "v2"}
     chain = [first, *[{"key": f"c{n}", "baseVersion": f"c{n - 1}"} for n in range(1, 5)]]
     lines = [{"kind": "Version", "model": "m", "label": one["key"], **one} for one in chain]
@@ -117,7 +117,7 @@ async def moved(tenant: Tenant) -> list[bytes]:
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(st.data())
-async def test_lines_in_any_order_twice_and_cut_anywhere_give_the_same_organisation(
+async def test_lines_in_any_order_twice_and_cut_anywhere_give_the_same_organization(
     database: Database, http: httpx2.AsyncClient, tenant: Tenant, moved: list[bytes], data: st.DataObject
 ) -> None:
     again = data.draw(st.lists(st.sampled_from(moved), max_size=8), "lines that stand there twice")
@@ -139,7 +139,7 @@ async def test_lines_in_any_order_twice_and_cut_anywhere_give_the_same_organisat
 
 @dataclass(frozen=True)
 class InService:
-    """The lines of the export of an organisation at work, and lines that say more than anybody may say of it now."""
+    """The lines of the export of an organization at work, and lines that say more than anybody may say of it now."""
 
     lines: list[bytes]
     refused: dict[bytes, str]
@@ -200,19 +200,19 @@ async def test_what_is_in_service_stays_as_it_is_however_often_and_by_whatever_n
     assert (await events(tenant), await exported(tenant)) == (before, in_service.lines)
 
 
-async def test_the_neighbour_notices_nothing(tenant: Tenant, neighbour: Tenant) -> None:
-    before = await events(neighbour), await graph(neighbour)
+async def test_the_neighbor_notices_nothing(tenant: Tenant, neighbor: Tenant) -> None:
+    before = await events(neighbor), await graph(neighbor)
     await bring(tenant, encoded(house()))
-    assert (await events(neighbour), await graph(neighbour)) == before
+    assert (await events(neighbor), await graph(neighbor)) == before
 
 
 async def test_an_import_that_is_killed_goes_on_where_it_was(
-    tenant: Tenant, neighbour: Tenant, database_url: str, tmp_path: Path
+    tenant: Tenant, neighbor: Tenant, database_url: str, tmp_path: Path
 ) -> None:
     content = encoded(house())
     name = await _name(tenant)
     where = {"DATABASE_URL": database_url, "DATABASE_ROLE_PREFIX": services.ROLES.prefix}
-    words = ("import", "-", "--organisation", name, "--chunk", str(CHUNK))
+    words = ("import", "-", "--organization", name, "--chunk", str(CHUNK))
     process = subprocess.Popen(command(*words), env=environment(where), stdin=subprocess.PIPE)
     assert process.stdin is not None
     # Two chunks and a piece of a line: the rest never comes.
@@ -231,8 +231,8 @@ async def test_an_import_that_is_killed_goes_on_where_it_was(
     ran = registry("import", str(file), *words[2:], **where)
     assert (ran.status, ran.err) == (0, "")
     assert f"The first {2 * CHUNK} lines were in already." in ran.out
-    await bring(neighbour, content)
-    assert await graph(tenant) == await graph(neighbour)
+    await bring(neighbor, content)
+    assert await graph(tenant) == await graph(neighbor)
     assert await _progress(tenant) == 0
 
 
@@ -252,7 +252,7 @@ async def test_a_file_that_is_cut_comes_in_as_far_as_its_whole_chunks_and_then_w
 
 async def _name(tenant: Tenant) -> str:
     async with tenant.database.change(tenant.org_id) as change:
-        return (await change.execute(select(col(Organisation.name)))).scalar_one()
+        return (await change.execute(select(col(Organization.name)))).scalar_one()
 
 
 async def _progress(tenant: Tenant) -> int:

@@ -10,7 +10,7 @@ ORG_ID = UUID("0190a1b2-0000-7000-8000-000000000001")
 UPLOAD_ID = UUID("0190a1b2-0000-7000-8000-000000000002")
 
 
-def test_a_key_names_organisation_digest_and_upload() -> None:
+def test_a_key_names_organization_digest_and_upload() -> None:
     assert blob_key(ORG_ID, "ab" * 32, UPLOAD_ID) == f"org/{ORG_ID}/blob/{'ab' * 32}/{UPLOAD_ID}"
 
 

@@ -199,7 +199,7 @@ async def test_a_missing_bucket_is_unavailable(store: ObjectStore) -> None:
         await store.start_upload("no-such-bucket", KEY, None)
 
 
-async def test_cancelling_a_call_is_no_failure_of_the_store() -> None:
+async def test_canceling_a_call_is_no_failure_of_the_store() -> None:
     asked = asyncio.Event()
 
     async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -1,6 +1,6 @@
 -- What runs as the owner, and what the worker sees beside the jobs: both narrow.
 
--- Runs as the owner: the caller cannot know the organisation before it knows the token.
+-- Runs as the owner: the caller cannot know the organization before it knows the token.
 create function registry.authenticate(p_token_hash bytea)
   returns table(org_id uuid, principal_id uuid, principal_kind text, principal_name text, expires_at timestamptz, bindings jsonb)
   language plpgsql security definer
@@ -58,16 +58,16 @@ create policy lookup on registry.principal for select to registry_owner using (t
 create policy lookup on registry.role_binding for select to registry_owner using (true);
 create policy lookup on registry.search_document to registry_owner using (true);
 
--- The worker sees jobs and feeds of all organisations, what is forgotten after a time, and of webhooks neither where they
+-- The worker sees jobs and feeds of all organizations, what is forgotten after a time, and of webhooks neither where they
 -- go nor what they are signed with.
 create policy forgotten on registry.idempotency to registry_worker using (created_at < (now() - '7 days'::interval));
 create policy forgotten on registry.webhook_delivery to registry_worker using ((created_at < (now() - '30 days'::interval)) and (state <> 'PENDING'::text));
 create policy worker on registry.job to registry_worker using (true) with check (true);
-create policy worker on registry.organisation for select to registry_worker using (true);
+create policy worker on registry.organization for select to registry_worker using (true);
 create policy worker on registry.webhook for select to registry_worker using (true);
 grant select, delete on registry.idempotency to registry_worker;
 grant select, insert, update on registry.job to registry_worker;
-grant select on registry.organisation to registry_worker;
+grant select on registry.organization to registry_worker;
 grant delete on registry.webhook_delivery to registry_worker;
 grant select (org_id, id, deleted_at, state, cursor_seq, delivered_count, failed_count, failing_since) on registry.webhook to registry_worker;
 grant select (org_id, id, created_at, state) on registry.webhook_delivery to registry_worker;

@@ -1,4 +1,4 @@
--- The event feed: dense, chained and append-only per organisation; feed, outbox and audit log in one.
+-- The event feed: dense, chained and append-only per organization; feed, outbox and audit log in one.
 
 -- `epoch` changes after a restore, so that an old cursor cannot meet reused numbers. Events up to `floor_seq` are pruned.
 create table ev.stream (
@@ -54,7 +54,7 @@ create function ev.refuse() returns trigger
 begin raise exception 'the event log is append-only' using errcode = '42501'; end $$;
 revoke all on function ev.refuse() from public;
 
--- The row lock on the stream is the commit order of the organisation: numbers have no gaps and no reader can pass one
+-- The row lock on the stream is the commit order of the organization: numbers have no gaps and no reader can pass one
 -- that is still to be committed. hash = sha256(previous hash || org || seq || microseconds since 1970 || sha256 of kind,
 -- subject, actor and body), integers as 8 bytes big-endian, text as UTF-8. Model and project are no part of the hash: they
 -- follow from the subject, as a model belongs to its project and a version to its model for ever.
@@ -66,10 +66,10 @@ declare
   v_seq bigint; v_hash bytea; v_prev bytea; v_event record; v_body text; v_at timestamptz;
 begin
   if nullif(current_setting('app.org_id', true), '')::uuid is distinct from p_org then
-    raise exception 'not the organisation of this transaction' using errcode = '42501';
+    raise exception 'not the organization of this transaction' using errcode = '42501';
   end if;
   select head_seq, head_hash into v_seq, v_hash from ev.stream where org_id = p_org for update;
-  if not found then raise exception 'this organisation has no event stream' using errcode = 'P0002'; end if;
+  if not found then raise exception 'this organization has no event stream' using errcode = 'P0002'; end if;
   for v_event in
     select e ->> 'kind' as kind, e ->> 'subject' as subject, e ->> 'actor' as actor, e ->> 'body' as body, (e ->> 'model_id')::uuid as model_id, (e ->> 'project_id')::uuid as project_id
       from jsonb_array_elements(p_events) with ordinality as t(e, place) order by place
@@ -96,7 +96,7 @@ create function ev.open_stream(p_org uuid) returns void
   as $$
 begin
   if nullif(current_setting('app.org_id', true), '')::uuid is distinct from p_org then
-    raise exception 'not the organisation of this transaction' using errcode = '42501';
+    raise exception 'not the organization of this transaction' using errcode = '42501';
   end if;
   insert into ev.stream (org_id) values (p_org) on conflict do nothing;
 end $$;

@@ -39,7 +39,7 @@ end $$;
 revoke all on function registry.search_vector(text, "char") from public;
 grant execute on function registry.search_vector(text, "char") to registry_app;
 
--- A token of the organisation lets the index itself leave out all others; one of the whole title finds a thing by its
+-- A token of the organization lets the index itself leave out all others; one of the whole title finds a thing by its
 -- exact name, whatever signs that has. No word begins with their dot; both have a place because a filter by weight drops
 -- what has none.
 create function registry.search_tokens(p_org uuid, p_title text) returns text[]
@@ -169,13 +169,13 @@ create function registry.search(p_org uuid, p_text text, p_groups jsonb, p_kinds
   as $$
 declare
   v_tokens text[] := registry.search_tokens(p_org, p_text);
-  v_organisation tsquery := quote_literal(v_tokens[1])::tsquery;
+  v_organization tsquery := quote_literal(v_tokens[1])::tsquery;
   v_title tsquery := quote_literal(v_tokens[2])::tsquery;
   v_wanted tsquery := v_title;
   v_group jsonb; v_term jsonb; v_all tsquery; v_one tsquery;
 begin
   if nullif(current_setting('app.org_id', true), '')::uuid is distinct from p_org then
-    raise exception 'not the organisation of this transaction' using errcode = '42501';
+    raise exception 'not the organization of this transaction' using errcode = '42501';
   end if;
   for v_group in select * from jsonb_array_elements(p_groups) loop
     v_all := null;
@@ -189,7 +189,7 @@ begin
   end loop;
   return query
     with matched as materialized (
-      select d.* from registry.search_document d where d.words @@ (v_organisation && v_wanted)
+      select d.* from registry.search_document d where d.words @@ (v_organization && v_wanted)
     ), chosen as (
       select m.* from matched m
        where m.org_id = p_org

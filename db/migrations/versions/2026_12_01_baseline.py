@@ -7,7 +7,7 @@ from typing import Final
 from alembic import op
 
 from db.roles import Roles
-from db.tenancy import analysed, migrating_roles, tenant_table
+from db.tenancy import analyzed, migrating_roles, tenant_table
 
 revision = "2026_12_01_baseline"
 down_revision = None
@@ -16,7 +16,7 @@ depends_on = None
 
 READ, ADD, CHANGE, REMOVE = "select", "insert", "update", "delete"
 TABLES: Final = {
-    "organisations": ("organisation", "team", "project", "principal", "api_token", "role_binding"),
+    "organizations": ("organization", "team", "project", "principal", "api_token", "role_binding"),
     "contents": ("signature", "runtime", "dataset_schema"),
     "datasets": ("dataset", "dataset_version", "dataset_profile"),
     "runs": ("experiment", "run", "run_metric", "resource_sample", "price"),
@@ -80,7 +80,7 @@ def upgrade() -> None:
             op.get_bind().exec_driver_sql(statement)
     for table in _tables():
         tenant_table(table, PRIVILEGES.get(table, (READ, ADD, CHANGE)), is_bulk=table in BULK)
-    op.execute(analysed("alembic_version"))
+    op.execute(analyzed("alembic_version"))
 
 
 def downgrade() -> None:

@@ -19,7 +19,7 @@ from registry.kernel.errors import InvalidValue
 from registry.promotion.gates.gate import Case, Gate, Path, Verdict
 
 _SHOWN = 5
-_FAILED: Final = (RunStatus.FAILED, RunStatus.CANCELLED, RunStatus.LOST)
+_FAILED: Final = (RunStatus.FAILED, RunStatus.CANCELED, RunStatus.LOST)
 _UPSTREAM: Final[Mapping[str, tuple[type[Deletable], Any, str]]] = {
     "DatasetVersion": (DatasetVersion, col(DatasetVersion.digest), "data"),
     "Run": (Run, col(Run.name), "run"),

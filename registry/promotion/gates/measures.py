@@ -91,7 +91,7 @@ class NotWorseThanChampion(Gate):
         if theirs is None or theirs.value is None:
             what = f"{self.metric} ({self.phase.lower()})"
             return self.fails(f"The champion {case.champion.label} has no finite {what}: log it for that version.")
-        smallest_better = self.direction == RankingDirection.MINIMISE
+        smallest_better = self.direction == RankingDirection.MINIMIZE
         bound = theirs.value + self.tolerance if smallest_better else theirs.value - self.tolerance
         passed = ours.value <= bound if smallest_better else ours.value >= bound
         word = "at most" if smallest_better else "at least"

@@ -126,7 +126,7 @@ class ArtifactMutation:
         rules.begin_upload, "createUpload", Artifact, tables.Artifact,
         errors=[NotFound, InvalidValue, NameTaken, Conflict, TooLarge],
         description="Announces a file, or goes on with an upload when the same file is announced again. Send its parts"
-        " to `artifact.upload.parts`, unless its bytes are there already: within the organisation, who may write and"
+        " to `artifact.upload.parts`, unless its bytes are there already: within the organization, who may write and"
         " knows the SHA-256 of a file can obtain its bytes.",
         supply=lambda services: {"shelves": services.shelves},
         after=upload_steps.start_upload,

@@ -68,7 +68,7 @@ class Model(RowNode):
     )
     promotion_policies = many(
         tables.PromotionPolicy, "model_id",
-        description="Policies of its own, newest first. Where it has none, those of project or organisation hold.",
+        description="Policies of its own, newest first. Where it has none, those of project or organization hold.",
     )  # fmt: skip
     automation_rules = many(
         tables.AutomationRule, "model_id",

@@ -22,7 +22,7 @@ _USUAL_DIFFERENCES = 20
 class Package:
     """See `registry.facts.runtimes.Package`."""
 
-    name: str = strawberry.field(description="As Python's packaging normalises it.")
+    name: str = strawberry.field(description="As Python's packaging normalizes it.")
     version: str = strawberry.field(description="Which version.")
 
 

@@ -80,14 +80,14 @@ def _hash(root: Parent[StoredEvent]) -> str:
 
 
 @strawberry.type(
-    description="A change that was made. Events of an organisation are numbered without gaps, in the order of the"
+    description="A change that was made. Events of an organization are numbered without gaps, in the order of the"
     " commits, and none is ever altered."
 )
 class Event(FeedMessage):
     """See `registry.events.event_log.StoredEvent`."""
 
     seq: BigInt = strawberry.field(
-        name="sequence", description="Its number in the organisation: 1 more than that of the event before."
+        name="sequence", description="Its number in the organization: 1 more than that of the event before."
     )
     kind: str = strawberry.field(
         description="What was changed and how, such as `version.created`. New kinds may come with new releases."

@@ -41,13 +41,13 @@ class Webhook(RowNode):
 
     table = tables.Webhook
 
-    name: str = strawberry.field(description="Unique in the organisation.")
+    name: str = strawberry.field(description="Unique in the organization.")
     host: str = strawberry.field(description="The host of its URL.")
     url = strawberry.field(
         _url,
         # Nullable, so that the refusal takes nothing else from the answer.
         graphql_type=str | None,
-        description="Where events are posted to. Only for who may administer the organisation.",
+        description="Where events are posted to. Only for who may administer the organization.",
     )
     kinds: list[str] = strawberry.field(
         description="The kinds of events that it is told of, such as `version.created` or `version.*`; none means all."
@@ -70,7 +70,7 @@ class Webhook(RowNode):
 
     events_behind = derived(
         webhook_state.EventsBehind(), BigInt, tables.Webhook, "id",
-        description="How many events of the organisation it has still to look at, whether it wants them or not.",
+        description="How many events of the organization it has still to look at, whether it wants them or not.",
     )  # fmt: skip
     only_project = one(
         tables.Project, "only_project_id", description="It is told only of this project and its models; null for all."

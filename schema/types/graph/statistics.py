@@ -102,7 +102,7 @@ def _field(resolver: Any, graphql_type: Any, description: str) -> Any:
     return strawberry.field(resolver, graphql_type=graphql_type, description=description)
 
 
-@strawberry.type(description="Counts of the whole organisation. Deleted things do not count. Each is one statement.")
+@strawberry.type(description="Counts of the whole organization. Deleted things do not count. Each is one statement.")
 class Statistics:
     """Every field asks for itself."""
 
@@ -142,4 +142,4 @@ async def _statistics(_info: Info) -> Statistics:
 class StatisticsQuery:
     """The counts."""
 
-    statistics = read(_statistics, Statistics, description="How many there are of what in the organisation.")
+    statistics = read(_statistics, Statistics, description="How many there are of what in the organization.")

@@ -84,7 +84,7 @@ async def _select_champion(
     phase: Annotated[Phase, strawberry.argument(description="On which data it was measured.")] = Phase.VALIDATION,
     direction: Annotated[
         RankingDirection, strawberry.argument(description="Which values are better.")
-    ] = RankingDirection.MAXIMISE,
+    ] = RankingDirection.MAXIMIZE,
     stages: Annotated[
         list[Stage] | None,
         strawberry.argument(description="Where candidates stand; DEVELOPMENT, STAGING and PRODUCTION if absent."),

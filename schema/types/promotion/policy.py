@@ -18,7 +18,7 @@ from schema.types.promotion.gate import gates
 
 @strawberry.type(
     description="What versions have to show before they go to a stage or get an alias. Of those for a model, its"
-    " project and the organisation the nearest holds, alone. Where none does, the files of a version must be verified."
+    " project and the organization the nearest holds, alone. Where none does, the files of a version must be verified."
 )
 class PromotionPolicy(RowNode):
     """See `db.tables.PromotionPolicy`."""

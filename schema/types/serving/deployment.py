@@ -34,7 +34,7 @@ class Environment(RowNode):
 
     table = tables.Environment
 
-    name: str = strawberry.field(description="Unique in the organisation.")
+    name: str = strawberry.field(description="Unique in the organization.")
     description: str | None = strawberry.field(description="What runs there, in Markdown.")
     created_at: datetime = strawberry.field(description="When it was made.")
     updated_at: datetime = strawberry.field(description="When name, description or tags last changed.")
@@ -174,11 +174,11 @@ class DeploymentMutation:
     """The changes of environments and deployments."""
 
     create_environment = change(
-        environments.create, "createEnvironment", Environment, tables.Environment, action=Action.ORGANISE,
+        environments.create, "createEnvironment", Environment, tables.Environment, action=Action.ORGANIZE,
         errors=[InvalidValue, NameTaken], description="Makes an environment, without deployments.",
     )  # fmt: skip
     update_environment = change(
-        environments.update, "updateEnvironment", Environment, tables.Environment, action=Action.ORGANISE,
+        environments.update, "updateEnvironment", Environment, tables.Environment, action=Action.ORGANIZE,
         errors=[NotFound, InvalidValue, NameTaken], description="Changes what people say about an environment.",
     )  # fmt: skip
     create_deployment = change(

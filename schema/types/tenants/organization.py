@@ -23,11 +23,11 @@ from schema.types.tenants.role_grants import GRANTS
 from schema.types.tracking.values import DELETED_AT
 
 
-@strawberry.type(description="The tenant. Nothing of one organisation is ever visible to another.")
-class Organisation(RowNode):
-    """See `db.tables.Organisation`."""
+@strawberry.type(description="The tenant. Nothing of one organization is ever visible to another.")
+class Organization(RowNode):
+    """See `db.tables.Organization`."""
 
-    table = tables.Organisation
+    table = tables.Organization
 
     name: str = strawberry.field(description="Unique in the installation.")
     created_at: datetime = strawberry.field(description="When it was made.")
@@ -41,7 +41,7 @@ class Team(RowNode):
 
     table = tables.Team
 
-    name: str = strawberry.field(description="Unique in the organisation.")
+    name: str = strawberry.field(description="Unique in the organization.")
     created_at: datetime = strawberry.field(description="When it was made.")
     deleted_at: datetime | None = strawberry.field(description=DELETED_AT)
 
@@ -77,10 +77,10 @@ class Principal(RowNode):
     table = tables.Principal
 
     kind: PrincipalKind = strawberry.field(description="A person or a program.")
-    name: str = strawberry.field(description="Unique in the organisation.")
+    name: str = strawberry.field(description="Unique in the organization.")
     created_at: datetime = strawberry.field(description="When it was made known.")
 
-    organisation = one(tables.Organisation, "org_id", required=True, description="The organisation it acts in.")
+    organization = one(tables.Organization, "org_id", required=True, description="The organization it acts in.")
     roles = GRANTS
     models = many(tables.Model, "owner_id", description="The models it answers for, newest first.")
     versions = many(tables.Version, "created_by", description="The versions it registered, newest first.")
@@ -90,16 +90,16 @@ async def _viewer(info: Info) -> Any:
     return await info.context.loaders.row(tables.Principal).load(info.context.actor.principal_id)
 
 
-async def _organisation(info: Info) -> Any:
-    return await info.context.loaders.row(tables.Organisation).load(info.context.actor.org_id)
+async def _organization(info: Info) -> Any:
+    return await info.context.loaders.row(tables.Organization).load(info.context.actor.org_id)
 
 
 @strawberry.type
-class OrganisationQuery:
-    """The reads of the organisation, its teams and projects."""
+class OrganizationQuery:
+    """The reads of the organization, its teams and projects."""
 
     viewer = read(_viewer, Principal | None, description="Who is asking.")
-    organisation = read(_organisation, Organisation | None, description="The organisation that is asked.")
+    organization = read(_organization, Organization | None, description="The organization that is asked.")
     team = read(by_own_name(tables.Team), Team | None, description="A team by id or by name.")
     teams = all_of(tables.Team, order=BY_NAME, description="All teams, by name.")
     project = read(by(tables.Project, "team"), Project | None, description="A project by id, or by team and name.")
@@ -108,23 +108,23 @@ class OrganisationQuery:
 
 
 @strawberry.type
-class OrganisationMutation:
-    """The changes of the organisation, its teams and projects."""
+class OrganizationMutation:
+    """The changes of the organization, its teams and projects."""
 
     create_team = change(
-        organizations.create_team, "createTeam", Team, tables.Team, action=Action.ORGANISE,
+        organizations.create_team, "createTeam", Team, tables.Team, action=Action.ORGANIZE,
         errors=[InvalidValue, NameTaken], description="Makes a team.",
     )  # fmt: skip
     create_project = change(
-        organizations.create_project, "createProject", Project, tables.Project, action=Action.ORGANISE,
+        organizations.create_project, "createProject", Project, tables.Project, action=Action.ORGANIZE,
         errors=[NotFound, InvalidValue, NameTaken], description="Makes a project of a team.",
     )  # fmt: skip
     update_team = change(
-        organizations.update_team, "updateTeam", Team, tables.Team, action=Action.ORGANISE,
+        organizations.update_team, "updateTeam", Team, tables.Team, action=Action.ORGANIZE,
         errors=[NotFound, InvalidValue, NameTaken], description="Gives a team another name.",
     )  # fmt: skip
     update_project = change(
-        organizations.update_project, "updateProject", Project, tables.Project, action=Action.ORGANISE,
+        organizations.update_project, "updateProject", Project, tables.Project, action=Action.ORGANIZE,
         errors=[NotFound, InvalidValue, NameTaken], description="Changes what people say about a project.",
     )  # fmt: skip
     delete_team = delete(

@@ -13,7 +13,7 @@ from resolvers.pages.paging import MAX_PAGE
 from schema.building.edges import few
 from schema.building.node import type_of
 
-_KINDS = {ScopeKind.ORGANISATION: "Organisation", ScopeKind.TEAM: "Team", ScopeKind.PROJECT: "Project"}
+_KINDS = {ScopeKind.ORGANIZATION: "Organization", ScopeKind.TEAM: "Team", ScopeKind.PROJECT: "Project"}
 
 
 def _scope(root: strawberry.Parent[Any]) -> str:
@@ -37,9 +37,9 @@ class Grant:
     role: Role = strawberry.field(description="What it may do there.")
     scope_kind: ScopeKind = strawberry.field(description="What kind of scope.")
     scope = strawberry.field(
-        _scope, graphql_type=strawberry.ID, description="The id of the organisation, team or project."
+        _scope, graphql_type=strawberry.ID, description="The id of the organization, team or project."
     )
-    organisation = _within(ScopeKind.ORGANISATION, tables.Organisation)
+    organization = _within(ScopeKind.ORGANIZATION, tables.Organization)
     team = _within(ScopeKind.TEAM, tables.Team)
     project = _within(ScopeKind.PROJECT, tables.Project)
 

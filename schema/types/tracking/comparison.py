@@ -71,7 +71,7 @@ class RankBy:
     metric: str = strawberry.field(description="The exact name of the metric.")
     phase: Phase = strawberry.field(description="On which data it was measured.", default=Phase.VALIDATION)
     direction: RankingDirection = strawberry.field(
-        description="Which values are better.", default=RankingDirection.MAXIMISE
+        description="Which values are better.", default=RankingDirection.MAXIMIZE
     )
 
 

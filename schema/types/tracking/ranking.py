@@ -111,7 +111,7 @@ _WHOSE: Final = {
 _METRIC: Final = (
     argument("metric", str, "The exact name of the metric."),
     argument("phase", Phase, "On which data it was measured.", Phase.VALIDATION),
-    argument("direction", RankingDirection, "Which values are better.", RankingDirection.MAXIMISE),
+    argument("direction", RankingDirection, "Which values are better.", RankingDirection.MAXIMIZE),
 )
 _PLACES: Final = argument("first", int, f"How many places, 1 to {MAX_PAGE}.", 10)
 

@@ -132,9 +132,9 @@ async def test_a_model_is_followed_with_what_belongs_to_it(live: str, tenant: Te
 
 @pytest.mark.parametrize("foreign", [True, False])
 async def test_a_model_that_is_not_there_for_you_is_not_found(
-    live: str, tenant: Tenant, neighbour: Tenant, foreign: bool
+    live: str, tenant: Tenant, neighbor: Tenant, foreign: bool
 ) -> None:
-    model = await neighbour.model() if foreign else ids.encode("Model", uuid4())
+    model = await neighbor.model() if foreign else ids.encode("Model", uuid4())
     query = "subscription($model: ID!) { modelEvents(model: $model) { cursor } }"
     async with subscribed(live, tenant.client.token, query, model=model) as following:
         with pytest.raises(Refused) as refused:
@@ -180,10 +180,10 @@ async def test_a_follower_who_may_not_read_any_more_is_told_nothing_more(app: St
         await anext(messages)
 
 
-async def test_organisations_hear_nothing_of_each_other(live: str, tenant: Tenant, neighbour: Tenant) -> None:
+async def test_organizations_hear_nothing_of_each_other(live: str, tenant: Tenant, neighbor: Tenant) -> None:
     async with subscribed(live, tenant.client.token, ALL) as following:
         await following.next()
-        await neighbour.model()
+        await neighbor.model()
         model = await tenant.model()
         assert (await following.next())["subjectId"] == model
 
@@ -201,11 +201,11 @@ async def test_what_administrators_see_is_told_to_them_alone(live: str, tenant: 
 
 
 async def test_a_cursor_that_cannot_be_gone_on_from_is_told_with_the_one_to_begin_from(
-    live: str, tenant: Tenant, neighbour: Tenant, owner: asyncpg.Connection
+    live: str, tenant: Tenant, neighbor: Tenant, owner: asyncpg.Connection
 ) -> None:
     found = await page(tenant, last=1)
     head, (first, *_) = found["pageInfo"]["endCursor"], (await page(tenant, first=1))["edges"]
-    theirs = (await page(neighbour, last=1))["pageInfo"]["endCursor"]
+    theirs = (await page(neighbor, last=1))["pageInfo"]["endCursor"]
     await owner.execute("update ev.stream set floor_seq = 2 where org_id = $1", tenant.org_id)
     async with connected(live, tenant.client.token) as connection:
         other = await subscribe(connection, ALL, "other")
@@ -245,8 +245,8 @@ async def test_what_no_client_can_mean_is_bad_input(live: str, tenant: Tenant, g
 
 
 @pytest.mark.parametrize("accept", ["text/event-stream", 'multipart/mixed;boundary="graphql";subscriptionSpec=1.0'])
-async def test_streams_over_http_tell_the_same(live: str, tenant: Tenant, neighbour: Tenant, accept: str) -> None:
-    theirs = (await page(neighbour, last=1))["pageInfo"]["endCursor"]
+async def test_streams_over_http_tell_the_same(live: str, tenant: Tenant, neighbor: Tenant, accept: str) -> None:
+    theirs = (await page(neighbor, last=1))["pageInfo"]["endCursor"]
     headers = {"authorization": f"Bearer {tenant.client.token}", "accept": accept}
     async with httpx2.AsyncClient(headers=headers, timeout=PATIENCE_S) as http:
         for cursor, code in ((theirs, "CURSOR_RESET"), ("x", "BAD_USER_INPUT")):

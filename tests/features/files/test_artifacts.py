@@ -167,12 +167,12 @@ async def test_a_writer_gets_the_urls_of_anybodys_upload(tenant: Tenant) -> None
     assert (await sending.complete(writer, artifact["id"]))["errors"] == []
 
 
-async def test_a_file_of_another_organisation_is_not_there(
-    tenant: Tenant, neighbour: Tenant, database: Database, store: ObjectStore
+async def test_a_file_of_another_organization_is_not_there(
+    tenant: Tenant, neighbor: Tenant, database: Database, store: ObjectStore
 ) -> None:
     found = await sending.deliver(tenant.client, database, store, sending.content(), run=await tenant.run())
     for thing in (found["id"], found["upload"]["id"]):
-        assert (await neighbour.client("query($id: ID!) { node(id: $id) { id } }", id=thing))["node"] is None
+        assert (await neighbor.client("query($id: ID!) { node(id: $id) { id } }", id=thing))["node"] is None
 
 
 async def test_urls_hold_no_user_text(tenant: Tenant) -> None:
@@ -223,17 +223,17 @@ async def test_any_address_of_a_file_kept_elsewhere_stays_text(tenant: Tenant, u
 
 
 async def test_a_declared_digest_gives_no_way_to_the_bytes_of_others(
-    tenant: Tenant, neighbour: Tenant, database: Database, store: ObjectStore
+    tenant: Tenant, neighbor: Tenant, database: Database, store: ObjectStore
 ) -> None:
     data = sending.content()
     await sending.deliver(tenant.client, database, store, data, run=await tenant.run())
 
-    noted = await neighbour.client.make(
+    noted = await neighbor.client.make(
         "createExternalArtifact", "artifact",
-        run=await neighbour.run(), path="a", kind="MODEL", uri="s3://x/y",
+        run=await neighbor.run(), path="a", kind="MODEL", uri="s3://x/y",
         sha256=sending.digest(data), sizeBytes=str(len(data)),
     )  # fmt: skip
-    announced = await sending.announced(neighbour.client, data, run=await neighbour.run())
+    announced = await sending.announced(neighbor.client, data, run=await neighbor.run())
 
-    assert (await sending.look(neighbour.client, noted))["download"] is None
+    assert (await sending.look(neighbor.client, noted))["download"] is None
     assert announced["download"] is None

@@ -16,7 +16,7 @@ from tests.stages import Line
 from tests.tenant import GraphQLFailed, Tenant, uuid_of
 
 SELECT = """query($model: ID!, $metric: String! = "accuracy", $phase: Phase! = TEST,
-    $direction: RankingDirection! = MAXIMISE, $stages: [Stage!], $constraints: [MetricBound!],
+    $direction: RankingDirection! = MAXIMIZE, $stages: [Stage!], $constraints: [MetricBound!],
     $maximumCost: MaximumCost, $compatible: Boolean! = false,
     $gates: Stage, $mayWait: Boolean! = true, $ties: [TieBreak!], $first: Int! = 10) {
     selectChampion(model: $model, metric: $metric, phase: $phase, direction: $direction, stages: $stages,
@@ -84,7 +84,7 @@ async def test_the_best_comes_first_with_its_distance_from_the_champion_and_in_w
     assert reasons(found, "e") == ["accuracy (test) is 0.9, 0.01 worse than the champion a."]
     assert reasons(found, "c") == ["No accuracy was measured in test."]
     assert reasons(found, "d") == ["The latest accuracy (test) is nan and no number."]
-    assert labels(await select(line, direction="MINIMISE")) == "eab"
+    assert labels(await select(line, direction="MINIMIZE")) == "eab"
 
 
 async def test_candidates_are_live_and_stand_in_the_stages_that_were_named(tenant: Tenant) -> None:
@@ -240,7 +240,7 @@ async def test_the_best_are_looked_at_however_old(tenant: Tenant, monkeypatch: p
     line = await line_of(tenant, 0.9, 0.2, 0.3, None)
     found = await select(line)
     assert (labels(found), found["candidateCount"], found["consideredCount"]) == ("ac", 4, 2)
-    assert labels(await select(line, direction="MINIMISE")) == "bc"
+    assert labels(await select(line, direction="MINIMIZE")) == "bc"
 
 
 async def test_costs_in_several_currencies_decide_nothing_among_equals(tenant: Tenant) -> None:
@@ -298,8 +298,8 @@ async def test_the_number_of_statements_does_not_depend_on_how_many_versions_the
     assert counts[0] <= counts[1] <= 9
 
 
-async def test_a_model_of_a_neighbour_is_not_there(tenant: Tenant, neighbour: Tenant) -> None:
-    line = await line_of(neighbour, 0.5)
+async def test_a_model_of_a_neighbor_is_not_there(tenant: Tenant, neighbor: Tenant) -> None:
+    line = await line_of(neighbor, 0.5)
     assert (await tenant.client(SELECT, model=line.model))["selectChampion"] is None
 
 
@@ -325,14 +325,14 @@ VALUES = st.lists(st.sampled_from([None, "NAN", "POSITIVE_INFINITY", 0.1, 0.2, 0
 
 
 @settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
-@given(values=VALUES, direction=st.sampled_from(["MAXIMISE", "MINIMISE"]), minimum=st.sampled_from([None, 0.2]))
+@given(values=VALUES, direction=st.sampled_from(["MAXIMIZE", "MINIMIZE"]), minimum=st.sampled_from([None, 0.2]))
 async def test_any_values_are_ordered_as_a_few_lines_of_python_say(
     tenant: Tenant, values: list[Any], direction: str, minimum: float | None
 ) -> None:
     line = await line_of(tenant, *values)
     bounds = [] if minimum is None else [{"metric": "accuracy", "phase": "TEST", "minimum": minimum}]
     found = await select(line, direction=direction, constraints=bounds)
-    sign = -1 if direction == "MAXIMISE" else 1
+    sign = -1 if direction == "MAXIMIZE" else 1
     numbers = [value if isinstance(value, float) else None for value in values]
     good = [value is not None and (minimum is None or value >= minimum) for value in numbers]
 

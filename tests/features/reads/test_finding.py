@@ -188,11 +188,11 @@ async def test_what_is_deleted_is_found_by_what_it_is_a_part_of_even_if_that_is_
         assert (await tenant.client(query, where=where))["versions"]["totalCount"] == count
 
 
-async def test_a_neighbour_is_not_found_by_any_filter(tenant: Tenant, neighbour: Tenant) -> None:
-    theirs = await neighbour.model(name="theirs")
-    await neighbour.version(theirs)
+async def test_a_neighbor_is_not_found_by_any_filter(tenant: Tenant, neighbor: Tenant) -> None:
+    theirs = await neighbor.model(name="theirs")
+    await neighbor.version(theirs)
     await tenant.model(name="ours")
     assert await names(tenant, {"or": [{"name": {"contains": ""}}, {"versions": {}}]}) == ["ours"]
-    assert await names(tenant, {"project": neighbour.project}) == []
-    assert await names(tenant, {"not": {"project": neighbour.project}}) == ["ours"]
+    assert await names(tenant, {"project": neighbor.project}) == []
+    assert await names(tenant, {"not": {"project": neighbor.project}}) == ["ours"]
     assert await names(tenant, {"stage": "DEVELOPMENT"}) == []

@@ -1,4 +1,4 @@
-"""Finding versions, data, files and principals in the whole organisation, over HTTP."""
+"""Finding versions, data, files and principals in the whole organization, over HTTP."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -88,7 +88,7 @@ async def test_versions_are_found_by_the_data_and_the_packages_behind_them(shop:
 
 
 async def test_who_can_be_an_owner_is_listed_and_shows_what_it_answers_for(
-    tenant: Tenant, neighbour: Tenant, database: Database, http: httpx2.AsyncClient
+    tenant: Tenant, neighbor: Tenant, database: Database, http: httpx2.AsyncClient
 ) -> None:
     await join(database, http, tenant.org_id, "robot", Role.WRITER, PrincipalKind.SERVICE_ACCOUNT)
     reader = await join(database, http, tenant.org_id, "ann", Role.READER)
@@ -102,7 +102,7 @@ async def test_who_can_be_an_owner_is_listed_and_shows_what_it_answers_for(
     assert (robot["models"], robot["versions"]) == ({"nodes": [{"name": "churn"}]}, {"totalCount": 0})
     (owner,) = (await reader(asked, where={"name": {"equals": "owner"}}))["principals"]["nodes"]
     assert (owner["models"], owner["versions"]) == ({"nodes": []}, {"totalCount": 1})
-    assert len((await neighbour.client(asked))["principals"]["nodes"]) == 1
+    assert len((await neighbor.client(asked))["principals"]["nodes"]) == 1
 
 
 async def test_runs_are_ordered_by_how_long_they_took_and_those_that_go_on_come_last(

@@ -1,4 +1,4 @@
-"""Ids of a neighbour look exactly like ids of nothing, and no answer holds anything of the neighbour."""
+"""Ids of a neighbor look exactly like ids of nothing, and no answer holds anything of the neighbor."""
 
 import json
 from typing import Any
@@ -9,9 +9,9 @@ from tests.schema.valid_inputs import MUTATIONS, reference_fields, row_of, title
 from tests.tenant import Tenant
 
 REFERENCES = [(mutation, name) for mutation in MUTATIONS for name in reference_fields(mutation)]
-SECRET = "neighbour-secret"
+SECRET = "neighbor-secret"
 EVERYTHING = """{
-    viewer { id name } organisation { id name teams { totalCount nodes { id name projects { nodes { id name } } } } }
+    viewer { id name } organization { id name teams { totalCount nodes { id name projects { nodes { id name } } } } }
     prices { totalCount nodes { id amount hardware validTo } }
     teams { totalCount nodes { id name } } projects { totalCount nodes { id name description } }
     models { totalCount nodes { id name description tags { key value } versions { totalCount nodes { id label } } } }
@@ -26,67 +26,67 @@ EVERYTHING = """{
     datasets { totalCount nodes { id name versions { totalCount nodes { id digest source } } } } }"""
 
 
-async def full_neighbour(neighbour: Tenant) -> list[str]:
-    """The ids of a neighbour's things, each of which holds the secret."""
+async def full_neighbor(neighbor: Tenant) -> list[str]:
+    """The ids of a neighbor's things, each of which holds the secret."""
     told = {"name": SECRET, "type": "INT64", "description": SECRET}
     profile = {"columns": [{"name": SECRET, "maximum": SECRET}]}
-    data = await neighbour.dataset_version(source=SECRET, schema={"columns": [told]}, profile=profile)
-    named = {"project": neighbour.project, "name": SECRET, "description": SECRET}
-    experiment = await neighbour.client.make("createExperiment", "experiment", **named)
-    run = await neighbour.run(
+    data = await neighbor.dataset_version(source=SECRET, schema={"columns": [told]}, profile=profile)
+    named = {"project": neighbor.project, "name": SECRET, "description": SECRET}
+    experiment = await neighbor.client.make("createExperiment", "experiment", **named)
+    run = await neighbor.run(
         experiment=experiment,
         name=SECRET,
         parameters=[{"name": SECRET, "value": SECRET}],
         datasets=[{"datasetVersion": data}],
         runtime={"image": SECRET},
     )
-    model = await neighbour.model(name=SECRET, description=SECRET, tags=[{"key": SECRET, "value": SECRET}])
-    version = await neighbour.version(model, label=SECRET, run=run, signature={"inputs": [told]})
-    team = await neighbour.client.make("createTeam", "team", name=SECRET)
-    project = await neighbour.client.make("createProject", "project", team=team, name=SECRET, description=SECRET)
-    alias = await neighbour.client.make("setAlias", "alias", version=version, name=SECRET)
-    place = await neighbour.client.make("createEnvironment", "environment", name=SECRET, description=SECRET)
+    model = await neighbor.model(name=SECRET, description=SECRET, tags=[{"key": SECRET, "value": SECRET}])
+    version = await neighbor.version(model, label=SECRET, run=run, signature={"inputs": [told]})
+    team = await neighbor.client.make("createTeam", "team", name=SECRET)
+    project = await neighbor.client.make("createProject", "project", team=team, name=SECRET, description=SECRET)
+    alias = await neighbor.client.make("setAlias", "alias", version=version, name=SECRET)
+    place = await neighbor.client.make("createEnvironment", "environment", name=SECRET, description=SECRET)
     named = {"name": SECRET, "endpoint": SECRET, "reason": SECRET}
-    serving = await neighbour.deployment(environment=place, version=version, **named)
+    serving = await neighbor.deployment(environment=place, version=version, **named)
     price = {"resource": "RUN_HOUR", "hardware": SECRET, "amount": "0.5", "currency": "EUR"}
-    await neighbour.client.make("setPrice", "price", **price)
-    hook = await neighbour.client.make("createWebhook", "webhook", name=SECRET, url=f"https://{SECRET}.example/hook")
-    ping = await neighbour.client.make("testWebhook", "webhookDelivery", webhook=hook)
+    await neighbor.client.make("setPrice", "price", **price)
+    hook = await neighbor.client.make("createWebhook", "webhook", name=SECRET, url=f"https://{SECRET}.example/hook")
+    ping = await neighbor.client.make("testWebhook", "webhookDelivery", webhook=hook)
     trigger = {"gatesOpen": {"to": "STAGING"}}
-    rule = await neighbour.client.make("setAutomationRule", "automationRule", model=model, name=SECRET, trigger=trigger)
-    policy = await neighbour.client.make("setPromotionPolicy", "promotionPolicy", model=model, to="STAGING", gates=[])
+    rule = await neighbor.client.make("setAutomationRule", "automationRule", model=model, name=SECRET, trigger=trigger)
+    policy = await neighbor.client.make("setPromotionPolicy", "promotionPolicy", model=model, to="STAGING", gates=[])
     asked = {"version": version, "to": "STAGING", "reason": SECRET}
-    request = await neighbour.client.make("requestPromotion", "promotionRequest", **asked)
+    request = await neighbor.client.make("requestPromotion", "promotionRequest", **asked)
     return [data, run, model, version, team, project, experiment, alias, place, serving, hook, ping,
             rule, policy, request]  # fmt: skip
 
 
 def untouched(answer: Any, *, foreign: list[str]) -> bool:
-    """Whether nothing of the neighbour stands in an answer."""
+    """Whether nothing of the neighbor stands in an answer."""
     text = json.dumps(answer)
     return SECRET not in text and not any(gid in text for gid in foreign)
 
 
-async def test_a_query_of_everything_shows_nothing_of_a_neighbour(tenant: Tenant, neighbour: Tenant) -> None:
-    foreign = await full_neighbour(neighbour)
+async def test_a_query_of_everything_shows_nothing_of_a_neighbor(tenant: Tenant, neighbor: Tenant) -> None:
+    foreign = await full_neighbor(neighbor)
     answer = await tenant.client.post(EVERYTHING)
     assert "errors" not in answer
     assert untouched(answer, foreign=foreign)
     assert answer["data"]["models"]["totalCount"] == 0
     assert answer["data"]["teams"]["totalCount"] == answer["data"]["projects"]["totalCount"] == 1
-    assert not untouched(await neighbour.client.post(EVERYTHING), foreign=foreign)
+    assert not untouched(await neighbor.client.post(EVERYTHING), foreign=foreign)
 
 
 @pytest.mark.parametrize(("mutation", "name"), REFERENCES)
-async def test_a_neighbours_id_in_a_mutation_is_answered_like_an_id_of_nothing(
-    tenant: Tenant, neighbour: Tenant, mutation: str, name: str
+async def test_a_neighbors_id_in_a_mutation_is_answered_like_an_id_of_nothing(
+    tenant: Tenant, neighbor: Tenant, mutation: str, name: str
 ) -> None:
-    own, theirs = await valid_input(tenant, mutation), await valid_input(neighbour, mutation)
+    own, theirs = await valid_input(tenant, mutation), await valid_input(neighbor, mutation)
     if name == "run" and "path" in own:
         del own["version"]
-        theirs["run"] = await neighbour.run()
+        theirs["run"] = await neighbor.run()
     # What is for a project or for a model is set for a model here.
-    theirs.setdefault("project", neighbour.project)
+    theirs.setdefault("project", neighbor.project)
     document = f"""mutation($input: {title(mutation)}Input!) {{ {mutation}(input: $input) {{
         {row_of(mutation)} {{ id }} replayed errors {{ __typename ... on UserError {{ code path message }} }} }} }}"""
     foreign, nothing = [
@@ -98,9 +98,9 @@ async def test_a_neighbours_id_in_a_mutation_is_answered_like_an_id_of_nothing(
     assert untouched(foreign, foreign=[theirs[name]])
 
 
-async def test_no_mutation_of_a_stranger_changes_a_neighbour(tenant: Tenant, neighbour: Tenant) -> None:
-    await full_neighbour(neighbour)
-    before = await neighbour.client(EVERYTHING)
+async def test_no_mutation_of_a_stranger_changes_a_neighbor(tenant: Tenant, neighbor: Tenant) -> None:
+    await full_neighbor(neighbor)
+    before = await neighbor.client(EVERYTHING)
     for mutation, name in REFERENCES:
         kind = reference_fields(mutation)[name]
         if kind != "Artifact" and mutation not in ("createUpload", "createExternalArtifact"):
@@ -124,11 +124,11 @@ async def test_no_mutation_of_a_stranger_changes_a_neighbour(tenant: Tenant, nei
                 "Version": before["models"]["nodes"][0]["versions"]["nodes"][0]["id"],
             }[kind]
             await tenant.client.change(mutation, "replayed", **{**await valid_input(tenant, mutation), name: theirs})
-    assert await neighbour.client(EVERYTHING) == before
+    assert await neighbor.client(EVERYTHING) == before
 
 
-async def test_a_walk_from_a_neighbours_thing_is_not_begun(tenant: Tenant, neighbour: Tenant) -> None:
-    foreign = await full_neighbour(neighbour)
+async def test_a_walk_from_a_neighbors_thing_is_not_begun(tenant: Tenant, neighbor: Tenant) -> None:
+    foreign = await full_neighbor(neighbor)
     answer = await tenant.client.post(
         """query($ids: [ID!]!, $id: ID!) {
             nodes(ids: $ids) { id ... on LineageNode { upstream { steps { node { id } } } } }
@@ -138,10 +138,10 @@ async def test_a_walk_from_a_neighbours_thing_is_not_begun(tenant: Tenant, neigh
     assert answer["data"] == {"nodes": [None] * len(foreign), "lineageNode": None}
 
 
-async def test_a_cursor_of_a_neighbours_list_leads_nowhere_but_into_ones_own(tenant: Tenant, neighbour: Tenant) -> None:
-    await neighbour.model()
+async def test_a_cursor_of_a_neighbors_list_leads_nowhere_but_into_ones_own(tenant: Tenant, neighbor: Tenant) -> None:
+    await neighbor.model()
     own = await tenant.model()
-    page = await neighbour.client("{ models { pageInfo { endCursor } } }")
+    page = await neighbor.client("{ models { pageInfo { endCursor } } }")
     query = """query($after: String, $before: String) {
         a: models(after: $after) { nodes { id } } b: models(before: $before, last: 9) { nodes { id } } }"""
     cursor = page["models"]["pageInfo"]["endCursor"]

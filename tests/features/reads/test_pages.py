@@ -26,7 +26,7 @@ over_http = settings(phases=PHASES, max_examples=6, deadline=None)
 
 @pytest.fixture(scope="module")
 async def full(database: Database, http: httpx2.AsyncClient) -> Tenant:
-    """An organisation with lists that are longer than a page."""
+    """An organization with lists that are longer than a page."""
     tenant = await found_tenant(database, http)
     for place in range(ROWS - 1):
         # In another order than they are made in.
@@ -97,7 +97,7 @@ async def test_pages_of_any_size_show_each_row_once_in_both_directions(
 
 
 @pytest.mark.parametrize("name", LISTS)
-async def test_every_cursor_leads_to_its_neighbours(full: Tenant, name: str) -> None:
+async def test_every_cursor_leads_to_its_neighbors(full: Tenant, name: str) -> None:
     edges = (await page(full, name, first=100))["edges"]
     ids = [edge["node"]["id"] for edge in edges]
     for place in (0, 1, ROWS // 2, ROWS - 2, ROWS - 1):

@@ -304,19 +304,19 @@ async def test_the_longest_text_and_the_largest_thing_do_no_harm(tenant: Tenant)
     await search(tenant, "é" * MAX_TEXT)
 
 
-async def test_nothing_of_a_neighbour_is_found_or_counted(tenant: Tenant, neighbour: Tenant) -> None:
-    await one_of_each(neighbour, "zebra")
+async def test_nothing_of_a_neighbor_is_found_or_counted(tenant: Tenant, neighbor: Tenant) -> None:
+    await one_of_each(neighbor, "zebra")
     own = await tenant.model(name="zebra")
     page = await search(tenant, "zebra", f"{HITS} facets {{ kinds {{ count }} projects {{ project {{ id }} }} }}")
     assert [edge["node"]["id"] for edge in page["edges"]] == [own]
     assert page["totalCount"] == 1
     assert page["facets"] == {"kinds": [{"count": 1}], "projects": [{"project": {"id": tenant.project}}]}
-    assert await found(tenant, f".o{neighbour.org_id.hex}") == []
-    anything = await search(tenant, f"-zebra or .o{neighbour.org_id.hex} or zebra", "nodes { ... on Node { id } }")
-    shown = await tenant.client("{ organisation { teams { nodes { id projects { nodes { id } } } } } }")
+    assert await found(tenant, f".o{neighbor.org_id.hex}") == []
+    anything = await search(tenant, f"-zebra or .o{neighbor.org_id.hex} or zebra", "nodes { ... on Node { id } }")
+    shown = await tenant.client("{ organization { teams { nodes { id projects { nodes { id } } } } } }")
     assert all(node["id"] == own or node["id"] in str(shown) for node in anything["nodes"])
-    assert await found(tenant, "zebra", project=neighbour.project) == []
-    assert await found(tenant, "zebra", after=(await search(neighbour, "zebra", first=3))["pageInfo"]["endCursor"]) in (
+    assert await found(tenant, "zebra", project=neighbor.project) == []
+    assert await found(tenant, "zebra", after=(await search(neighbor, "zebra", first=3))["pageInfo"]["endCursor"]) in (
         [],
         [own],
     )

@@ -161,7 +161,7 @@ async def test_twenty_versions_take_as_many_statements_as_two(
 
 RANKED = """query($ids: [ID!]!, $by: RankBy) {
     of: %s(%s: $ids, rankBy: $by) { places { place value difference reason %s { id } } } }"""
-BY_LOSS = {"metric": "loss", "phase": "TEST", "direction": "MINIMISE"}
+BY_LOSS = {"metric": "loss", "phase": "TEST", "direction": "MINIMIZE"}
 
 
 async def test_runs_are_ranked_by_a_metric_with_the_reason_for_each_place(tenant: Tenant) -> None:
@@ -181,7 +181,7 @@ async def test_runs_are_ranked_by_a_metric_with_the_reason_for_each_place(tenant
         {"place": None, "value": None, "difference": None, "run": {"id": runs[4]},
          "reason": "No loss was measured in test."},
     ]  # fmt: skip
-    found = (await tenant.client(query, ids=runs, by=BY_LOSS | {"direction": "MAXIMISE"}))["of"]["places"]
+    found = (await tenant.client(query, ids=runs, by=BY_LOSS | {"direction": "MAXIMIZE"}))["of"]["places"]
     assert [one["place"] for one in found] == [1, 1, 3, None, None]
     assert found[1]["reason"] == "loss (test) is 0.5, equal to the best, r0."
     assert (await tenant.client(query, ids=runs))["of"] == {"places": None}
@@ -227,16 +227,16 @@ async def test_ids_that_cannot_be_compared_are_refused(tenant: Tenant) -> None:
     assert await code_of(tenant, VERSIONS, versions=[version, run]) == "BAD_USER_INPUT"
 
 
-async def test_what_is_not_there_for_the_asker_is_refused_at_its_place(tenant: Tenant, neighbour: Tenant) -> None:
+async def test_what_is_not_there_for_the_asker_is_refused_at_its_place(tenant: Tenant, neighbor: Tenant) -> None:
     run = await tenant.run()
     refusals = []
-    for other in (unknown("Run"), await neighbour.run(parameters=settings(secret="secret"))):
+    for other in (unknown("Run"), await neighbor.run(parameters=settings(secret="secret"))):
         with pytest.raises(GraphQLFailed) as refused:
             await compared(tenant, run, other)
         refusals.append(refused.value.errors)
     assert refusals[0] == refusals[1]
     assert refusals[0][0]["extensions"] == {"code": "NOT_FOUND", "inputPath": ["runs", "1"]}
-    assert await code_of(tenant, VERSIONS, versions=[await neighbour.version()]) == "NOT_FOUND"
+    assert await code_of(tenant, VERSIONS, versions=[await neighbor.version()]) == "NOT_FOUND"
 
 
 async def test_things_without_anything_are_compared_too(tenant: Tenant) -> None:

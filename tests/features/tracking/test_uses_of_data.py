@@ -132,10 +132,10 @@ async def test_a_use_that_ended_is_in_no_list(owner: Tenant) -> None:
     assert (await uses(owner, OF_DATA, data))["totalCount"] == 1
 
 
-async def test_another_organisation_sees_nothing_of_it(owner: Tenant, neighbour: Tenant) -> None:
+async def test_another_organization_sees_nothing_of_it(owner: Tenant, neighbor: Tenant) -> None:
     data = await owner.dataset_version()
     await using(owner, (data, "TEST"))
-    assert (await neighbour.client(OF_DATA, id=data))["node"] is None
+    assert (await neighbor.client(OF_DATA, id=data))["node"] is None
 
 
 async def test_a_role_that_there_is_not_is_a_request_error(owner: Tenant) -> None:

@@ -55,12 +55,12 @@ async def test_a_delivery_says_what_happened_as_the_graph_knows_it(
     model = await tenant.model(name="churn")
     await deliver_due(means)
     (told,) = [one.told for one in endpoint.received]
-    viewer = await tenant.client("{ viewer { id } organisation { id } }")
+    viewer = await tenant.client("{ viewer { id } organization { id } }")
     assert told["shape"] == 1
     assert told["kind"] == "model.created"
     assert told["subject"] == {"type": "Model", "id": model}
     assert told["actor"] == {"type": "Principal", "id": viewer["viewer"]["id"]}
-    assert told["organisation"] == viewer["organisation"]["id"]
+    assert told["organization"] == viewer["organization"]["id"]
     assert told["model"] == model
     assert told["project"] == tenant.project
     assert told["before"] is None

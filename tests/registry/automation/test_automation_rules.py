@@ -112,17 +112,17 @@ async def test_a_rule_that_cannot_be_meant_is_refused_by_the_place(
     assert (await tenant.client("{ automationRules { totalCount } }"))["automationRules"]["totalCount"] == 0
 
 
-async def test_things_of_a_neighbour_are_not_found(tenant: Tenant, neighbour: Tenant) -> None:
+async def test_things_of_a_neighbor_are_not_found(tenant: Tenant, neighbor: Tenant) -> None:
     given = {"name": "guard", "trigger": ACCURACY}
-    refusal = await tenant.client.refusal("setAutomationRule", "automationRule", model=await neighbour.model(), **given)
+    refusal = await tenant.client.refusal("setAutomationRule", "automationRule", model=await neighbor.model(), **given)
     assert (refusal["code"], refusal["path"]) == ("NOT_FOUND", ["model"])
-    for place in (await neighbour.environment(), unknown("Environment")):
+    for place in (await neighbor.environment(), unknown("Environment")):
         trigger = {"unhealthy": {"environment": place}}
         refusal = await tenant.client.refusal(
             "setAutomationRule", "automationRule", model=await tenant.model(), name="guard", trigger=trigger
         )
         assert (refusal["code"], refusal["path"]) == ("NOT_FOUND", ["trigger", "unhealthy", "environment"])
-    rule = await set_rule(neighbour, await neighbour.model(), ACCURACY)
+    rule = await set_rule(neighbor, await neighbor.model(), ACCURACY)
     refusal = await tenant.client.refusal("removeAutomationRule", "automationRule", rule=rule)
     assert refusal["code"] == "NOT_FOUND"
 

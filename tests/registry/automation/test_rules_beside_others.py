@@ -10,7 +10,7 @@ import pytest
 from db.base import utc_now
 from db.session import Change, Database
 from db.tables import Version
-from registry.promotion.evaluation import Judgement, judge_within
+from registry.promotion.evaluation import Judgment, judge_within
 from registry.promotion.targets import Target
 from storage.store import ObjectStore
 from tests.automation import ACCURACY, Served, held_by, set_rule, wake, work
@@ -65,23 +65,23 @@ async def test_a_promotion_to_staging_does_not_wait_for_a_cool_down(tenant: Tena
     assert await held_by(served.line, "STAGING") == 3
 
 
-def meanwhile(version_id: UUID, happens: Callable[[], Awaitable[Any]]) -> Callable[..., Awaitable[Judgement]]:
-    """Judges, and has something happen behind the first judgement of a version before its caller goes on."""
-    seen: list[Judgement] = []
+def meanwhile(version_id: UUID, happens: Callable[[], Awaitable[Any]]) -> Callable[..., Awaitable[Judgment]]:
+    """Judges, and has something happen behind the first judgment of a version before its caller goes on."""
+    seen: list[Judgment] = []
 
-    async def judge(change: Change, version: Version, target: Target) -> Judgement:
-        judgement = await judge_within(change, version, target)
+    async def judge(change: Change, version: Version, target: Target) -> Judgment:
+        judgment = await judge_within(change, version, target)
         if version.id == version_id:
-            seen.append(judgement)
-        if len(seen) == 1 and seen[0] is judgement:
+            seen.append(judgment)
+        if len(seen) == 1 and seen[0] is judgment:
             await happens()
-        return judgement
+        return judgment
 
     return judge
 
 
 @pytest.mark.parametrize("waiting", ["a rule", "a request"])
-async def test_nobody_who_brings_news_waits_for_a_judgement_and_the_news_is_heard(
+async def test_nobody_who_brings_news_waits_for_a_judgment_and_the_news_is_heard(
     tenant: Tenant, store: ObjectStore, monkeypatch: pytest.MonkeyPatch, waiting: str
 ) -> None:
     line = await Line.of(tenant, 1)

@@ -108,14 +108,14 @@ async def test_where_data_came_from_is_text_of_any_kind(tenant: Tenant, dataset:
         await register(tenant, dataset, digest="git:0123abcd", source="x" * 2_001)
 
 
-async def test_nothing_is_added_to_a_dataset_of_another_organisation(tenant: Tenant, neighbour: Tenant) -> None:
-    foreign = await neighbour.client.make("createDataset", "dataset", project=neighbour.project, name="iris")
+async def test_nothing_is_added_to_a_dataset_of_another_organization(tenant: Tenant, neighbor: Tenant) -> None:
+    foreign = await neighbor.client.make("createDataset", "dataset", project=neighbor.project, name="iris")
     with pytest.raises(NotFound):
         await register(tenant, foreign)
 
 
 async def test_what_is_said_about_a_dataset_and_its_versions_changes_and_the_rest_stays(tenant: Tenant) -> None:
-    tags = [{"key": "licence", "value": "CC0"}]
+    tags = [{"key": "license", "value": "CC0"}]
     dataset = await tenant.client.make(
         "createDataset", "dataset", project=tenant.project, name="old", description="kept", tags=tags
     )

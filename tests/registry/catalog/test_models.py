@@ -105,10 +105,10 @@ async def test_a_model_keeps_its_name_where_another_has_the_new_one(tenant: Tena
         assert (kept.name, kept.description) == ("mine", None)
 
 
-async def test_nothing_is_made_in_or_changed_of_another_organisation(tenant: Tenant, neighbour: Tenant) -> None:
-    foreign = await create(neighbour)
+async def test_nothing_is_made_in_or_changed_of_another_organization(tenant: Tenant, neighbor: Tenant) -> None:
+    foreign = await create(neighbor)
     with pytest.raises(NotFound):
-        await create(tenant, project_id=uuid_of(neighbour.project))
+        await create(tenant, project_id=uuid_of(neighbor.project))
     with pytest.raises(NotFound):
         await update(tenant, foreign, name="mine")
 
@@ -142,8 +142,8 @@ async def test_a_model_belongs_to_its_maker_until_somebody_else_answers_for_it(t
     assert (await create(tenant, owner_id=other)).owner_id == other
 
 
-async def test_nobody_of_another_organisation_answers_for_a_model(tenant: Tenant, neighbour: Tenant) -> None:
-    stranger = neighbour.actor.principal_id
+async def test_nobody_of_another_organization_answers_for_a_model(tenant: Tenant, neighbor: Tenant) -> None:
+    stranger = neighbor.actor.principal_id
     for change in (create(tenant, owner_id=stranger), update(tenant, await create(tenant), owner_id=stranger)):
         with pytest.raises(NotFound) as refused:
             await change

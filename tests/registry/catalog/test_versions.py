@@ -128,13 +128,13 @@ async def test_each_version_is_told_once(tenant: Tenant, database: Database) -> 
 
 
 @pytest.mark.parametrize("reference", ["model", "run_id", "base_version_id"])
-async def test_nothing_of_another_organisation_can_be_referred_to(
-    tenant: Tenant, neighbour: Tenant, reference: str
+async def test_nothing_of_another_organization_can_be_referred_to(
+    tenant: Tenant, neighbor: Tenant, reference: str
 ) -> None:
     foreign = {
-        "model": await neighbour.model(),
-        "run_id": await neighbour.run(),
-        "base_version_id": await neighbour.version(),
+        "model": await neighbor.model(),
+        "run_id": await neighbor.run(),
+        "base_version_id": await neighbor.version(),
     }[reference]
     model = uuid_of(foreign) if reference == "model" else uuid_of(await tenant.model())
     given = {} if reference == "model" else {reference: uuid_of(foreign)}

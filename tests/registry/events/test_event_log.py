@@ -237,22 +237,22 @@ async def test_the_events_of_a_project_are_the_same_however_far_they_lie_apart(
     await snapshot.close()
 
 
-async def test_a_worker_reads_the_feed_of_every_organisation_and_the_application_only_its_own(
-    tenant: Tenant, neighbour: Tenant, database: Database
+async def test_a_worker_reads_the_feed_of_every_organization_and_the_application_only_its_own(
+    tenant: Tenant, neighbor: Tenant, database: Database
 ) -> None:
     async with database.as_worker() as worker:
-        for one in (tenant, neighbour):
+        for one in (tenant, neighbor):
             assert [event.seq for event in await event_log.page(worker, one.org_id, 0, limit=3)] == [1, 2, 3]
             assert (await event_log.stream_of(worker, one.org_id)).head_seq > 3
     snapshot = database.new_snapshot(tenant.org_id)
-    assert await event_log.page(snapshot, neighbour.org_id, 0, limit=3) == []
+    assert await event_log.page(snapshot, neighbor.org_id, 0, limit=3) == []
     with pytest.raises(LookupError):
-        await event_log.stream_of(snapshot, neighbour.org_id)
+        await event_log.stream_of(snapshot, neighbor.org_id)
     await snapshot.close()
 
 
-async def test_the_models_of_a_project_are_known_to_its_readers(tenant: Tenant, neighbour: Tenant) -> None:
-    model, theirs = uuid_of(await tenant.model()), uuid_of(await neighbour.model())
+async def test_the_models_of_a_project_are_known_to_its_readers(tenant: Tenant, neighbor: Tenant) -> None:
+    model, theirs = uuid_of(await tenant.model()), uuid_of(await neighbor.model())
     snapshot = tenant.database.new_snapshot(tenant.org_id)
     found = await event_log.projects_of(snapshot, tenant.org_id, [model, theirs])
     await snapshot.close()

@@ -181,21 +181,21 @@ async def test_a_listener_that_is_killed_comes_back_and_looks_for_what_it_missed
         assert reader.kinds == ["a.missed", "a.heard"]
 
 
-async def test_a_wake_up_names_organisations_and_tells_nothing_of_them(
-    one: Process, database_url: str, tenant: Tenant, neighbour: Tenant
+async def test_a_wake_up_names_organizations_and_tells_nothing_of_them(
+    one: Process, database_url: str, tenant: Tenant, neighbor: Tenant
 ) -> None:
     heard: list[str] = []
     listener = await connect(database_url)
     await listener.add_listener("registry_feed", lambda *said: heard.append(str(said[3])))
     await eventually(lambda: one.wakeups.up)
     await one.write(tenant.org_id, "a.one")
-    await one.write(neighbour.org_id, "a.two")
-    await eventually(lambda: {tenant.org_id.hex, neighbour.org_id.hex} <= set(",".join(heard).split(",")))
+    await one.write(neighbor.org_id, "a.two")
+    await eventually(lambda: {tenant.org_id.hex, neighbor.org_id.hex} <= set(",".join(heard).split(",")))
     assert all(set(said) <= set("0123456789abcdef,?*") for said in heard)
     await listener.close()
 
 
-async def test_too_many_organisations_are_told_as_all(one: Process, database_url: str) -> None:
+async def test_too_many_organizations_are_told_as_all(one: Process, database_url: str) -> None:
     heard: list[str] = []
     listener = await connect(database_url)
     await listener.add_listener("registry_feed", lambda *said: heard.append(str(said[3])))
@@ -271,20 +271,20 @@ async def test_the_project_of_a_version_is_known_by_its_model(one: Process, tena
         assert subjects == {f"Version:{uuid_of(version)}"}
 
 
-async def test_organisations_hear_nothing_of_each_other(one: Process, tenant: Tenant, neighbour: Tenant) -> None:
-    async with reading(one.feed, tenant.org_id) as ours, reading(one.feed, neighbour.org_id) as theirs:
+async def test_organizations_hear_nothing_of_each_other(one: Process, tenant: Tenant, neighbor: Tenant) -> None:
+    async with reading(one.feed, tenant.org_id) as ours, reading(one.feed, neighbor.org_id) as theirs:
         await one.write(tenant.org_id, "a.ours")
-        await one.write(neighbour.org_id, "a.theirs")
+        await one.write(neighbor.org_id, "a.theirs")
         await ours.has(2)
         await theirs.has(2)
         assert (ours.kinds, theirs.kinds) == (["a.ours"], ["a.theirs"])
 
 
 async def test_a_foreign_cursor_is_reset_and_one_of_gone_events_expired(
-    one: Process, tenant: Tenant, neighbour: Tenant, owner: asyncpg.Connection
+    one: Process, tenant: Tenant, neighbor: Tenant, owner: asyncpg.Connection
 ) -> None:
     stream = await head(one.database, tenant.org_id)
-    theirs = await head(one.database, neighbour.org_id)
+    theirs = await head(one.database, neighbor.org_id)
     ahead = Cursor(stream.epoch, stream.head_seq + 1)
     await owner.execute("update ev.stream set floor_seq = 2 where org_id = $1", tenant.org_id)
     for cursor, expected in (

@@ -21,10 +21,10 @@ async def one(database_url: str) -> AsyncIterator[Process]:
 
 
 async def test_what_is_new_of_many_is_pulled_in_slices(
-    one: Process, tenant: Tenant, neighbour: Tenant, monkeypatch: pytest.MonkeyPatch
+    one: Process, tenant: Tenant, neighbor: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     third = await found_tenant(tenant.database, tenant.http)
-    org_ids = [each.org_id for each in (tenant, neighbour, third)]
+    org_ids = [each.org_id for each in (tenant, neighbor, third)]
     pulls: list[tuple[int, int]] = []
     pull, take = Feed._pull_slice, Feed._take
 

@@ -67,8 +67,8 @@ async def test_signatures_kept_at_the_same_moment_are_one(tenant: Tenant) -> Non
     assert len({row.id for row in found}) == 1
 
 
-async def test_organisations_do_not_share_signatures(tenant: Tenant, neighbour: Tenant) -> None:
-    own, theirs = await kept(tenant, FULL), await kept(neighbour, FULL)
+async def test_organizations_do_not_share_signatures(tenant: Tenant, neighbor: Tenant) -> None:
+    own, theirs = await kept(tenant, FULL), await kept(neighbor, FULL)
     assert own.digest == theirs.digest
     assert own.id != theirs.id
 

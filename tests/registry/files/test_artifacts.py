@@ -161,8 +161,8 @@ async def test_an_artifact_has_exactly_one_owner(tenant: Tenant) -> None:
     await refused(tenant, InvalidValue, run_id=run, version_id=version)
 
 
-async def test_an_owner_of_another_organisation_does_not_exist(tenant: Tenant, neighbour: Tenant) -> None:
-    run, version = uuid_of(await neighbour.run()), uuid_of(await neighbour.version())
+async def test_an_owner_of_another_organization_does_not_exist(tenant: Tenant, neighbor: Tenant) -> None:
+    run, version = uuid_of(await neighbor.run()), uuid_of(await neighbor.version())
     foreign = await refused(tenant, NotFound, run_id=run)
     await refused(tenant, NotFound, version_id=version)
     assert str(foreign) == str(await refused(tenant, NotFound, run_id=uuid4()))

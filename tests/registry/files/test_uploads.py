@@ -34,7 +34,7 @@ async def jobs_of(tenant: Tenant) -> list[Job]:
 
 
 async def make_due(tenant: Tenant) -> None:
-    """Let the time pass that the jobs and uploads of this organisation wait for."""
+    """Let the time pass that the jobs and uploads of this organization wait for."""
     async with tenant.database.change(tenant.org_id) as change:
         await change.execute(update(Upload).where(col(Upload.org_id) == tenant.org_id).values(expires_at=utc_now()))
         # Long past, so that jobs which other tests left behind are taken after these.
@@ -445,10 +445,10 @@ async def test_who_may_only_read_changes_no_upload(tenant: Tenant) -> None:
         assert refused.value.code == "FORBIDDEN"
 
 
-async def test_an_upload_of_another_organisation_does_not_exist(tenant: Tenant, neighbour: Tenant) -> None:
+async def test_an_upload_of_another_organization_does_not_exist(tenant: Tenant, neighbor: Tenant) -> None:
     artifact = await sending.announced(tenant.client, sending.content(), run=await tenant.run())
-    assert (await refusal(neighbour.client, artifact["id"]))["code"] == "NOT_FOUND"
-    error = await neighbour.client.refusal("abortUpload", "artifact", artifact=artifact["id"])
+    assert (await refusal(neighbor.client, artifact["id"]))["code"] == "NOT_FOUND"
+    error = await neighbor.client.refusal("abortUpload", "artifact", artifact=artifact["id"])
     assert error["code"] == "NOT_FOUND"
 
 

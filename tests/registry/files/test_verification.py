@@ -146,7 +146,7 @@ async def test_an_object_of_another_size_is_quarantined(tenant: Tenant, database
     assert "1000 bytes" in found["failure"]
 
 
-async def test_bytes_that_the_organisation_has_are_not_sent_again(
+async def test_bytes_that_the_organization_has_are_not_sent_again(
     tenant: Tenant, database: Database, store: ObjectStore
 ) -> None:
     data = sending.content()
@@ -232,20 +232,20 @@ async def test_a_known_digest_with_another_size_is_refused(
     assert [(error["code"], error["path"]) for error in payload["errors"]] == [("INVALID_VALUE", ["sizeBytes"])]
 
 
-async def test_bytes_of_a_neighbour_are_not_to_be_noticed(
-    tenant: Tenant, neighbour: Tenant, database: Database, store: ObjectStore
+async def test_bytes_of_a_neighbor_are_not_to_be_noticed(
+    tenant: Tenant, neighbor: Tenant, database: Database, store: ObjectStore
 ) -> None:
     data = sending.content()
     await sending.deliver(tenant.client, database, store, data, run=await tenant.run())
 
-    theirs = await sending.announced(neighbour.client, data, run=await neighbour.run())
-    lied = await sending.announce(neighbour.client, data, run=await neighbour.run(), sizeBytes="7")
+    theirs = await sending.announced(neighbor.client, data, run=await neighbor.run())
+    lied = await sending.announce(neighbor.client, data, run=await neighbor.run(), sizeBytes="7")
 
     assert (theirs["state"], theirs["upload"]["state"], theirs["download"]) == ("PENDING", "OPEN", None)
     assert lied["errors"] == []
-    found = await sending.deliver(neighbour.client, database, store, data, run=await neighbour.run())
+    found = await sending.deliver(neighbor.client, database, store, data, run=await neighbor.run())
     assert found["state"] == "AVAILABLE"
-    for owner in (tenant, neighbour):
+    for owner in (tenant, neighbor):
         (blob,) = await blobs_of(owner)
         assert blob.object_key.startswith(f"org/{owner.org_id}/")
 

@@ -254,9 +254,9 @@ async def test_a_walk_takes_one_statement_a_level_for_any_number_of_starts(
         assert len(statements) == 1 + 3 + 1
 
 
-async def test_edges_of_another_organisation_are_not_followed(tenant: Tenant, neighbour: Tenant) -> None:
+async def test_edges_of_another_organization_are_not_followed(tenant: Tenant, neighbor: Tenant) -> None:
     a, b = nodes(2)
-    await draw(neighbour.database, neighbour.org_id, [(a, b)])
+    await draw(neighbor.database, neighbor.org_id, [(a, b)])
     assert (await walk(tenant, a))[a].steps == []
 
 

@@ -13,18 +13,18 @@ from sqlmodel import col
 from db.base import utc_now
 from db.codes import JobKind
 from db.session import Database
-from db.tables import Job, Organisation
+from db.tables import Job, Organization
 from registry.jobs import queue as jobs
 from registry.jobs.queue import Lease, LeaseLost
 from tests import services
-from tests.tenant import found_organisation
+from tests.tenant import found_organization
 
 AT_ONCE = 8
 
 
 @pytest.fixture(scope="module")
 async def queue(worker_id: str) -> AsyncIterator[Database]:
-    """A database of this module's own: whoever takes a job takes that of any organisation."""
+    """A database of this module's own: whoever takes a job takes that of any organization."""
     name = f"registry_jobs_{worker_id}"
     database = Database.connect(await services.create_database(name), services.ROLES)
     yield database
@@ -34,8 +34,8 @@ async def queue(worker_id: str) -> AsyncIterator[Database]:
 
 @pytest.fixture
 async def org_id(queue: Database) -> AsyncIterator[UUID]:
-    """An organisation, the only one with jobs: it takes them away with it, those that are due later as well."""
-    org_id = await found_organisation(queue)
+    """An organization, the only one with jobs: it takes them away with it, those that are due later as well."""
+    org_id = await found_organization(queue)
     yield org_id
     async with queue.change(org_id) as change:
         await change.execute(delete(Job))
@@ -106,10 +106,10 @@ async def test_the_job_that_is_due_longest_comes_first(queue: Database, org_id: 
     assert await jobs.take(queue) is None
 
 
-async def test_a_worker_sees_the_jobs_of_every_organisation(queue: Database, org_id: UUID) -> None:
-    other = await found_organisation(queue)
-    for organisation in (org_id, other):
-        await put_in(queue, organisation)
+async def test_a_worker_sees_the_jobs_of_every_organization(queue: Database, org_id: UUID) -> None:
+    other = await found_organization(queue)
+    for organization in (org_id, other):
+        await put_in(queue, organization)
     assert {(await taken(queue)).org_id, (await taken(queue)).org_id} == {org_id, other}
 
 
@@ -153,7 +153,7 @@ async def test_a_result_without_a_lease_is_not_written(queue: Database, org_id: 
 
     async def write(lease: Lease, name: str) -> None:
         async with queue.change(org_id) as change:
-            (await change.get_one(Organisation, (org_id, org_id))).name = name
+            (await change.get_one(Organization, (org_id, org_id))).name = name
             await change.flush()
             await jobs.finish(change, lease)
 
@@ -163,7 +163,7 @@ async def test_a_result_without_a_lease_is_not_written(queue: Database, org_id: 
         await write(slow, f"slow {org_id}")
 
     async with queue.change(org_id) as change:
-        assert (await change.get_one(Organisation, (org_id, org_id))).name == quick_name
+        assert (await change.get_one(Organization, (org_id, org_id))).name == quick_name
 
 
 async def test_finishing_at_once_is_done_once(queue: Database, org_id: UUID) -> None:

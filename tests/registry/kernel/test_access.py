@@ -1,4 +1,4 @@
-"""Who may do what: roles, scopes and organisations."""
+"""Who may do what: roles, scopes and organizations."""
 
 from itertools import pairwise
 from uuid import UUID, uuid4
@@ -13,7 +13,7 @@ from registry.kernel.errors import Forbidden
 ORG = uuid4()
 
 
-def actor(*roles: Role, scope_kind: ScopeKind = ScopeKind.ORGANISATION, scope_id: UUID = ORG) -> Actor:
+def actor(*roles: Role, scope_kind: ScopeKind = ScopeKind.ORGANIZATION, scope_id: UUID = ORG) -> Actor:
     grants = tuple(Grant(role, scope_kind, scope_id) for role in roles)
     return Actor(ORG, uuid4(), PrincipalKind.USER, "ada", grants)
 
@@ -32,7 +32,7 @@ def test_each_role_includes_those_before_it() -> None:
 
 @pytest.mark.parametrize("action", Action)
 @pytest.mark.parametrize("role", Role)
-@pytest.mark.parametrize("thing", [None, model()], ids=["organisation", "thing"])
+@pytest.mark.parametrize("thing", [None, model()], ids=["organization", "thing"])
 def test_a_role_allows_what_needs_it_or_a_lesser_one(role: Role, action: Action, thing: Model | None) -> None:
     allowed = RANK[role] >= RANK[NEEDED[action]]
     try:
@@ -50,13 +50,13 @@ def test_without_a_role_nothing_is_allowed(action: Action) -> None:
 
 
 @pytest.mark.parametrize("action", Action)
-def test_an_owner_may_do_nothing_with_a_thing_of_another_organisation(action: Action) -> None:
+def test_an_owner_may_do_nothing_with_a_thing_of_another_organization(action: Action) -> None:
     with pytest.raises(Forbidden):
         require(actor(Role.OWNER), action, model(uuid4()))
 
 
 @pytest.mark.parametrize("scope_kind", [ScopeKind.TEAM, ScopeKind.PROJECT])
-def test_a_role_in_another_scope_does_not_hold_in_the_organisation(scope_kind: ScopeKind) -> None:
+def test_a_role_in_another_scope_does_not_hold_in_the_organization(scope_kind: ScopeKind) -> None:
     with pytest.raises(Forbidden):
         require(actor(Role.OWNER, scope_kind=scope_kind, scope_id=uuid4()), Action.READ)
 

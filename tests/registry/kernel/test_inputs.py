@@ -120,7 +120,7 @@ def test_free_text_keeps_white_space_and_may_be_empty_or_absent() -> None:
         inputs.text("x" * (MAX_TEXT + 1), ("t",))
 
 
-def test_tags_have_unique_keys_after_they_are_normalised() -> None:
+def test_tags_have_unique_keys_after_they_are_normalized() -> None:
     assert inputs.tags([Tag("a", "1"), Tag("b")]) == {"a": "1", "b": ""}
     for twin in (" a", "a"):
         with pytest.raises(InvalidValue, match="twice") as refused:

@@ -168,7 +168,7 @@ async def test_events_of_a_change_are_told_in_the_order_of_its_steps(tenant: Ten
 
 
 async def test_a_refused_change_tells_nothing_of_its_earlier_steps(tenant: Tenant) -> None:
-    taken = {"team_org_id_name_key": NameTaken("team", "twice", "organisation")}
+    taken = {"team_org_id_name_key": NameTaken("team", "twice", "organization")}
     ids: list[UUID] = []
 
     async def twice() -> None:
@@ -183,8 +183,8 @@ async def test_a_refused_change_tells_nothing_of_its_earlier_steps(tenant: Tenan
     assert [await told(tenant, f"Team:{one}") for one in ids] == [[], []]
 
 
-async def test_what_is_not_there_and_what_belongs_to_others_is_not_found(tenant: Tenant, neighbour: Tenant) -> None:
-    theirs = uuid_of(await neighbour.model())
+async def test_what_is_not_there_and_what_belongs_to_others_is_not_found(tenant: Tenant, neighbor: Tenant) -> None:
+    theirs = uuid_of(await neighbor.model())
     answers = set()
     for unknown in (theirs, uuid4()):
         with pytest.raises(NotFound) as refused:

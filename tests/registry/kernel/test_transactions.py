@@ -159,8 +159,8 @@ async def test_the_same_key_of_another_principal_is_another_key(tenant: Tenant) 
     assert await run(tenant, "key", name="mine") == Outcome(outcomes[0].id, replayed=True)
 
 
-async def test_the_same_key_of_another_organisation_is_another_key(tenant: Tenant, neighbour: Tenant) -> None:
-    outcomes = [await run(one, "key", name="the same") for one in (tenant, neighbour)]
+async def test_the_same_key_of_another_organization_is_another_key(tenant: Tenant, neighbor: Tenant) -> None:
+    outcomes = [await run(one, "key", name="the same") for one in (tenant, neighbor)]
     assert [outcome.replayed for outcome in outcomes] == [False, False]
 
 

@@ -112,8 +112,8 @@ async def test_revisions_are_paged_and_found_by_their_version(tenant: Tenant) ->
     assert [one["revision"] for one in found] == [4, 2]
 
 
-async def test_the_history_of_a_neighbours_alias_is_not_seen(tenant: Tenant, neighbour: Tenant) -> None:
-    await champion(neighbour, await neighbour.version())
+async def test_the_history_of_a_neighbors_alias_is_not_seen(tenant: Tenant, neighbor: Tenant) -> None:
+    await champion(neighbor, await neighbor.version())
     assert (await tenant.client("{ aliasHistory { totalCount } }"))["aliasHistory"]["totalCount"] == 0
 
 

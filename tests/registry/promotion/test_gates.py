@@ -54,7 +54,7 @@ async def log(tenant: Tenant, version: str, **given: Any) -> None:
 
 GATE_OF_EACH_KIND: list[Gate] = [
     MetricThreshold("accuracy", Phase.TEST, minimum=0.5),
-    NotWorseThanChampion("accuracy", Phase.TEST, RankingDirection.MAXIMISE, 0.01),
+    NotWorseThanChampion("accuracy", Phase.TEST, RankingDirection.MAXIMIZE, 0.01),
     EvaluationAge("accuracy", Phase.TEST, 60),
     Integrity(allow_external=True),
     RequiredArtifacts((ArtifactKind.MODEL, ArtifactKind.PLOT)),
@@ -147,12 +147,12 @@ async def test_the_latest_step_counts_and_a_run_speaks_for_a_version_that_says_n
 @pytest.mark.parametrize(
     ("direction", "tolerance", "value", "outcome"),
     [
-        ("MAXIMISE", 0.0, 0.9, "PASSED"),
-        ("MAXIMISE", 0.0, 0.89, "FAILED"),
-        ("MAXIMISE", 0.02, 0.89, "PASSED"),
-        ("MINIMISE", 0.0, 0.89, "PASSED"),
-        ("MINIMISE", 0.0, 0.91, "FAILED"),
-        ("MINIMISE", 0.02, 0.91, "PASSED"),
+        ("MAXIMIZE", 0.0, 0.9, "PASSED"),
+        ("MAXIMIZE", 0.0, 0.89, "FAILED"),
+        ("MAXIMIZE", 0.02, 0.89, "PASSED"),
+        ("MINIMIZE", 0.0, 0.89, "PASSED"),
+        ("MINIMIZE", 0.0, 0.91, "FAILED"),
+        ("MINIMIZE", 0.02, 0.91, "PASSED"),
     ],
 )
 async def test_a_version_is_held_against_the_champion(
@@ -166,10 +166,10 @@ async def test_a_version_is_held_against_the_champion(
     gate = {"notWorseThanChampion": ACCURACY | {"direction": direction, "tolerance": tolerance}}
     found = await verdict_of(tenant, challenger, gate)
     assert found[:2] == (outcome, value)
-    assert found[2] == pytest.approx(0.9 + (tolerance if direction == "MINIMISE" else -tolerance))
+    assert found[2] == pytest.approx(0.9 + (tolerance if direction == "MINIMIZE" else -tolerance))
 
 
-@pytest.mark.parametrize(("direction", "champion"), [("MINIMISE", 1e308), ("MAXIMISE", -1e308)])
+@pytest.mark.parametrize(("direction", "champion"), [("MINIMIZE", 1e308), ("MAXIMIZE", -1e308)])
 async def test_a_bound_beyond_all_numbers_is_none(tenant: Tenant, direction: str, champion: float) -> None:
     line = await Line.of(tenant, 2)
     await line.to_production(line.versions[0])
@@ -185,7 +185,7 @@ async def test_without_a_champion_any_value_will_do_and_a_champion_without_one_c
 ) -> None:
     line = await Line.of(tenant, 2)
     first, second = line.versions
-    gate = {"notWorseThanChampion": ACCURACY | {"direction": "MAXIMISE"}}
+    gate = {"notWorseThanChampion": ACCURACY | {"direction": "MAXIMIZE"}}
     assert (await verdict_of(tenant, first, gate))[0] == "FAILED"
     await log(tenant, first, value=0.5)
     assert (await verdict_of(tenant, first, gate))[:2] == ("PASSED", 0.5)
@@ -425,9 +425,9 @@ async def test_the_plan_names_what_stands_in_the_way_of_every_gate(
 
 
 async def test_a_plan_for_nothing_is_nothing_and_one_without_a_target_is_no_question(
-    tenant: Tenant, neighbour: Tenant
+    tenant: Tenant, neighbor: Tenant
 ) -> None:
-    assert (await tenant.client(PLAN, version=await neighbour.version(), to="STAGING"))["promotionPlan"] is None
+    assert (await tenant.client(PLAN, version=await neighbor.version(), to="STAGING"))["promotionPlan"] is None
     for target in ({}, {"to": "ARCHIVED"}, {"to": "STAGING", "alias": "champion"}):
         answer = await tenant.client.post(PLAN, {"version": await tenant.version(), **target})
         assert answer["errors"][0]["extensions"]["code"] == "BAD_USER_INPUT"

@@ -143,7 +143,7 @@ BAD: list[tuple[dict[str, Any], list[str]]] = [
     ({"gates": [{"externalCheck": {"name": "\u202e"}}]}, ["gates", "0", "name"]),
     ({"gates": [{"evaluationAge": {**ACCURACY, "maximumAgeS": -1}}]}, ["gates", "0", "maximumAgeS"]),
     (
-        {"gates": [{"notWorseThanChampion": {**ACCURACY, "direction": "MINIMISE", "tolerance": -0.1}}]},
+        {"gates": [{"notWorseThanChampion": {**ACCURACY, "direction": "MINIMIZE", "tolerance": -0.1}}]},
         ["gates", "0", "tolerance"],
     ),
     ({"gates": [{"externalCheck": {"name": f"check {number}"}} for number in range(21)]}, ["gates"]),
@@ -172,8 +172,8 @@ async def test_a_gate_is_of_exactly_one_kind(tenant: Tenant, gate: dict[str, Any
         await tenant.client.change("setPromotionPolicy", "promotionPolicy { id }", to="STAGING", gates=[gate])
 
 
-async def test_a_model_and_a_project_of_a_neighbour_are_not_found(tenant: Tenant, neighbour: Tenant) -> None:
-    for scope in ({"model": await neighbour.model()}, {"project": neighbour.project}):
+async def test_a_model_and_a_project_of_a_neighbor_are_not_found(tenant: Tenant, neighbor: Tenant) -> None:
+    for scope in ({"model": await neighbor.model()}, {"project": neighbor.project}):
         refusal = await tenant.client.refusal("setPromotionPolicy", "promotionPolicy", to="STAGING", gates=[], **scope)
         assert (refusal["code"], refusal["path"]) == ("NOT_FOUND", list(scope))
 

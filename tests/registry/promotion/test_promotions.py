@@ -234,8 +234,8 @@ async def test_what_is_in_a_slot_cannot_be_deleted(tenant: Tenant) -> None:
     assert refusal["code"] == "NOT_FOUND"
 
 
-async def test_a_version_of_a_neighbour_is_not_found(tenant: Tenant, neighbour: Tenant) -> None:
-    line = await Line.of(neighbour, 1)
+async def test_a_version_of_a_neighbor_is_not_found(tenant: Tenant, neighbor: Tenant) -> None:
+    line = await Line.of(neighbor, 1)
     refusal = await tenant.client.refusal("promoteVersion", "transition", version=line.versions[0], to="STAGING")
     assert refusal["code"] == "NOT_FOUND"
     assert await line.slots() == {}

@@ -83,7 +83,7 @@ async def be_late(database: Database, tenant: Tenant, request: str) -> None:
 
 
 async def wake(database: Database, tenant: Tenant) -> None:
-    """Let every job of the organisation be due."""
+    """Let every job of the organization be due."""
     async with database.change(tenant.org_id) as change:
         own = col(Job.org_id) == tenant.org_id
         await change.execute(update(Job).where(own).values(run_after=utc_now() - timedelta(days=365)))
@@ -415,8 +415,8 @@ async def test_of_many_last_approvals_at_once_one_completes_the_request(tenant: 
     assert told == ["promotion_request.created"] + ["promotion_request.approved"] * 3 + ["promotion_request.completed"]
 
 
-async def test_requests_of_a_neighbour_are_not_found(tenant: Tenant, neighbour: Tenant) -> None:
-    desk = await Desk.of(neighbour, {"approvals": {}})
+async def test_requests_of_a_neighbor_are_not_found(tenant: Tenant, neighbor: Tenant) -> None:
+    desk = await Desk.of(neighbor, {"approvals": {}})
     request = await desk.ask()
     for mutation, more in (
         ("reviewPromotion", {"decision": "APPROVED"}), ("completePromotion", {}), ("withdrawPromotion", {}),

@@ -1,4 +1,4 @@
-"""Environments: made by those who organise, named once, found by name."""
+"""Environments: made by those who organize, named once, found by name."""
 
 from typing import Any
 
@@ -32,8 +32,8 @@ async def test_an_environment_is_found_by_its_id_and_by_its_name_in_any_spelling
     assert await by(tenant, name="Größe") is None
 
 
-async def test_another_organisation_has_its_own_environments(tenant: Tenant, neighbour: Tenant) -> None:
-    theirs = await neighbour.environment(name="production")
+async def test_another_organization_has_its_own_environments(tenant: Tenant, neighbor: Tenant) -> None:
+    theirs = await neighbor.environment(name="production")
     assert await by(tenant, name="production") is None
     assert await by(tenant, id=theirs) is None
     assert await tenant.environment(name="production") != theirs

@@ -32,7 +32,7 @@ async def counts(database: Database, org_id: UUID) -> list[int]:
         ]
 
 
-async def test_the_first_token_makes_organisation_principal_and_project(database: Database, name: str) -> None:
+async def test_the_first_token_makes_organization_principal_and_project(database: Database, name: str) -> None:
     token = await onboarding.token_for(database, name, "ada", lifetime=DAY)
     actor = await tokens.authenticate(database, token)
     assert (actor.name, actor.kind) == ("ada", PrincipalKind.USER)
@@ -77,7 +77,7 @@ async def test_a_token_with_other_rights_than_its_principal_has_is_refused(
     assert await counts(database, (await tokens.authenticate(database, token)).org_id) == [1, 1, 1, 2]
 
 
-async def test_two_operators_at_once_found_one_organisation(database: Database, name: str) -> None:
+async def test_two_operators_at_once_found_one_organization(database: Database, name: str) -> None:
     made = await asyncio.gather(
         *[onboarding.token_for(database, name, f"operator {place}", lifetime=DAY) for place in range(5)]
     )
@@ -87,11 +87,11 @@ async def test_two_operators_at_once_found_one_organisation(database: Database, 
 
 
 @pytest.mark.parametrize(
-    ("organisation", "principal", "lifetime"),
+    ("organization", "principal", "lifetime"),
     [(" ", "ada", DAY), ("x", "\n", DAY), ("x", "ada", timedelta(0)), ("x", "ada", timedelta(days=367))],
 )
 async def test_what_cannot_be_meant_is_refused(
-    database: Database, organisation: str, principal: str, lifetime: timedelta
+    database: Database, organization: str, principal: str, lifetime: timedelta
 ) -> None:
     with pytest.raises(InvalidValue):
-        await onboarding.token_for(database, organisation, principal, lifetime=lifetime)
+        await onboarding.token_for(database, organization, principal, lifetime=lifetime)

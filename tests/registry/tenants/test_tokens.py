@@ -42,7 +42,7 @@ async def alter(tenant: Tenant, token: str, **values: Any) -> None:
 
 
 @pytest.mark.parametrize(("kind", "prefix"), [(PrincipalKind.USER, "mrgp_"), (PrincipalKind.SERVICE_ACCOUNT, "mrgs_")])
-def test_a_token_can_be_recognised_and_checked_without_the_registry(kind: PrincipalKind, prefix: str) -> None:
+def test_a_token_can_be_recognized_and_checked_without_the_registry(kind: PrincipalKind, prefix: str) -> None:
     token = tokens.new_token(kind)
     assert re.fullmatch(rf"{prefix}[0-9A-Za-z]{{38}}", token)
     secret, checksum = token[5:37], token[37:]
@@ -111,7 +111,7 @@ async def test_the_actor_has_the_roles_of_its_principal(tenant: Tenant) -> None:
         member.actor.principal_id,
         PrincipalKind.SERVICE_ACCOUNT,
     )
-    assert actor.grants == (Grant(Role.WRITER, ScopeKind.ORGANISATION, tenant.org_id),)
+    assert actor.grants == (Grant(Role.WRITER, ScopeKind.ORGANIZATION, tenant.org_id),)
 
 
 async def test_a_principal_without_a_role_is_known_and_has_no_grants(tenant: Tenant) -> None:
@@ -181,9 +181,9 @@ async def test_lesser_roles_issue_no_tokens(tenant: Tenant, role: Role) -> None:
         await _issue(tenant, member.actor)
 
 
-async def test_a_token_for_somebody_of_another_organisation_is_not_found(tenant: Tenant, neighbour: Tenant) -> None:
+async def test_a_token_for_somebody_of_another_organization_is_not_found(tenant: Tenant, neighbor: Tenant) -> None:
     with pytest.raises(NotFound):
-        await _issue(tenant, tenant.actor, principal_id=neighbour.actor.principal_id)
+        await _issue(tenant, tenant.actor, principal_id=neighbor.actor.principal_id)
 
 
 async def test_a_revoked_token_opens_nothing_and_revoking_it_again_changes_nothing(tenant: Tenant) -> None:
@@ -207,8 +207,8 @@ async def test_lesser_roles_neither_list_nor_revoke_tokens(tenant: Tenant, role:
     assert await tokens.authenticate(tenant.database, member.token)
 
 
-async def test_a_token_of_another_organisation_is_neither_listed_nor_revoked(tenant: Tenant, neighbour: Tenant) -> None:
-    theirs = await row_of(neighbour, neighbour.client.token)
+async def test_a_token_of_another_organization_is_neither_listed_nor_revoked(tenant: Tenant, neighbor: Tenant) -> None:
+    theirs = await row_of(neighbor, neighbor.client.token)
     with pytest.raises(NotFound):
         await _revoke(tenant, tenant.actor, theirs.id)
     async with tenant.database.change(tenant.org_id) as change:
@@ -267,7 +267,7 @@ async def _revoke(tenant: Tenant, actor: Actor, token_id: UUID) -> None:
 
 
 async def _events(tenant: Tenant) -> str:
-    """All that the feed tells of an organisation, as one text."""
+    """All that the feed tells of an organization, as one text."""
     snapshot = tenant.database.new_snapshot(tenant.org_id)
     rows = await snapshot.rows(text("select kind, subject, actor, body from ev.event"))
     await snapshot.close()

@@ -113,7 +113,7 @@ async def test_the_parameters_of_a_run_fit_into_a_line_of_an_export(tenant: Tena
         await log(tenant, run.id, *[parameter(f"q{number}", "x" * 6000) for number in range(10)])
 
 
-@pytest.mark.parametrize("status", [RunStatus.FINISHED, RunStatus.FAILED, RunStatus.CANCELLED])
+@pytest.mark.parametrize("status", [RunStatus.FINISHED, RunStatus.FAILED, RunStatus.CANCELED])
 async def test_an_ended_run_takes_nothing_more(tenant: Tenant, status: RunStatus) -> None:
     run = await create(tenant)
     ended = await finish(tenant, run.id, status=status)
@@ -238,8 +238,8 @@ async def test_a_request_that_waits_for_data_is_looked_at_when_its_run_tells_of_
     assert found["node"]["state"] == "COMPLETED"
 
 
-async def test_data_of_another_organisation_cannot_be_read(tenant: Tenant, neighbour: Tenant) -> None:
-    foreign = uuid_of(await neighbour.dataset_version())
+async def test_data_of_another_organization_cannot_be_read(tenant: Tenant, neighbor: Tenant) -> None:
+    foreign = uuid_of(await neighbor.dataset_version())
     with pytest.raises(NotFound) as refused:
         await create(tenant, datasets=[DatasetUse(foreign)])
     assert refused.value.path == ("datasets", "0", "datasetVersion")

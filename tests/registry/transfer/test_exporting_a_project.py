@@ -1,4 +1,4 @@
-"""Exporting one project: all of it and nothing else, as a file that another organisation can take."""
+"""Exporting one project: all of it and nothing else, as a file that another organization can take."""
 
 import io
 from collections import Counter
@@ -55,15 +55,15 @@ async def exported(tenant: Tenant, project: str) -> tuple[bytes, Exported]:
     return stream.getvalue(), done
 
 
-async def test_a_project_imported_elsewhere_gives_the_same_file_again(tenant: Tenant, neighbour: Tenant) -> None:
+async def test_a_project_imported_elsewhere_gives_the_same_file_again(tenant: Tenant, neighbor: Tenant) -> None:
     await bring(tenant, encoded(*SMALL, *OTHER))
     content, done = await exported(tenant, "churn")
     travels = Counter(one["kind"] for one in SMALL)
     del travels["Price"]
     assert done.counts == travels
     assert +done.left_out == {}
-    assert total(await bring(neighbour, content), "created") == travels.total()
-    again, _ = await exported(neighbour, "churn")
+    assert total(await bring(neighbor, content), "created") == travels.total()
+    again, _ = await exported(neighbor, "churn")
     assert shape(again) == shape(content)
 
 
@@ -88,7 +88,7 @@ async def test_a_file_is_the_same_however_short_the_pages_are(tenant: Tenant, mo
     assert (await exported(tenant, "churn"))[0] == whole
 
 
-async def test_what_leads_to_another_project_is_left_out_and_counted(tenant: Tenant, neighbour: Tenant) -> None:
+async def test_what_leads_to_another_project_is_left_out_and_counted(tenant: Tenant, neighbor: Tenant) -> None:
     await bring(tenant, encoded(*SMALL, *OTHER, *LEADING_OUT))
     content, done = await exported(tenant, "churn")
     assert +done.left_out == {"Version.run": 2, "Version.baseVersion": 1, "DatasetUse.datasetVersion": 1}
@@ -96,8 +96,8 @@ async def test_what_leads_to_another_project_is_left_out_and_counted(tenant: Ten
     versions = {one["label"]: one for one in shape(content) if one["kind"] == "Version"}
     assert "baseVersion" not in versions["2.0"]
     assert versions["2.1"]["baseVersion"] == versions["2.0"]["key"]
-    assert total(await bring(neighbour, content), "refused") == 0
-    assert shape((await exported(neighbour, "churn"))[0]) == shape(content)
+    assert total(await bring(neighbor, content), "refused") == 0
+    assert shape((await exported(neighbor, "churn"))[0]) == shape(content)
 
 
 async def test_what_is_deleted_is_neither_there_nor_counted_as_leading_out(tenant: Tenant) -> None:
@@ -114,7 +114,7 @@ async def test_what_is_deleted_is_neither_there_nor_counted_as_leading_out(tenan
 
 
 async def test_a_project_is_found_by_its_name_or_id_and_by_the_id_alone_where_teams_share_a_name(
-    tenant: Tenant, neighbour: Tenant
+    tenant: Tenant, neighbor: Tenant
 ) -> None:
     await bring(tenant, encoded(*SMALL, line("Team", "u", name="ops"), line("Project", "q", team="u", name="churn")))
     with pytest.raises(InvalidValue, match=r"Give the id of one: .+ of ops, .+ of research") as several:
@@ -127,7 +127,7 @@ async def test_a_project_is_found_by_its_name_or_id_and_by_the_id_alone_where_te
     assert sizes == [2, len(SMALL) - 2]
     for nowhere in ("nothing", "' or 1=1", ids[0]):
         with pytest.raises(InvalidValue, match="There is no project") as missing:
-            await exported(neighbour, nowhere)
+            await exported(neighbor, nowhere)
         assert missing.value.path == ("project",)
 
 

@@ -105,7 +105,7 @@ def is_uuid(value: str) -> bool:
 
 
 async def head(tenant: Tenant) -> int:
-    """How many events the organisation has."""
+    """How many events the organization has."""
     snapshot = tenant.database.new_snapshot(tenant.org_id)
     (row,) = await snapshot.rows(text("select head_seq from ev.stream where org_id = :org"), {"org": tenant.org_id})
     await snapshot.close()
@@ -129,11 +129,11 @@ async def test_every_kind_comes_in_and_the_same_file_again_changes_nothing(tenan
     assert await head(tenant) == before
 
 
-async def test_an_export_imported_elsewhere_gives_the_same_export_up_to_ids(tenant: Tenant, neighbour: Tenant) -> None:
+async def test_an_export_imported_elsewhere_gives_the_same_export_up_to_ids(tenant: Tenant, neighbor: Tenant) -> None:
     await bring(tenant, encoded(*SMALL))
     first = await exported(tenant)
-    await bring(neighbour, first)
-    assert shape(await exported(neighbour)) == shape(first)
+    await bring(neighbor, first)
+    assert shape(await exported(neighbor)) == shape(first)
 
 
 BASE = SMALL[:2]
@@ -150,7 +150,7 @@ def changed(given: dict[str, Any], **values: Any) -> dict[str, Any]:
 
 BAD = [
     (line("Robot", "x"), "kind", "INVALID_VALUE"),
-    (changed(MODEL, colour="red"), "Model, colour", "INVALID_VALUE"),
+    (changed(MODEL, color="red"), "Model, color", "INVALID_VALUE"),
     (changed(MODEL, framework="abacus"), "Model, framework", "INVALID_VALUE"),
     (changed(MODEL, name="a\0b"), "Model, name", "INVALID_VALUE"),
     (changed(MODEL, name=3), "Model, name", "INVALID_VALUE"),
@@ -263,8 +263,8 @@ async def test_circles_of_runs_are_refused_however_the_lines_are_cut_into_chunks
     assert await count(tenant, Run) == 0
 
 
-async def test_the_ids_of_another_organisation_mean_nothing(tenant: Tenant, neighbour: Tenant) -> None:
-    theirs = str(uuid_of(await neighbour.model()))
+async def test_the_ids_of_another_organization_mean_nothing(tenant: Tenant, neighbor: Tenant) -> None:
+    theirs = str(uuid_of(await neighbor.model()))
     refused = await refusal(tenant, encoded(line("Version", model=theirs, label="1")))
     assert (refused.code, refused.path) == ("NOT_FOUND", ("model",))
     own = str(uuid_of(await tenant.model()))
@@ -335,13 +335,13 @@ async def test_a_point_of_a_clock_that_is_hours_ahead_is_taken_as_the_api_takes_
     assert (report.counts["RunMetric"]["created"], report.counts["ResourceSample"]["created"]) == (1, 1)
 
 
-async def test_a_later_export_brings_that_the_last_tag_is_gone(tenant: Tenant, neighbour: Tenant) -> None:
+async def test_a_later_export_brings_that_the_last_tag_is_gone(tenant: Tenant, neighbor: Tenant) -> None:
     model = await tenant.model(name="m", tags=[{"key": "retired", "value": "yes"}])
-    await bring(neighbour, await exported(tenant))
+    await bring(neighbor, await exported(tenant))
     await tenant.client.make("updateModel", "model", model=model, tags=[])
-    await bring(neighbour, await exported(tenant))
+    await bring(neighbor, await exported(tenant))
     query = "{ models { nodes { name tags { key } } } }"
-    assert (await neighbour.client(query))["models"]["nodes"] == [{"name": "m", "tags": []}]
+    assert (await neighbor.client(query))["models"]["nodes"] == [{"name": "m", "tags": []}]
 
 
 async def test_who_may_only_write_imports_nothing(tenant: Tenant) -> None:

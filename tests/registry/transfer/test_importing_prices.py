@@ -48,7 +48,7 @@ async def set_price(tenant: Tenant, amount: str, begins: Any = None, resource: s
     return await tenant.client.make("setPrice", "price", **values)
 
 
-async def test_runs_cost_in_another_organisation_what_they_cost_here(tenant: Tenant, neighbour: Tenant) -> None:
+async def test_runs_cost_in_another_organization_what_they_cost_here(tenant: Tenant, neighbor: Tenant) -> None:
     await set_price(tenant, "0.1", JANUARY, "CPU_CORE_HOUR")
     await set_price(tenant, "0.25", FEBRUARY, "CPU_CORE_HOUR", hardware="EPYC")
     await set_price(tenant, "0.3", FEBRUARY, "CPU_CORE_HOUR")
@@ -73,12 +73,12 @@ async def test_runs_cost_in_another_organisation_what_they_cost_here(tenant: Ten
     await bring(tenant, encoded(*ran))
     content = await exported(tenant)
     # Backwards, so that nothing depends on the order in which rows come.
-    report = await bring(neighbour, b"".join(reversed(content.splitlines(keepends=True))))
+    report = await bring(neighbor, b"".join(reversed(content.splitlines(keepends=True))))
     assert report.counts["Price"]["created"] == 6
-    assert _prices(await exported(neighbour)) == _prices(content)
+    assert _prices(await exported(neighbor)) == _prices(content)
     here, there = [
         sorted((await each.client(COSTS))["runs"]["nodes"], key=lambda run: str(run["name"]))
-        for each in (tenant, neighbour)
+        for each in (tenant, neighbor)
     ]
     assert here == there
     assert len({str(run["cost"]) for run in here}) == 4
@@ -176,7 +176,7 @@ async def test_of_two_prices_without_an_end_the_later_line_is_refused(
     assert report.counts["Price"]["created"] == 2
 
 
-async def test_no_more_prices_come_in_than_an_organisation_may_have(
+async def test_no_more_prices_come_in_than_an_organization_may_have(
     tenant: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(prices, "MAX_PRICES", 2)

@@ -56,7 +56,7 @@ async def lay(tenant: Tenant, count: int) -> Ground:
                 started_at=BEGAN + timedelta(hours=dice.randrange(3)),
                 ended_at=None if status == RunStatus.RUNNING else BEGAN + timedelta(days=dice.randrange(3)),
                 tags={key: dice.choice(TAGS) for key in ("team", "Café") if dice.random() < 0.6},
-                parameters={key: dice.choice(VALUES) for key in ("depth", "optimiser") if dice.random() < 0.8},
+                parameters={key: dice.choice(VALUES) for key in ("depth", "optimizer") if dice.random() < 0.8},
                 created_by=tenant.actor.principal_id,
             )
             change.add(run)

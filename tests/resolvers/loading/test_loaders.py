@@ -1,4 +1,4 @@
-"""Loaders: one statement for all keys, answers in the order of the keys, nothing of another organisation."""
+"""Loaders: one statement for all keys, answers in the order of the keys, nothing of another organization."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -99,13 +99,13 @@ async def test_the_latest_point_of_a_metric_is_the_one_with_the_greatest_step(te
     assert len(await loaders.of(Latest(Points(RunMetric, "run_id"), 2)).load(uuid_of(run))) == 2
 
 
-async def test_nothing_of_another_organisation_is_loaded(tenant: Tenant, neighbour: Tenant, loaders: Loaders) -> None:
-    model, run = await neighbour.model(), await neighbour.run()
-    version = await neighbour.version(model, run=run)
+async def test_nothing_of_another_organization_is_loaded(tenant: Tenant, neighbor: Tenant, loaders: Loaders) -> None:
+    model, run = await neighbor.model(), await neighbor.run()
+    version = await neighbor.version(model, run=run)
     assert await loaders.row(Model).load(uuid_of(model)) is None
     assert (await loaders.page(VERSIONS, BY_NUMBER, PageArgs()).load(uuid_of(model))).nodes == []
     assert await loaders.bounded(Version, "run_id", Order(), 9).load(uuid_of(run)) == []
-    assert await loaders.count(Children(Team, "org_id")).load(neighbour.org_id) == 0
+    assert await loaders.count(Children(Team, "org_id")).load(neighbor.org_id) == 0
     walk = await loaders.walk(Direction.UPSTREAM, 5, None).load(uuid_of(version))
     assert (walk.steps, walk.edges) == ([], [])
 

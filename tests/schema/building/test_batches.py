@@ -51,7 +51,7 @@ def codes(payload: dict[str, Any]) -> list[list[str]]:
 
 # What is done to one thing at a time, and why.
 ALONE = {
-    "an organisation has few, each with a secret that is shown once": {
+    "an organization has few, each with a secret that is shown once": {
         "createWebhook", "updateWebhook", "deleteWebhook", "restoreWebhook",
     },
     "the object store is called beside its transaction": {"createUpload"},
@@ -109,11 +109,11 @@ async def test_a_reader_sends_no_batch(refusing: Refusing, batch: str) -> None:
 
 
 @pytest.mark.parametrize("batch", [batch for batch in BATCHES if reference_fields(BATCHES[batch])])
-async def test_a_neighbours_id_in_an_item_is_answered_like_an_id_of_nothing(
-    tenant: Tenant, neighbour: Tenant, batch: str
+async def test_a_neighbors_id_in_an_item_is_answered_like_an_id_of_nothing(
+    tenant: Tenant, neighbor: Tenant, batch: str
 ) -> None:
     good, own = [await valid_input(tenant, BATCHES[batch]) for _ in range(2)]
-    theirs = await valid_input(neighbour, BATCHES[batch])
+    theirs = await valid_input(neighbor, BATCHES[batch])
     name, kind = next((name, kind) for name, kind in reference_fields(BATCHES[batch]).items() if name in own)
     answers = [await send(tenant.client, batch, [good, own | {name: id_}]) for id_ in (theirs[name], unknown(kind))]
     assert answers[0] == answers[1]

@@ -40,7 +40,7 @@ every_edge = pytest.mark.parametrize(
     ("node", "field"), EDGES, ids=[f"{node.__name__}.{field.python_name}" for node, field in EDGES]
 )
 # What an edge has to be told.
-BY_LOSS = '(metric: "loss", phase: TRAINING, direction: MINIMISE)'
+BY_LOSS = '(metric: "loss", phase: TRAINING, direction: MINIMIZE)'
 ARGUMENTS = {
     "metricHistory": '(name: "loss", phase: TRAINING)',
     "Deployment.metricHistory": '(name: "load")',
@@ -97,7 +97,7 @@ def test_an_edge_is_found_by_an_index(node: type[RowNode], field: Any) -> None:
 
 @pytest.fixture(scope="module")
 async def full(database: Database, http: httpx2.AsyncClient) -> Tenant:
-    """An organisation with some parents of every edge, each with children."""
+    """An organization with some parents of every edge, each with children."""
     tenant = await found_tenant(database, http)
     base, run = await tenant.version(), await tenant.run()
     for _ in range(PARENTS):
@@ -195,7 +195,7 @@ async def test_an_edge_takes_one_statement_for_any_number_of_parents(
     full: Tenant, statements: list[str], node: type[RowNode], field: Any
 ) -> None:
     parents = await parents_of(full, node, edge_of(field))
-    assert len(parents) == (1 if node.__name__ == "Organisation" else PARENTS)
+    assert len(parents) == (1 if node.__name__ == "Organization" else PARENTS)
     inner = "{ __typename }" if not is_connection(field) else "{ nodes { id } pageInfo { hasNextPage } }"
     inner = "" if graph_name(field) in SCALARS else inner
     query = "query($ids: [ID!]!) { nodes(ids: $ids) { ... on %s { %s %s } } }"
@@ -243,7 +243,7 @@ async def test_a_list_that_is_filtered_and_ordered_takes_one_statement_for_any_n
         "principals",
     ],
 )
-async def test_a_list_of_the_organisation_takes_one_statement(full: Tenant, statements: list[str], name: str) -> None:
+async def test_a_list_of_the_organization_takes_one_statement(full: Tenant, statements: list[str], name: str) -> None:
     sent = await statements_of(full.client, statements, f"{{ {name} {{ nodes {{ id }} }} }}", [])
     assert len(sent) == 2
     sent = await statements_of(full.client, statements, f"{{ {name} {{ totalCount edges {{ cursor }} }} }}", [])

@@ -66,14 +66,14 @@ def test_the_text_of_a_member_is_its_name(name: str) -> None:
 
 
 def test_a_member_without_a_sentence_does_not_pass() -> None:
-    class Colour(StrEnum):
+    class Color(StrEnum):
         RED = "RED"
         GREEN = "GREEN"
 
     with pytest.raises(KeyError):
-        enums._describe(Colour, "A colour.", RED="Red.")
+        enums._describe(Color, "A color.", RED="Red.")
     with pytest.raises(TypeError):
-        enums._describe(Colour, "A colour.", RED="Red.", GREEN="Green.", BLUE="Blue.")
+        enums._describe(Color, "A color.", RED="Red.", GREEN="Green.", BLUE="Blue.")
 
 
 def test_a_column_takes_members_and_nothing_else() -> None:
@@ -102,7 +102,7 @@ async def test_a_value_that_is_no_member_is_a_request_error(tenant: Tenant, stat
     assert refused.value.code == "BAD_USER_INPUT"
 
 
-@pytest.mark.parametrize("status", ["FINISHED", "FAILED", "CANCELLED"])
+@pytest.mark.parametrize("status", ["FINISHED", "FAILED", "CANCELED"])
 async def test_a_member_comes_back_as_it_was_sent(tenant: Tenant, status: str) -> None:
     payload = await tenant.client.change("finishRun", "run { status }", run=await tenant.run(), status=status)
     assert payload["run"] == {"status": status}

@@ -25,7 +25,7 @@ class Leaf:
     """A value object."""
 
     tree_id: Annotated[UUID, Of("Tree"), Doc("Of which tree.")]
-    colour: Annotated[str, Doc("Its colour.")] = "green"
+    color: Annotated[str, Doc("Its color.")] = "green"
 
 
 async def plant(
@@ -80,7 +80,7 @@ def test_null_is_a_value_only_where_the_rule_takes_none() -> None:
 @pytest.mark.parametrize(("mutation", "name"), REFERENCES)
 async def test_an_id_that_was_never_given_out_is_a_request_error(refusing: Refusing, mutation: str, name: str) -> None:
     sound = await refusing.input_of(mutation)
-    for wrong in [*ILL_FORMED, unknown("Organisation"), unknown("Foo")]:
+    for wrong in [*ILL_FORMED, unknown("Organization"), unknown("Foo")]:
         with pytest.raises(GraphQLFailed) as refused:
             await refusing.tenant.client.change(mutation, "replayed", **{**sound, name: wrong})
         assert refused.value.code == "BAD_USER_INPUT", wrong

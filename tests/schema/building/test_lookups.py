@@ -72,17 +72,17 @@ async def test_a_version_is_named_in_exactly_one_way(tenant: Tenant, by: Any) ->
     assert refused.value.code == "BAD_USER_INPUT"
 
 
-async def test_a_neighbours_version_is_not_found_in_any_way(tenant: Tenant, neighbour: Tenant) -> None:
-    model = await neighbour.model(name="churn")
-    theirs = await neighbour.version(model, label="1.0")
-    await neighbour.client.make("setAlias", "alias", version=theirs, name="champion")
+async def test_a_neighbors_version_is_not_found_in_any_way(tenant: Tenant, neighbor: Tenant) -> None:
+    model = await neighbor.model(name="churn")
+    theirs = await neighbor.version(model, label="1.0")
+    await neighbor.client.make("setAlias", "alias", version=theirs, name="champion")
     assert await version(tenant, id=theirs) is None
-    for of in ({"id": model}, {"name": {"project": neighbour.project, "name": "churn"}}):
+    for of in ({"id": model}, {"name": {"project": neighbor.project, "name": "churn"}}):
         for named in ({"label": "1.0"}, {"number": 1}, {"alias": "champion"}):
             assert await version(tenant, **{key: {"model": of, key: value} for key, value in named.items()}) is None
 
 
-async def test_runs_and_artifacts_are_found_by_their_ids(tenant: Tenant, neighbour: Tenant) -> None:
+async def test_runs_and_artifacts_are_found_by_their_ids(tenant: Tenant, neighbor: Tenant) -> None:
     file = await valid_input(tenant, "createExternalArtifact")
     made = {
         "run": await tenant.run(),
@@ -91,13 +91,13 @@ async def test_runs_and_artifacts_are_found_by_their_ids(tenant: Tenant, neighbo
     for field, gid in made.items():
         query = f"query($id: ID!) {{ {field}(id: $id) {{ id }} }}"
         assert await tenant.client(query, id=gid) == {field: {"id": gid}}
-        assert await neighbour.client(query, id=gid) == {field: None}
+        assert await neighbor.client(query, id=gid) == {field: None}
         with pytest.raises(GraphQLFailed) as refused:
             await tenant.client(query, id=tenant.project)
         assert refused.value.code == "BAD_USER_INPUT"
 
 
-async def test_teams_projects_and_deployments_are_found_by_id_or_name(tenant: Tenant, neighbour: Tenant) -> None:
+async def test_teams_projects_and_deployments_are_found_by_id_or_name(tenant: Tenant, neighbor: Tenant) -> None:
     asked = "query($id: ID!) { node(id: $id) { ... on Project { team { id } } } }"
     team = (await tenant.client(asked, id=tenant.project))["node"]["team"]["id"]
     environment = await tenant.environment()
@@ -111,7 +111,7 @@ async def test_teams_projects_and_deployments_are_found_by_id_or_name(tenant: Te
         query = f"query($by: {kind}!) {{ found: {field}(by: $by) {{ id }} }}"
         for by in ({"id": gid}, {"name": name}):
             assert await tenant.client(query, by=by) == {"found": {"id": gid}}
-        assert await neighbour.client(query, by={"id": gid}) == {"found": None}
+        assert await neighbor.client(query, by={"id": gid}) == {"found": None}
         if isinstance(name, dict):
-            assert await neighbour.client(query, by={"name": name}) == {"found": None}
+            assert await neighbor.client(query, by={"name": name}) == {"found": None}
             assert await tenant.client(query, by={"name": name | {"name": "other"}}) == {"found": None}

@@ -59,15 +59,15 @@ async def test_a_reader_may_not_write(refusing: Refusing, mutation: str) -> None
     assert error["path"] == [mutation]
 
 
-ORGANISING = [
+ORGANIZING = [
     "createTeam", "createProject", "updateTeam", "updateProject",
     *(f"delete{kind}" for kind in ("Team", "Project", "Model", "Experiment", "Dataset", "Environment")),
     *(f"restore{kind}" for kind in ("Team", "Project", "Model", "Experiment", "Dataset", "Environment")),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("mutation", ORGANISING)
-async def test_a_writer_may_not_organise_but_a_maintainer_may(tenant: Tenant, mutation: str) -> None:
+@pytest.mark.parametrize("mutation", ORGANIZING)
+async def test_a_writer_may_not_organize_but_a_maintainer_may(tenant: Tenant, mutation: str) -> None:
     given = await valid_input(tenant, mutation)
     writer, maintainer = await tenant.member(Role.WRITER), await tenant.member(Role.MAINTAINER)
     with pytest.raises(GraphQLFailed) as refused:

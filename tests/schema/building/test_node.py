@@ -30,7 +30,7 @@ async def one_of_each(tenant: Tenant) -> dict[str, str]:
     answer = await tenant.client(
         "query($id: ID!) { node(id: $id) { ... on Version {"
         " signature { id } runtime { id } model { id project { id team { id } } } } }"
-        " viewer { id } organisation { id } }",
+        " viewer { id } organization { id } }",
         id=version,
     )
     schema = {"columns": [{"name": "age", "type": "INT64"}]}
@@ -106,7 +106,7 @@ async def one_of_each(tenant: Tenant) -> dict[str, str]:
         "Webhook": await tenant.client.make("createWebhook", "webhook", **await valid_input(tenant, "createWebhook")),
         "WebhookDelivery": (await valid_input(tenant, "redeliver"))["delivery"],
         "Principal": answer["viewer"]["id"],
-        "Organisation": answer["organisation"]["id"],
+        "Organization": answer["organization"]["id"],
     }
 
 
@@ -125,8 +125,8 @@ async def test_many_things_come_in_the_order_of_their_ids_with_null_for_what_is_
     assert await tenant.client(NODES, ids=[]) == {"nodes": []}
 
 
-async def test_nothing_of_a_neighbour_is_found(tenant: Tenant, neighbour: Tenant) -> None:
-    things = await one_of_each(neighbour)
+async def test_nothing_of_a_neighbor_is_found(tenant: Tenant, neighbor: Tenant) -> None:
+    things = await one_of_each(neighbor)
     for kind, gid in things.items():
         assert await tenant.client(NODE, id=gid) == {"node": None}, kind
     answer = await tenant.client(NODES, ids=list(things.values()))
@@ -161,11 +161,11 @@ async def test_a_model_is_named_in_exactly_one_way(tenant: Tenant, by: Any) -> N
     assert refused.value.code == "BAD_USER_INPUT"
 
 
-async def test_a_neighbours_model_is_not_found_by_id_or_name(tenant: Tenant, neighbour: Tenant) -> None:
-    model = await neighbour.model(name="secret")
+async def test_a_neighbors_model_is_not_found_by_id_or_name(tenant: Tenant, neighbor: Tenant) -> None:
+    model = await neighbor.model(name="secret")
     query = "query($by: IdOrName!) { model(by: $by) { id } }"
     assert (await tenant.client(query, by={"id": model}))["model"] is None
-    by_name = {"name": {"project": neighbour.project, "name": "secret"}}
+    by_name = {"name": {"project": neighbor.project, "name": "secret"}}
     assert (await tenant.client(query, by=by_name))["model"] is None
 
 

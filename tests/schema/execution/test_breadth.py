@@ -21,7 +21,7 @@ ITEM_BY_ITEM.execution_context_class = StrawberryGraphQLCoreExecutionContext
 
 # What differs from one moment to the next.
 FLEETING = {"download", "parts", "durationS", "cost", "resources"}
-ROOTS = ("models", "projects", "runs", "datasets", "teams", "organisation", "viewer")
+ROOTS = ("models", "projects", "runs", "datasets", "teams", "organization", "viewer")
 
 
 async def answers(app: Starlette, tenant: Tenant, schema: MaskingSchema, query: str) -> tuple[Any, Any]:
@@ -42,7 +42,7 @@ async def same(app: Starlette, tenant: Tenant, query: str) -> tuple[Any, Any]:
 
 @pytest.fixture
 async def filled(tenant: Tenant) -> Tenant:
-    """An organisation with several of everything, some shared and some missing."""
+    """An organization with several of everything, some shared and some missing."""
     data = await tenant.dataset_version(rowCount="9007199254740993", source="größe 🙂")
     run = await tenant.run(datasets=[{"datasetVersion": data}], parameters=[{"name": "rate", "value": 0.1}])
     for number in range(3):

@@ -197,8 +197,8 @@ async def test_without_introspection_neither_schema_nor_suggestions_leave() -> N
     closed = make_schema(introspection=False)
     introspected = await closed.execute("{ __schema { types { name } } }")
     assert introspected.errors
-    misspelt = await closed.execute("{ modell { id } models(frist: 1) { nodes { id } } }")
-    assert [error.message for error in misspelt.errors or ()] == [
+    misspelled = await closed.execute("{ modell { id } models(frist: 1) { nodes { id } } }")
+    assert [error.message for error in misspelled.errors or ()] == [
         "Cannot query field 'modell' on type 'Query'.",
         "Unknown argument 'frist' on field 'Query.models'.",
     ]

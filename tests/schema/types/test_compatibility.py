@@ -69,9 +69,9 @@ async def test_any_version_can_be_compared_with(tenant: Tenant) -> None:
     assert await change_of(tenant, bare, third) is None
 
 
-async def test_what_is_not_there_for_the_asker_is_not_compared_with(tenant: Tenant, neighbour: Tenant) -> None:
+async def test_what_is_not_there_for_the_asker_is_not_compared_with(tenant: Tenant, neighbor: Tenant) -> None:
     own = await tenant.version(signature=taking("a"))
-    theirs = await neighbour.version(signature=taking("secret"))
+    theirs = await neighbor.version(signature=taking("secret"))
     assert await change_of(tenant, own, theirs) is None
     assert await change_of(tenant, own, unknown("Version")) is None
     for wrong in (tenant.project, "nonsense"):
@@ -141,10 +141,10 @@ async def test_the_difference_of_two_runtimes_is_found_from_what_was_made_with_t
 
 
 async def test_there_is_no_difference_to_what_has_no_runtime_or_is_not_the_askers(
-    tenant: Tenant, neighbour: Tenant
+    tenant: Tenant, neighbor: Tenant
 ) -> None:
     own = await tenant.run(runtime={"image": "a"})
-    for other in (await tenant.run(), unknown("Version"), await neighbour.run(runtime={"image": "b"})):
+    for other in (await tenant.run(), unknown("Version"), await neighbor.run(runtime={"image": "b"})):
         assert await tenant.client(DIFFERENCE, **{"from": own, "to": other}) == {"runtimeDifference": None}
     with pytest.raises(GraphQLFailed) as refused:
         await tenant.client(DIFFERENCE, **{"from": own, "to": tenant.project})

@@ -185,17 +185,17 @@ async def test_a_version_has_a_history_too(tenant: Tenant) -> None:
     }
 
 
-async def test_no_point_of_another_phase_name_run_or_organisation_is_counted(
-    tenant: Tenant, neighbour: Tenant, database: Database
+async def test_no_point_of_another_phase_name_run_or_organization_is_counted(
+    tenant: Tenant, neighbor: Tenant, database: Database
 ) -> None:
     run = await tenant.run()
     await store(database, tenant, run, [(1, 1.0, None)])
     await store(database, tenant, run, [(2, 2.0, None)], phase=Phase.TEST)
     await store(database, tenant, run, [(2, 2.0, None)], name="lossy")
     await store(database, tenant, await tenant.run(), [(2, 2.0, None)])
-    await store(database, neighbour, await neighbour.run(), [(2, 2.0, None)])
+    await store(database, neighbor, await neighbor.run(), [(2, 2.0, None)])
     assert (await history_of(tenant, run))["pointCount"] == "1"
-    assert (await neighbour.client(HISTORY, id=run, points=9))["node"] is None
+    assert (await neighbor.client(HISTORY, id=run, points=9))["node"] is None
 
 
 @pytest.mark.parametrize("points", [-1, 0, 1, 2_001, 10_000])
@@ -241,12 +241,12 @@ async def test_several_metrics_of_many_runs_are_one_statement(
     assert len(statements) == 3
 
 
-async def test_a_table_of_points_that_was_never_analysed_is_read_by_the_run_that_is_asked_for(
+async def test_a_table_of_points_that_was_never_analyzed_is_read_by_the_run_that_is_asked_for(
     tenant: Tenant, statements: list[str], worker_id: str
 ) -> None:
     await history_of(tenant, await tenant.run())
     (statement,) = (statement for statement in statements if "unnest" in statement and "run_metric" in statement)
-    name = f"registry_unanalysed_{worker_id}"
+    name = f"registry_unanalyzed_{worker_id}"
     connection = await asyncpg.connect(asyncpg_dsn(await services.create_database(name)))
     try:
         await connection.execute("set plan_cache_mode = force_generic_plan")

@@ -169,19 +169,19 @@ async def test_a_writer_sets_no_prices(tenant: Tenant) -> None:
         assert refused.value.code == "FORBIDDEN"
 
 
-async def test_prices_of_a_neighbour_do_not_count(tenant: Tenant, neighbour: Tenant) -> None:
-    await neighbour.client.make("setPrice", "price", **hour("7"))
+async def test_prices_of_a_neighbor_do_not_count(tenant: Tenant, neighbor: Tenant) -> None:
+    await neighbor.client.make("setPrice", "price", **hour("7"))
     assert (await cost(tenant, await an_hour_long(tenant)))["amount"] is None
 
 
 TOTAL = "amounts { amount currency } runCount incompleteCount"
 
 
-async def test_runs_cost_together_what_each_of_them_did_by_currency(tenant: Tenant, neighbour: Tenant) -> None:
+async def test_runs_cost_together_what_each_of_them_did_by_currency(tenant: Tenant, neighbor: Tenant) -> None:
     long_ago = (utc_now() - timedelta(days=9)).isoformat()
     await tenant.client.make("setPrice", "price", **hour("0.1", validFrom=long_ago))
     await tenant.client.make("setPrice", "price", **hour("7", currency="USD", hardware="H", validFrom=long_ago))
-    await neighbour.client.make("setPrice", "price", **hour("99"))
+    await neighbor.client.make("setPrice", "price", **hour("99"))
     experiment = await tenant.client.make("createExperiment", "experiment", project=tenant.project, name="e")
     given = {"experiment": experiment, "runtime": {"hardware": {"cpu": "H"}}}
     before = await an_hour_long(tenant, timedelta(days=10), experiment=experiment)

@@ -10,9 +10,9 @@ from db.tables import Run
 from tests.tenant import GraphQLFailed, Tenant, uuid_of
 
 COUNTS = "rankedCount ignoredCount missingCount"
-BEST = f"""query($id: ID!, $direction: RankingDirection! = MAXIMISE) {{ node(id: $id) {{ ... on Experiment {{
+BEST = f"""query($id: ID!, $direction: RankingDirection! = MAXIMIZE) {{ node(id: $id) {{ ... on Experiment {{
     bestRun(metric: "f1", direction: $direction) {{ run {{ id }} value step {COUNTS} }} }} }} }}"""
-RANKING = f"""query($id: ID!, $first: Int!, $direction: RankingDirection! = MAXIMISE) {{ node(id: $id) {{
+RANKING = f"""query($id: ID!, $first: Int!, $direction: RankingDirection! = MAXIMIZE) {{ node(id: $id) {{
     ... on Experiment {{ bestRuns(metric: "f1", direction: $direction, first: $first) {{
         places {{ place value run {{ id }} }} {COUNTS} }} }} }} }}"""
 
@@ -50,9 +50,9 @@ async def test_the_latest_finite_value_decides(tenant: Tenant) -> None:
     await run_with(tenant, experiment=of)
     counts = {"rankedCount": 2, "ignoredCount": 2, "missingCount": 1}
     assert await asked(tenant, BEST, of) == {"run": {"id": risen}, "value": 0.8, "step": "1", **counts}
-    assert (await asked(tenant, BEST, of, direction="MINIMISE"))["run"] == {"id": fallen}
+    assert (await asked(tenant, BEST, of, direction="MINIMIZE"))["run"] == {"id": fallen}
     places = [{"place": 1, "value": 0.1, "run": {"id": fallen}}, {"place": 2, "value": 0.8, "run": {"id": risen}}]
-    assert await asked(tenant, RANKING, of, first=9, direction="MINIMISE") == {"places": places, **counts}
+    assert await asked(tenant, RANKING, of, first=9, direction="MINIMIZE") == {"places": places, **counts}
 
 
 async def test_where_no_value_is_finite_there_is_no_best(tenant: Tenant) -> None:
@@ -75,14 +75,14 @@ async def test_equal_values_share_a_place_in_the_order_they_were_registered(tena
     assert found["rankedCount"] == 4
 
 
-async def test_another_phase_metric_parent_or_organisation_does_not_count(tenant: Tenant, neighbour: Tenant) -> None:
+async def test_another_phase_metric_parent_or_organization_does_not_count(tenant: Tenant, neighbor: Tenant) -> None:
     of = await experiment(tenant)
     run = await run_with(tenant, 0.5, status="RUNNING", experiment=of)
     for point in ({"name": "f1", "phase": "TEST", "step": 9}, {"name": "f2", "phase": "VALIDATION", "step": 9}):
         await tenant.client.make("logMetrics", "run", run=run, metrics=[{**point, "value": 0.9}])
     await tenant.client.make("finishRun", "run", run=run)
     await run_with(tenant, 0.9, experiment=await experiment(tenant))
-    await run_with(neighbour, 0.9, experiment=await experiment(neighbour))
+    await run_with(neighbor, 0.9, experiment=await experiment(neighbor))
     found = await asked(tenant, BEST, of)
     assert (found["run"], found["value"], found["rankedCount"]) == ({"id": run}, 0.5, 1)
 
@@ -100,7 +100,7 @@ async def test_only_runs_that_finished_take_part_unless_others_are_asked_for(ten
     of = await experiment(tenant)
     runs = {
         status: await run_with(tenant, value, status=status, experiment=of, tags=[{"key": "kind", "value": status}])
-        for status, value in [("FINISHED", 0.1), ("FAILED", 0.9), ("CANCELLED", 0.8), ("RUNNING", 0.7)]
+        for status, value in [("FINISHED", 0.1), ("FAILED", 0.9), ("CANCELED", 0.8), ("RUNNING", 0.7)]
     }
     query = """query($id: ID!, $where: RunWhere) { node(id: $id) { ... on Experiment {
         bestRun(metric: "f1", where: $where) { run { id } rankedCount missingCount } } } }"""
@@ -182,7 +182,7 @@ async def test_the_best_trial_of_a_search_and_the_best_version_of_a_model(tenant
     query = """query($run: ID!, $model: ID!) {
         node(id: $run) { ... on Run { bestTrial(metric: "f1") { run { id } } } }
         model(by: {id: $model}) { bestVersion(metric: "f1", phase: TEST) { version { id } value }
-            bestVersions(metric: "f1", phase: TEST, direction: MINIMISE) {
+            bestVersions(metric: "f1", phase: TEST, direction: MINIMIZE) {
                 places { place value version { number } } } } }"""
     answer = await tenant.client(query, run=search, model=model)
     assert answer["node"]["bestTrial"] == {"run": {"id": trials[1]}}
@@ -198,16 +198,16 @@ LATEST = st.lists(FINITE | st.sampled_from(["NAN", "NEGATIVE_INFINITY"]) | st.no
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(values=LATEST, first=st.integers(1, 4), maximise=st.booleans())
+@given(values=LATEST, first=st.integers(1, 4), maximize=st.booleans())
 async def test_a_ranking_is_what_sorting_gives(
-    tenant: Tenant, values: list[float | str | None], first: int, maximise: bool
+    tenant: Tenant, values: list[float | str | None], first: int, maximize: bool
 ) -> None:
     of = await experiment(tenant)
     for value in values:
         await run_with(tenant, *([] if value is None else [value]), experiment=of)
-    direction = "MAXIMISE" if maximise else "MINIMISE"
+    direction = "MAXIMIZE" if maximize else "MINIMIZE"
     found = await asked(tenant, RANKING, of, first=first, direction=direction)
-    finite = sorted((value for value in values if isinstance(value, float)), reverse=maximise)
+    finite = sorted((value for value in values if isinstance(value, float)), reverse=maximize)
     assert [place["value"] for place in found["places"]] == finite[:first]
     assert [place["place"] for place in found["places"]] == [1 + finite.index(value) for value in finite[:first]]
     assert found["missingCount"] == values.count(None)

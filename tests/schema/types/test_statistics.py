@@ -1,4 +1,4 @@
-"""Statistics: what is counted is what is there, for this organisation alone, each by one statement."""
+"""Statistics: what is counted is what is there, for this organization alone, each by one statement."""
 
 from typing import Any
 
@@ -37,11 +37,11 @@ async def ended_runs(tenant: Tenant, **given: Any) -> None:
             await tenant.client.make("finishRun", "run", run=run, status=status)
 
 
-async def test_an_empty_organisation_has_nothing(tenant: Tenant) -> None:
+async def test_an_empty_organization_has_nothing(tenant: Tenant) -> None:
     assert await statistics(tenant) == EMPTY
 
 
-async def test_what_is_there_is_counted(tenant: Tenant, neighbour: Tenant) -> None:
+async def test_what_is_there_is_counted(tenant: Tenant, neighbor: Tenant) -> None:
     for framework in ("sklearn", "pytorch", "sklearn"):
         await tenant.version(await tenant.model(framework=framework))
     await ended_runs(tenant)
@@ -55,7 +55,7 @@ async def test_what_is_there_is_counted(tenant: Tenant, neighbour: Tenant) -> No
         {"status": "FINISHED", "count": 2}, {"status": "FAILED", "count": 1}, {"status": "RUNNING", "count": 1},
     ]  # fmt: skip
     assert found["successRate"] == 2 / 3
-    assert await statistics(neighbour) == EMPTY
+    assert await statistics(neighbor) == EMPTY
 
 
 async def test_deleted_things_do_not_count(tenant: Tenant, database: Database) -> None:
@@ -146,14 +146,14 @@ async def test_counts_of_many_experiments_are_one_statement(
 
 async def test_the_viewer_knows_where_and_as_what_it_acts(tenant: Tenant) -> None:
     answer = await tenant.client(
-        "{ viewer { name kind organisation { id name } roles { role scopeKind scope"
-        " organisation { id } team { id } project { id } } } organisation { id name } }"
+        "{ viewer { name kind organization { id name } roles { role scopeKind scope"
+        " organization { id } team { id } project { id } } } organization { id name } }"
     )
-    assert answer["viewer"]["organisation"] == answer["organisation"]
+    assert answer["viewer"]["organization"] == answer["organization"]
     assert answer["viewer"]["roles"] == [
         {
-            "role": "OWNER", "scopeKind": "ORGANISATION", "scope": answer["organisation"]["id"],
-            "organisation": {"id": answer["organisation"]["id"]}, "team": None, "project": None,
+            "role": "OWNER", "scopeKind": "ORGANIZATION", "scope": answer["organization"]["id"],
+            "organization": {"id": answer["organization"]["id"]}, "team": None, "project": None,
         }
     ]  # fmt: skip
 
@@ -171,11 +171,11 @@ async def test_a_role_leads_to_the_team_or_project_that_it_is_in(tenant: Tenant,
                     role=Role.WRITER, scope_kind=kind, scope_id=uuid_of(gid),
                 )
             )  # fmt: skip
-    shown = "{ viewer { roles { scopeKind organisation { name } team { id } project { id } } } }"
+    shown = "{ viewer { roles { scopeKind organization { name } team { id } project { id } } } }"
     _, *roles = (await member(shown))["viewer"]["roles"]
     assert roles == [
-        {"scopeKind": "TEAM", "organisation": None, "team": {"id": team}, "project": None},
-        {"scopeKind": "PROJECT", "organisation": None, "team": None, "project": {"id": tenant.project}},
+        {"scopeKind": "TEAM", "organization": None, "team": {"id": team}, "project": None},
+        {"scopeKind": "PROJECT", "organization": None, "team": None, "project": {"id": tenant.project}},
     ]
 
 

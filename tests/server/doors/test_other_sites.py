@@ -15,7 +15,7 @@ ASKED = {
     "access-control-request-method": "POST",
     "access-control-request-headers": "authorization,content-type,graphql-require-preflight",
 }
-NAME = {"query": "{ organisation { name } }"}
+NAME = {"query": "{ organization { name } }"}
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ async def test_a_page_of_the_frontend_may_ask(shared: httpx2.AsyncClient, tenant
     assert (allowed.status_code, allowed.headers["access-control-allow-origin"]) == (200, FRONTEND)
     authorization = {"authorization": f"Bearer {tenant.client.token}"}
     answer = await shared.post("/graphql", json=NAME, headers={"origin": FRONTEND, **authorization})
-    assert answer.json()["data"]["organisation"]["name"]
+    assert answer.json()["data"]["organization"]["name"]
     assert answer.headers["access-control-allow-origin"] == FRONTEND
     assert "access-control-allow-credentials" not in answer.headers
     assert "Origin" in answer.headers["vary"]

@@ -216,7 +216,7 @@ async def test_a_superuser_login_is_warned_of(app: Starlette) -> None:
 
 
 @pytest.mark.parametrize("unsafe", ["bypassrls", "superuser", "owns a table"])
-async def test_a_role_that_sees_every_organisation_is_refused(serve: Serve, ground: Ground, unsafe: str) -> None:
+async def test_a_role_that_sees_every_organization_is_refused(serve: Serve, ground: Ground, unsafe: str) -> None:
     if not await ground.admin.fetchval("select rolsuper from pg_roles where rolname = current_user"):
         pytest.skip("only a superuser can make such a role")
     url, roles = await ground.migrated()

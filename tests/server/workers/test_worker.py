@@ -34,7 +34,7 @@ from tests import services
 from tests.automation import ACCURACY, Served
 from tests.patience import PATIENCE_S, eventually
 from tests.sending import worker_services
-from tests.tenant import found_organisation, found_tenant
+from tests.tenant import found_organization, found_tenant
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ def own(door: Starlette) -> Services:
 
 @pytest.fixture
 async def org_id(own: Services) -> UUID:
-    return await found_organisation(own.database)
+    return await found_organization(own.database)
 
 
 async def put_in(database: Database, org_id: UUID, kind: str, due_s: float = -60.0) -> UUID:

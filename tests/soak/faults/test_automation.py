@@ -52,7 +52,7 @@ async def test_a_version_goes_to_production_by_itself_and_comes_back_when_it_fai
     store = survivor.services.store
     serving = await Serving.of(tenant, 1)
     model = serving.line.model
-    gates = [GATE, {"notWorseThanChampion": {"metric": "accuracy", "phase": "TEST", "direction": "MAXIMISE"}}]
+    gates = [GATE, {"notWorseThanChampion": {"metric": "accuracy", "phase": "TEST", "direction": "MAXIMIZE"}}]
     await tenant.client.make("setPromotionPolicy", "promotionPolicy", model=model, to="STAGING", gates=gates)
     for name, stage in (("to staging", "STAGING"), ("to production", "PRODUCTION")):
         await set_rule(tenant, model, {"gatesOpen": {"to": stage}}, name=name)

@@ -28,7 +28,7 @@ from tests.patience import PATIENCE_S, eventually, in_time
 from tests.server import processes
 from tests.stages import Line
 from tests.subscribing import MULTIPART, SSE, Refused, Stream, Subscription, streamed, subscribed
-from tests.tenant import Client, GraphQLFailed, Tenant, found_organisation, join, uuid_of
+from tests.tenant import Client, GraphQLFailed, Tenant, found_organization, join, uuid_of
 
 EVENTS = "subscription($after: String) { events(after: $after) { cursor ... on Event { sequence kind subjectId } } }"
 PROMOTIONS = "subscription($after: String) { promotionEvents(after: $after) { cursor ... on PromotionEvent { at } } }"
@@ -44,7 +44,7 @@ HARMLESS = {"UNAVAILABLE", "OVERLOADED", "TIMEOUT"}
 
 @dataclass
 class Replicas:
-    """Two servers over one database, and an organisation in it."""
+    """Two servers over one database, and an organization in it."""
 
     url: str
     servers: list[processes.Server]
@@ -66,7 +66,7 @@ class Replicas:
         return Client(http, self.owner.token, self.owner.actor)
 
     async def events(self) -> list[tuple[int, str, UUID | None]]:
-        """All events of the organisation as the database has them: number, kind, model."""
+        """All events of the organization as the database has them: number, kind, model."""
         async with self.database.as_worker() as worker:
             rows = await worker.execute(
                 text("select seq, kind, model_id from ev.event where org_id = :org order by seq"),
@@ -88,7 +88,7 @@ async def replicas(worker_id: str) -> AsyncIterator[Replicas]:
     name = f"registry_replicas_{worker_id}"
     url = await services.create_database(name)
     database = Database.connect(url, services.ROLES, pool_size=2)
-    org_id = await found_organisation(database)
+    org_id = await found_organization(database)
     async with httpx2.AsyncClient(timeout=PATIENCE_S) as http:
         owner = await join(database, http, org_id, "owner", Role.OWNER)
         async with AsyncExitStack() as stack:

@@ -1,4 +1,4 @@
-"""Who works here: organisations, their teams and projects, principals, tokens and roles."""
+"""Who works here: organizations, their teams and projects, principals, tokens and roles."""
 
 from datetime import datetime
 from uuid import UUID
@@ -10,10 +10,10 @@ from db.base import Deletable, Name, Row, Time, code, unique_while_live, within
 from db.codes import PrincipalKind, Role, ScopeKind
 
 
-class Organisation(Row, table=True):
+class Organization(Row, table=True):
     """The tenant. Its id is its `org_id`."""
 
-    __tablename__ = "organisation"
+    __tablename__ = "organization"
     __table_args__ = (CheckConstraint("id = org_id", name="is_its_own"),)
 
     name: str = Field(sa_type=Name, unique=True)

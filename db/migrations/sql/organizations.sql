@@ -1,13 +1,13 @@
--- Who works here: organisations, their teams and projects, principals, tokens and roles.
+-- Who works here: organizations, their teams and projects, principals, tokens and roles.
 
-create table registry.organisation (
+create table registry.organization (
   org_id uuid not null,
   id uuid not null,
   created_at timestamptz not null,
   name text not null collate "C",
-  constraint organisation_pk primary key (org_id, id),
-  constraint organisation_name_key unique (name),
-  constraint organisation_is_its_own_check check (id = org_id)
+  constraint organization_pk primary key (org_id, id),
+  constraint organization_name_key unique (name),
+  constraint organization_is_its_own_check check (id = org_id)
 );
 
 create table registry.team (

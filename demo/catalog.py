@@ -15,7 +15,7 @@ METRICS_PER_CHANGE: Final = 1_000
 _PLACE: Final = """{
   serverVersion
   viewer { name }
-  organisation { name }
+  organization { name }
   projects(first: 100) { nodes { id name } }
 }"""
 _MODEL: Final = "query Model($by: IdOrName!) { model(by: $by) { id } }"
@@ -41,18 +41,18 @@ class Ending:
 
 @dataclass(frozen=True)
 class Place:
-    """Where the demo writes: a project by id and name, in whose organisation, as whom, on which server."""
+    """Where the demo writes: a project by id and name, in whose organization, as whom, on which server."""
 
     project: str
     project_name: str
-    organisation: str
+    organization: str
     viewer: str
     server_version: str
 
     @property
     def summary(self) -> str:
         """All of it but the server, in a line."""
-        return f"organisation {self.organisation} · project {self.project_name} · as {self.viewer}"
+        return f"organization {self.organization} · project {self.project_name} · as {self.viewer}"
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Version:
 def find_place(client: Client) -> Place:
     """The project `default`, else the newest one.
 
-    Raises: RegistryProblem with code NO_PROJECT when the organisation has none that the token may see.
+    Raises: RegistryProblem with code NO_PROJECT when the organization has none that the token may see.
     """
     found = client.ask(_PLACE)
     projects = found["projects"]["nodes"]
@@ -81,11 +81,11 @@ def find_place(client: Client) -> Place:
         raise RegistryProblem("NO_PROJECT", "There is no project. Make one with `createTeam` and `createProject`.")
     project = next((one for one in projects if one["name"] == "default"), projects[0])
     return Place(
-        project["id"], project["name"], found["organisation"]["name"], found["viewer"]["name"], found["serverVersion"]
+        project["id"], project["name"], found["organization"]["name"], found["viewer"]["name"], found["serverVersion"]
     )
 
 
-class Catalogue:
+class Catalog:
     """Writes into one project. Names are found again at the next run; versions and runs are made anew."""
 
     def __init__(self, client: Client, project: str) -> None:
@@ -198,7 +198,7 @@ class Catalogue:
         parameters: Settings,
         points: Sequence[Point],
     ) -> Version:
-        """A new version of the model, labelled with the next free number behind `series`, such as 1.0.3 behind 1.0."""
+        """A new version of the model, labeled with the next free number behind `series`, such as 1.0.3 behind 1.0."""
         label = self._next_label(model, series)
         made = self._client.change(
             "createVersion",
