@@ -27,7 +27,7 @@ MODELS = """select id, name, framework, created_at from registry.model
  where org_id = $1 order by id desc limit $2"""
 
 VERSIONS = """select c.id, c.model_id, c.number, c.label, c.stage, c.created_at from unnest($2::uuid[]) as k(id)
- cross join lateral (select * from registry.version v where v.org_id = $1 and v.model_id = k.id
+ cross join lateral (select * from registry.model_version v where v.org_id = $1 and v.model_id = k.id
                       order by v.number desc, v.id desc limit $3) c"""
 
 ARTIFACTS = """select c.id, c.version_id, c.path, c.kind, c.size_bytes, c.sha256, c.state
@@ -42,7 +42,7 @@ select json_build_object('data', json_build_object('models', json_build_object('
     'createdAt', to_char(m.created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
     'versions', json_build_object('nodes', (
       select coalesce(json_agg(json_build_object(
-        'id', encode(convert_to('Version:' || v.id, 'UTF8'), 'base64'), 'number', v.number, 'label', v.label,
+        'id', encode(convert_to('ModelVersion:' || v.id, 'UTF8'), 'base64'), 'number', v.number, 'label', v.label,
         'stage', v.stage, 'createdAt', to_char(v.created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
         'artifacts', json_build_object('nodes', (
           select coalesce(json_agg(json_build_object(
@@ -50,7 +50,7 @@ select json_build_object('data', json_build_object('models', json_build_object('
             'sizeBytes', a.size_bytes::text, 'sha256', a.sha256, 'state', a.state)), '[]')
           from (select * from registry.artifact a where a.org_id = $1 and a.version_id = v.id
                  order by a.id desc limit $4) a)))), '[]')
-      from (select * from registry.version v where v.org_id = $1 and v.model_id = m.id
+      from (select * from registry.model_version v where v.org_id = $1 and v.model_id = m.id
              order by v.number desc, v.id desc limit $3) v)))), '[]')
   from (select * from registry.model m where m.org_id = $1 order by m.id desc limit $2) m))))::text
 """
@@ -144,7 +144,7 @@ async def _in_python(ground: Ground, connection: asyncpg.Connection) -> bytes:
     for version_id, model_id, number, label, stage, created_at in versions:
         of_model[model_id].append(
             {
-                "id": _gid("Version", version_id), "number": number, "label": label, "stage": stage,
+                "id": _gid("ModelVersion", version_id), "number": number, "label": label, "stage": stage,
                 "createdAt": _moment(created_at), "artifacts": {"nodes": files[version_id]},
             }
         )  # fmt: skip

@@ -23,7 +23,7 @@ from bench.wire import Wire
 from db.base import columns, utc_now
 from db.codes import Stage, TransitionKind
 from db.ids import uuid7
-from db.tables import SlotRevision, Transition, Version
+from db.tables import ModelVersion, SlotRevision, Transition
 from registry.catalog import models
 from registry.kernel.rows import EVENT_SHAPE
 from registry.promotion.gates.kinds import ALWAYS, verdict_as_json
@@ -37,7 +37,7 @@ SLOTS = """select stage, version_id, revision from registry.slot
  where org_id = $1 and model_id = $2 order by stage for update"""
 LAST = """select number, created_at from registry.transition
  where org_id = $1 and model_id = $2 order by number desc limit 1"""
-LOCK_VERSION = "select stage from registry.version where org_id = $1 and id = $2 for no key update"
+LOCK_VERSION = "select stage from registry.model_version where org_id = $1 and id = $2 for no key update"
 POLICY = """select gates from registry.promotion_policy
  where org_id = $1 and removed_at is null and stage = $3 and (model_id = $2 or model_id is null
     and (only_project_id is null or only_project_id =
@@ -46,7 +46,7 @@ FILES = """select path, kind, state, coalesce(sha256, external_uri, '') as place
  where org_id = $1 and version_id = $2 and deleted_at is null and state <> 'ABANDONED' order by folded_path, id"""
 REQUESTS = """select id from registry.promotion_request
  where org_id = $1 and model_id = $2 and state = 'OPEN' and (stage = $3 or version_id = any($4)) for update"""
-MOVE_VERSION = "update registry.version set stage = $3 where org_id = $1 and id = $2"
+MOVE_VERSION = "update registry.model_version set stage = $3 where org_id = $1 and id = $2"
 END_REVISION = """update registry.slot_revision set valid_to = $5
  where org_id = $1 and model_id = $2 and stage = $3 and revision = $4"""
 FILL_SLOT = """update registry.slot set version_id = $4, transition_id = $5, revision = $6, updated_at = $7
@@ -54,7 +54,7 @@ FILL_SLOT = """update registry.slot set version_id = $4, transition_id = $5, rev
 
 LEFT_TRANSITIONS = """select t.kind, t.from_stage, t.to_stage, t.cause_id is null as is_first, t.request_id,
     t.policy_id, t.digest, t.verdicts, t.reason, t.created_by, v.stage
- from registry.transition t join registry.version v on v.org_id = t.org_id and v.id = t.version_id
+ from registry.transition t join registry.model_version v on v.org_id = t.org_id and v.id = t.version_id
  where t.org_id = $1 and t.model_id = $2 order by t.number desc limit 2"""
 LEFT_REVISIONS = """select r.stage, r.valid_to is null as holds, r.version_id = s.version_id as is_held,
     s.revision - r.revision as ago
@@ -132,10 +132,12 @@ async def _contended(ground: Ground, version_count: int) -> Contended:
             supported_frameworks=["sklearn"],
         )  # fmt: skip
         model.version_count = version_count
-    row = defaults(Version(org_id=actor.org_id, model_id=model.id, number=0, label="", created_by=actor.principal_id))
+    row = defaults(
+        ModelVersion(org_id=actor.org_id, model_id=model.id, number=0, label="", created_by=actor.principal_id)
+    )
     rows = [{**row, "id": uuid7(), "number": number, "label": f"{number}"} for number in range(1, version_count + 1)]
     async with superuser(ground) as connection:
-        await copy(connection, Version, rows)
+        await copy(connection, ModelVersion, rows)
     return Contended(model.id, iter([one["id"] for one in rows]))
 
 
@@ -167,7 +169,7 @@ async def _left(ground: Ground, connection: asyncpg.Connection, model: Contended
 
 
 def _given(model: Contended) -> dict[str, Any]:
-    return {"version": ids.encode("Version", next(model.versions)), "to": GOAL}
+    return {"version": ids.encode("ModelVersion", next(model.versions)), "to": GOAL}
 
 
 async def _over_http(client: Wire, model: Contended) -> None:
@@ -240,5 +242,5 @@ def _event(ground: Ground, transition: Transition, verb: str, revision: int) -> 
         "slot_revisions": {str(GOAL): revision},
     }  # fmt: skip
     body = {"v": EVENT_SHAPE, "before": {"stage": transition.from_stage}, "after": after}
-    subject, actor = f"Version:{transition.version_id}", ground.actor.signature
+    subject, actor = f"ModelVersion:{transition.version_id}", ground.actor.signature
     return {"kind": f"version.{verb}", "subject": subject, "actor": actor, "body": body}

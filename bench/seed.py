@@ -19,9 +19,9 @@ from db.tables import (
     Experiment,
     LineageEdge,
     Model,
+    ModelVersion,
     Run,
     RunMetric,
-    Version,
     VersionMetric,
 )
 from db.url import asyncpg_dsn
@@ -125,9 +125,9 @@ def _lineage(
     for number, run in enumerate(runs if data else ()):
         ends = {"upstream_id": data[number % len(data)], "downstream_id": run}
         edges.append({**edge, **ends, "id": uuid7(), "role": DatasetRole.TRAINING})
-    for version in rows[Version]:
+    for version in rows[ModelVersion]:
         if version["org_id"] == actor.org_id and version["run_id"] is not None:
-            kinds = {"kind": LineageKind.PRODUCED, "upstream_kind": "Run", "downstream_kind": "Version"}
+            kinds = {"kind": LineageKind.PRODUCED, "upstream_kind": "Run", "downstream_kind": "ModelVersion"}
             ends = {"upstream_id": version["run_id"], "downstream_id": version["id"]}
             edges.append({**edge, **kinds, **ends, "id": uuid7()})
 
@@ -192,7 +192,7 @@ def _models(
 ) -> None:
     common: dict[str, Any] = {"org_id": actor.org_id, "created_by": actor.principal_id}
     model = defaults(Model(**common, project_id=project_id, name="", framework="sklearn"))
-    version = defaults(Version(**common, model_id=project_id, number=0, label=""))
+    version = defaults(ModelVersion(**common, model_id=project_id, number=0, label=""))
     artifact = defaults(
         Artifact(
             **common, kind=ArtifactKind.MODEL, path="", folded_path="", content_type="application/octet-stream",
@@ -203,7 +203,7 @@ def _models(
     began = utc_now().replace(microsecond=1)
     version_count, artifact_count = shape.versions + SURPLUS, shape.artifacts + SURPLUS
     models, versions, artifacts, metrics = (
-        rows.setdefault(table, []) for table in (Model, Version, Artifact, VersionMetric)
+        rows.setdefault(table, []) for table in (Model, ModelVersion, Artifact, VersionMetric)
     )
     for m in range(shape.models + SURPLUS):
         made: dict[str, Any] = {"id": uuid7(), "created_at": began + timedelta(seconds=m)}

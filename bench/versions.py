@@ -18,7 +18,7 @@ from bench.report import Line
 from bench.rounds import race
 from bench.wire import Wire
 from db.base import columns
-from db.tables import Version
+from db.tables import ModelVersion
 from registry.kernel.rows import EVENT_SHAPE, shown
 from resolvers import ids
 
@@ -31,9 +31,9 @@ LOCK_MODEL = "select version_count from registry.model where org_id = $1 and id 
 COUNT_VERSION = "update registry.model set version_count = $3 where org_id = $1 and id = $2"
 LAST_EVENT = "select kind, subject, actor, body from ev.event where org_id = $1 order by seq desc limit 1"
 
-NAMES = [column.name for column in columns(Version)]
+NAMES = [column.name for column in columns(ModelVersion)]
 INSERT = (
-    f"insert into registry.version ({', '.join(NAMES)})"
+    f"insert into registry.model_version ({', '.join(NAMES)})"
     f" values ({', '.join(f'${place}' for place in range(1, len(NAMES) + 1))})"
 )
 
@@ -129,7 +129,7 @@ async def _bare(ground: Ground, connection: asyncpg.Connection, model: UUID) -> 
     async with connection.transaction():
         await enter(connection, ground.settings.roles, actor)
         number = await connection.fetchval(LOCK_MODEL, actor.org_id, model) + 1
-        row = Version(
+        row = ModelVersion(
             org_id=actor.org_id, model_id=model, number=number, label=f"bench {next(_labels)}",
             created_by=actor.principal_id,
         )  # fmt: skip
@@ -139,9 +139,9 @@ async def _bare(ground: Ground, connection: asyncpg.Connection, model: UUID) -> 
             INSERT, *[orjson.dumps(v).decode() if isinstance(v, dict) else v for v in values.values()]
         )
         event = {
-            "kind": "version.created", "subject": f"Version:{row.id}", "actor": actor.signature,
-            "body": {"v": EVENT_SHAPE, "before": None, "after": {name: values[name] for name in shown(Version)}},
+            "kind": "version.created", "subject": f"ModelVersion:{row.id}", "actor": actor.signature,
+            "body": {"v": EVENT_SHAPE, "before": None, "after": {name: values[name] for name in shown(ModelVersion)}},
         }  # fmt: skip
         await connection.execute("select ev.append($1, $2)", actor.org_id, orjson.dumps([event], default=str).decode())
-    answer = {"id": ids.encode("Version", row.id), "number": number, "label": row.label}
+    answer = {"id": ids.encode("ModelVersion", row.id), "number": number, "label": row.label}
     return orjson.dumps({"data": {"createVersion": {"version": answer, "errors": []}}})

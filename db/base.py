@@ -91,7 +91,12 @@ class Tenant(SQLModel):
 
 
 class Row(Tenant):
-    """A tenant row with an id of its own. The name of its class is the name of its kind, everywhere."""
+    """A tenant row with an id of its own. The name of its class is the name of its kind, everywhere.
+
+    `noun` is the word for it in fields, mutations and events where that is shorter than the name of its table.
+    """
+
+    noun: ClassVar[str] = ""
 
     org_id: UUID = Field(primary_key=True)
     id: UUID = Field(default_factory=uuid7, primary_key=True)
@@ -119,6 +124,11 @@ class MaybeInProject(SQLModel):
     project_id: UUID | None = Field(default=None, nullable=True, sa_column_kwargs=_FOLLOWS)
 
 
+def noun_of(table: type[Tenant]) -> str:
+    """Return the word for a row of a table in fields, mutations and events, in snake case."""
+    return getattr(table, "noun", "") or str(table.__tablename__)
+
+
 def within(column: str, table: str) -> ForeignKeyConstraint:
     """`column` refers to a row of `table` in the same organization: it cannot point into another."""
     return ForeignKeyConstraint(["org_id", column], [f"{SCHEMA}.{table}.org_id", f"{SCHEMA}.{table}.id"])
@@ -126,7 +136,7 @@ def within(column: str, table: str) -> ForeignKeyConstraint:
 
 def version_of_model(column: str) -> ForeignKeyConstraint:
     """`column` refers to a version of the row's own model."""
-    found = (f"{SCHEMA}.version.{name}" for name in ("org_id", "model_id", "id"))
+    found = (f"{SCHEMA}.model_version.{name}" for name in ("org_id", "model_id", "id"))
     return ForeignKeyConstraint(["org_id", "model_id", column], list(found))
 
 

@@ -6,7 +6,7 @@ from db.rows.contents import Content, DatasetSchema, Runtime, Signature
 from db.rows.datasets import Dataset, DatasetProfile, DatasetVersion
 from db.rows.deployments import Deployment, DeploymentChange, DeploymentMetric, DeploymentReport, Environment
 from db.rows.graph import LineageEdge, SearchDocument
-from db.rows.models import Alias, AliasRevision, Model, Version
+from db.rows.models import Alias, AliasRevision, Model, ModelVersion
 from db.rows.organizations import ApiToken, Organization, Principal, Project, RoleBinding, Team
 from db.rows.promotion import (
     PromotionPolicy,
@@ -48,6 +48,7 @@ __all__ = [
     "LineageEdge",
     "MetricPoint",
     "Model",
+    "ModelVersion",
     "Organization",
     "Price",
     "Principal",
@@ -68,7 +69,6 @@ __all__ = [
     "Team",
     "Transition",
     "Upload",
-    "Version",
     "VersionCheck",
     "VersionMetric",
     "Webhook",

@@ -38,7 +38,7 @@ BEST: Final = """query WhichTrialWasBest($search: ID!) {
 }"""
 
 WENT: Final = """query HowDidItLearn($version: ID!) {
- node(id: $version) { ... on Version { run {
+ node(id: $version) { ... on ModelVersion { run {
   test: metricHistory(name: "log_loss", phase: TEST, points: 30) { ...History }
   training: metricHistory(name: "log_loss", phase: TRAINING, points: 30) { ...History }
  } } }

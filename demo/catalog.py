@@ -56,7 +56,7 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Version:
+class ModelVersion:
     """A registered version."""
 
     id: str
@@ -193,11 +193,11 @@ class Catalog:
         series: str,
         *,
         run: str,
-        base: Version | None,
+        base: ModelVersion | None,
         table: Table,
         parameters: Settings,
         points: Sequence[Point],
-    ) -> Version:
+    ) -> ModelVersion:
         """A new version of the model, labeled with the next free number behind `series`, such as 1.0.3 behind 1.0."""
         label = self._next_label(model, series)
         made = self._client.change(
@@ -212,17 +212,17 @@ class Catalog:
             signature=capture.signature(table),
             runtime=self._runtime,
         )["version"]
-        return Version(made["id"], model, model_name, made["label"])
+        return ModelVersion(made["id"], model, model_name, made["label"])
 
-    def measure(self, version: Version, points: Sequence[Point]) -> None:
+    def measure(self, version: ModelVersion, points: Sequence[Point]) -> None:
         """Add what was measured of a version after it was registered."""
         self._client.change("logVersionMetrics", "version { id }", version=version.id, metrics=_metrics(points))
 
-    def name_version(self, version: Version, alias: str) -> None:
+    def name_version(self, version: ModelVersion, alias: str) -> None:
         """Let an alias of the model, such as `champion`, point at the version."""
         self._client.change("setAlias", "alias { id }", version=version.id, name=alias)
 
-    def note_origin(self, version: Version, uri: str) -> None:
+    def note_origin(self, version: ModelVersion, uri: str) -> None:
         """Tell where the data was published, as an artifact whose bytes stay there."""
         self._client.change(
             "createExternalArtifact",

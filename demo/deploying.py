@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, Final
 
-from demo.catalog import Version
+from demo.catalog import ModelVersion
 from demo.client import Client
 from demo.data import Sample
 
@@ -25,7 +25,7 @@ class Placement:
 
     environment: str
     name: str
-    version: Version
+    version: ModelVersion
     traffic_percent: float
     estimator: Any
     requests: Sample

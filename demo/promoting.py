@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from demo import deploying, training
-from demo.catalog import Catalog, Version
+from demo.catalog import Catalog, ModelVersion
 from demo.client import ChangeRefused, Client, RegistryProblem
 from demo.data import Sample
 from demo.deploying import Placement
@@ -63,7 +63,7 @@ class Candidate:
     sample: Sample
 
     @property
-    def version(self) -> Version:
+    def version(self) -> ModelVersion:
         """The version."""
         return self.placement.version
 
@@ -98,7 +98,7 @@ class Promotions:
             back = self._roll_back(hasty)
             self._hear(messages, back)
 
-    def _protect(self, version: Version) -> None:
+    def _protect(self, version: ModelVersion) -> None:
         """Say what versions of the model have to show."""
         to_production = [*_TO_PRODUCTION, _APPROVED] if self._reviewer else _TO_PRODUCTION
         for to, gates, is_automatic in (("STAGING", _TO_STAGING, False), ("PRODUCTION", to_production, True)):
@@ -205,7 +205,7 @@ class Promotions:
         self._say("✓", f"{hasty.version.model} {back}", "is back in PRODUCTION, in one step")
         return back
 
-    def _plan(self, version: Version, to: str) -> dict[str, Any]:
+    def _plan(self, version: ModelVersion, to: str) -> dict[str, Any]:
         """The revision of the slot, and the digest of the version as it is now."""
         plan: dict[str, Any] = self._client.ask(_PLAN, version=version.id, to=to)["promotionPlan"]
         return plan

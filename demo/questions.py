@@ -24,7 +24,7 @@ LEARNED: Final = """query WhoLearnedFromThis($data: ID!) {
   downstream(depth: 6) {
    steps { depth node { id createdAt
     ... on Run { name }
-    ... on Version { label model { name } metrics { name phase value } }
+    ... on ModelVersion { label model { name } metrics { name phase value } }
     ... on Deployment { name trafficPercent health environment { name } }
    } }
    links { kind role upstream downstream }
@@ -33,11 +33,11 @@ LEARNED: Final = """query WhoLearnedFromThis($data: ID!) {
 }"""
 
 ORIGIN: Final = """query WhereDidThisComeFrom($version: ID!) {
- node(id: $version) { ... on Version {
+ node(id: $version) { ... on ModelVersion {
   id label model { name }
   upstream(depth: 6) {
    steps { node { id
-    ... on Version { label model { name } }
+    ... on ModelVersion { label model { name } }
     ... on Run { name status }
     ... on DatasetVersion { rowCount digest dataset { name } }
    } }
@@ -47,7 +47,7 @@ ORIGIN: Final = """query WhereDidThisComeFrom($version: ID!) {
 }"""
 
 FILES: Final = """query WhatFilesHasIt($version: ID!) {
- node(id: $version) { ... on Version {
+ node(id: $version) { ... on ModelVersion {
   label model { name }
   artifacts { nodes { path kind state sizeBytes sha256 externalUri download { url } } }
  } }

@@ -11,7 +11,7 @@ from rich.filesize import decimal
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
 from demo import data, deploying, files, training, tuning
-from demo.catalog import Catalog, Version
+from demo.catalog import Catalog, ModelVersion
 from demo.client import Client, RegistryProblem
 from demo.data import Sample, Table
 from demo.deploying import Placement
@@ -35,14 +35,14 @@ class Lesson:
     estimator: Any
     learn: Callable[[], Trained]
     series: str = "1.0"
-    base: Version | None = None
+    base: ModelVersion | None = None
 
 
 @dataclass(frozen=True)
 class Registered:
     """A version in the registry with its estimator, and the estimator as it came back from the registry."""
 
-    version: Version
+    version: ModelVersion
     estimator: Any
     fetched: Any
 
@@ -52,9 +52,9 @@ class Told:
     """What there is to ask about: the first batch of digits, some versions, the run of the search, what is deployed."""
 
     first_batch: str
-    tuned: Version
-    wide: Version
-    narrow: Version
+    tuned: ModelVersion
+    wide: ModelVersion
+    narrow: ModelVersion
     search: str
     deployments: list[str]
 
@@ -228,7 +228,7 @@ class Story:
             self._catalog.log(run, trained.history)
         return run, trained
 
-    def _upload(self, version: Version, written: Sequence[LocalFile]) -> list[str]:
+    def _upload(self, version: ModelVersion, written: Sequence[LocalFile]) -> list[str]:
         """Bring the files up and wait until the registry has verified them; their ids in the same order."""
         columns = (TextColumn("  {task.description}"), BarColumn(30), DownloadColumn(), TransferSpeedColumn())
         with Progress(
@@ -255,7 +255,9 @@ class Story:
             raise RegistryProblem("PREDICTIONS_DIFFER", f"{sent.name} came back and predicts something else.")
         return fetched
 
-    def _report(self, lesson: Lesson, version: Version, points: Sequence[Point], written: Sequence[LocalFile]) -> None:
+    def _report(
+        self, lesson: Lesson, version: ModelVersion, points: Sequence[Point], written: Sequence[LocalFile]
+    ) -> None:
         accuracy = next(point.value for point in points if point.name == "accuracy")
         rows = sum(batch.row_count for batch in lesson.batches)
         how = f"from {lesson.base.label}, {rows} more rows" if lesson.base else f"learned from {rows} rows"

@@ -41,7 +41,7 @@ class Artifact(InProject, Deletable, table=True):
     __table_args__ = (
         within("project_id", "project"),
         within("run_id", "run"),
-        within("version_id", "version"),
+        within("version_id", "model_version"),
         within("created_by", "principal"),
         CheckConstraint("num_nonnulls(run_id, version_id) = 1", name="one_owner"),
         CheckConstraint("num_nonnulls(bucket, object_key) in (0, 2)", name="whole_place"),

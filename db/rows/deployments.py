@@ -84,7 +84,7 @@ class DeploymentChange(InProject, Row, table=True):
     __table_args__ = (
         within("project_id", "project"),
         within("deployment_id", "deployment"),
-        within("version_id", "version"),
+        within("version_id", "model_version"),
         within("created_by", "principal"),
         UniqueConstraint("org_id", "deployment_id", "revision"),
     )
@@ -107,7 +107,7 @@ class DeploymentReport(InProject, Row, table=True):
     __table_args__ = (
         within("project_id", "project"),
         within("deployment_id", "deployment"),
-        within("observed_version_id", "version"),
+        within("observed_version_id", "model_version"),
         within("created_by", "principal"),
         UniqueConstraint("org_id", "deployment_id", "created_by", "observed_at", name="deployment_report_key"),
         Index(None, "org_id", "deployment_id", "id"),

@@ -51,16 +51,17 @@ class Model(Deletable, table=True):
     updated_at: datetime = Field(default_factory=utc_now, sa_type=Time, sa_column_kwargs={"info": {"derived": True}})
 
 
-class Version(InProject, Deletable, table=True):
+class ModelVersion(InProject, Deletable, table=True):
     """One version of a model. `number` is given by the server, without gaps; `label` by the user."""
 
-    __tablename__ = "version"
+    __tablename__ = "model_version"
+    noun = "version"
     belongs_to = ("model_id",)
     __table_args__ = (
         within("project_id", "project"),
         within("model_id", "model"),
         within("run_id", "run"),
-        within("base_version_id", "version"),
+        within("base_version_id", "model_version"),
         within("signature_id", "signature"),
         within("runtime_id", "runtime"),
         within("created_by", "principal"),

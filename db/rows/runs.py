@@ -99,7 +99,7 @@ class VersionMetric(MetricPoint, table=True):
     belongs_to = ("version_id",)
     __table_args__ = (
         PrimaryKeyConstraint("org_id", "version_id", "phase", "name", "step"),
-        within("version_id", "version"),
+        within("version_id", "model_version"),
         CheckConstraint("(value is null) = (special is not null)", name="value"),
     )
 

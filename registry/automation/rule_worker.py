@@ -12,7 +12,7 @@ from sqlmodel import col
 from db.base import utc_now
 from db.codes import FiringState, JobKind, Stage, TransitionKind, TriggerKind
 from db.session import Change, Database
-from db.tables import AutomationFiring, AutomationRule, Slot, SlotRevision, Transition, Version
+from db.tables import AutomationFiring, AutomationRule, ModelVersion, Slot, SlotRevision, Transition
 from registry.automation.breaches import find_breach
 from registry.jobs import queue
 from registry.jobs.queue import Lease
@@ -75,7 +75,7 @@ async def _promote(change: Change, rule: AutomationRule, version_id: UUID) -> No
     held = await slots.hold(change, rule.model_id)
     if version_id not in await _candidates(change, rule):
         return
-    version = await find(change, Version, version_id, "version", lock=True)
+    version = await find(change, ModelVersion, version_id, "version", lock=True)
     judgment = await judge_within(change, version, Target(stage=rule.stage))
     if not judgment.passed:
         return
@@ -116,7 +116,7 @@ async def newest_passing(change: Change, rule: AutomationRule) -> UUID | None:
     if rule.trigger != TriggerKind.GATES_OPEN:
         return None
     for version_id in await _candidates(change, rule):
-        version = await find(change, Version, version_id, "version")
+        version = await find(change, ModelVersion, version_id, "version")
         if (await judge_within(change, version, Target(stage=rule.stage))).passed:
             return version_id
     return None
@@ -130,7 +130,7 @@ async def _candidates(change: Change, rule: AutomationRule) -> Sequence[UUID]:
     """
     if rule.stage == Stage.PRODUCTION and await _rests_until(change, rule) is not None:
         return ()
-    own, other = aliased(Version), aliased(Version)
+    own, other = aliased(ModelVersion), aliased(ModelVersion)
     before = Stage.DEVELOPMENT if rule.stage == Stage.STAGING else Stage.STAGING
     in_production = select(col(Slot.version_id)).where(
         col(Slot.org_id) == rule.org_id, col(Slot.model_id) == rule.model_id, col(Slot.stage) == Stage.PRODUCTION

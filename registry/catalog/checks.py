@@ -5,7 +5,7 @@ from typing import Annotated
 from typing_extensions import Doc
 
 from db.session import Change, Within
-from db.tables import Version, VersionCheck
+from db.tables import ModelVersion, VersionCheck
 from registry.catalog.version_digest import digest_of
 from registry.jobs.version_news import version_changed
 from registry.kernel import inputs
@@ -33,7 +33,7 @@ async def report(
     # Before the version is locked: a worker that looks takes its job first, and then the version.
     await version_changed(change, version_id)
     # Locked: of two reports at once the one that is stored last is the latest.
-    version = await find(change, Version, version_id, "version", lock=True)
+    version = await find(change, ModelVersion, version_id, "version", lock=True)
     require(actor, Action.WRITE, version)
     current = await digest_of(Within(change), version)
     row = VersionCheck(

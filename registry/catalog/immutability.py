@@ -5,12 +5,12 @@ from sqlmodel import col
 
 from db.codes import Stage
 from db.session import Change
-from db.tables import Alias, Model, PromotionPolicy, SlotRevision, Version
+from db.tables import Alias, Model, ModelVersion, PromotionPolicy, SlotRevision
 from registry.catalog.stages import CHANGEABLE
 from registry.kernel.errors import Conflict
 
 
-async def check_changeable(change: Change, version: Version, path: str) -> None:
+async def check_changeable(change: Change, version: ModelVersion, path: str) -> None:
     """Refuse to give a version, locked, other files, a signature or a runtime once others rely on what it is.
 
     They do in PRODUCTION and from then on, in ARCHIVED, and while an alias that a policy protects points at it: what
@@ -34,7 +34,7 @@ async def check_changeable(change: Change, version: Version, path: str) -> None:
         )
 
 
-async def was_in_production(change: Change, version: Version) -> bool:
+async def was_in_production(change: Change, version: ModelVersion) -> bool:
     """Whether a version is or ever was in PRODUCTION."""
     held = exists().where(
         col(SlotRevision.org_id) == change.org_id,
@@ -45,7 +45,7 @@ async def was_in_production(change: Change, version: Version) -> bool:
     return bool((await change.execute(select(held))).scalar_one())
 
 
-async def _protected_alias(change: Change, version: Version) -> str | None:
+async def _protected_alias(change: Change, version: ModelVersion) -> str | None:
     """The name of an alias of a version for which there is a policy, whichever it is; None for none."""
     own, policy = col(Alias.org_id) == change.org_id, PromotionPolicy
     holds = or_(

@@ -10,7 +10,7 @@ from sqlmodel import col
 
 from db.rows.artifacts import FAILED_STATES
 from db.session import Reader
-from db.tables import Artifact, Content, Run, Runtime, Signature, Version
+from db.tables import Artifact, Content, ModelVersion, Run, Runtime, Signature
 
 _LINE, _FIELD = literal("\n"), literal("\t")
 
@@ -49,23 +49,23 @@ def _statement() -> Any:
         select(func.string_agg(line, aggregate_order_by(_LINE, col(Artifact.folded_path), col(Artifact.id))))
         .where(
             col(Artifact.org_id) == bindparam("org_id"),
-            col(Artifact.version_id) == col(Version.id),
+            col(Artifact.version_id) == col(ModelVersion.id),
             col(Artifact.deleted_at).is_(None),
             col(Artifact.state).not_in(FAILED_STATES),
         )
         .scalar_subquery()
     )
-    facts = [_fact(Signature, col(Version.signature_id)), _fact(Runtime, col(Version.runtime_id))]
+    facts = [_fact(Signature, col(ModelVersion.signature_id)), _fact(Runtime, col(ModelVersion.runtime_id))]
     text = func.concat_ws(_LINE, *facts, func.coalesce(files, ""))
     digest = func.encode(func.sha256(func.convert_to(text, "UTF8")), "hex")
-    return select(col(Version.id), digest.label("digest")).where(
-        col(Version.org_id) == bindparam("org_id"),
-        col(Version.id) == any_(bindparam("versions", type_=ARRAY(Uuid))),
+    return select(col(ModelVersion.id), digest.label("digest")).where(
+        col(ModelVersion.org_id) == bindparam("org_id"),
+        col(ModelVersion.id) == any_(bindparam("versions", type_=ARRAY(Uuid))),
     )
 
 
 def _fact(table: type[Content], key: Any) -> ColumnElement[str]:
-    fact = select(col(table.digest)).where(col(table.org_id) == col(Version.org_id), col(table.id) == key)
+    fact = select(col(table.digest)).where(col(table.org_id) == col(ModelVersion.org_id), col(table.id) == key)
     return func.coalesce(fact.scalar_subquery(), "-")
 
 

@@ -12,7 +12,7 @@ from db.tables import Artifact
 COMING = (ArtifactState.PENDING, ArtifactState.VERIFYING)
 
 
-class VersionStatus(StrEnum):
+class ModelVersionStatus(StrEnum):
     """How far a version can be used as it is."""
 
     PENDING = "PENDING"
@@ -39,7 +39,7 @@ def is_bad(file: FromClause) -> ColumnElement[bool]:
 
 
 def status(version: FromClause) -> ColumnElement[Any]:
-    """The VersionStatus of a version."""
+    """The ModelVersionStatus of a version."""
     file = columns(Artifact)[0].table.alias()
 
     def some(condition: ColumnElement[bool]) -> ColumnElement[bool]:
@@ -47,7 +47,7 @@ def status(version: FromClause) -> ColumnElement[Any]:
         return exists(select(literal(1)).where(*own, counts(file), condition))
 
     return case(
-        (some(is_bad(file)), VersionStatus.BROKEN.value),
-        (some(file.c.state.in_(COMING)), VersionStatus.PENDING.value),
-        else_=VersionStatus.READY.value,
+        (some(is_bad(file)), ModelVersionStatus.BROKEN.value),
+        (some(file.c.state.in_(COMING)), ModelVersionStatus.PENDING.value),
+        else_=ModelVersionStatus.READY.value,
     )

@@ -9,7 +9,7 @@ from typing_extensions import Doc
 from db.base import unique_key
 from db.codes import LineageKind
 from db.session import Change
-from db.tables import Model, Run, Version
+from db.tables import Model, ModelVersion, Run
 from registry.catalog.immutability import check_changeable
 from registry.facts import runtimes, signatures
 from registry.graph import lineage
@@ -21,7 +21,7 @@ from registry.kernel.inputs import KEEP, Keep
 from registry.kernel.rows import add, alter, find, flush
 from registry.tracking import metrics as metric_points
 
-LABEL_KEY = unique_key(Version, "model_id", "label")
+LABEL_KEY = unique_key(ModelVersion, "model_id", "label")
 
 
 async def create(
@@ -38,7 +38,7 @@ async def create(
     tags: Annotated[Sequence[inputs.Tag], Doc(f"At most {inputs.MAX_TAGS}.")] = (),
     signature: Annotated[signatures.Signature | None, Doc("What it takes and gives.")] = None,
     runtime: Annotated[runtimes.Runtime | None, Doc("What it was made with; what its run was, if absent.")] = None,
-) -> Version:
+) -> ModelVersion:
     """A new version in stage DEVELOPMENT, with the next number of its model and its edges in the lineage.
 
     Raises: Forbidden, NotFound, InvalidValue, NameTaken.
@@ -46,9 +46,9 @@ async def create(
     model = await find(change, Model, model_id, "model", lock=True)
     require(actor, Action.WRITE, model)
     run = None if run_id is None else await find(change, Run, run_id, "run")
-    base = None if base_version_id is None else await find(change, Version, base_version_id, "baseVersion")
+    base = None if base_version_id is None else await find(change, ModelVersion, base_version_id, "baseVersion")
     facts = await _kept(change, actor, signature, runtime)
-    version = Version(
+    version = ModelVersion(
         org_id=change.org_id,
         model_id=model.id,
         number=next_number(model),
@@ -91,14 +91,14 @@ async def update(
     tags: Annotated[Sequence[inputs.Tag] | Keep, Doc("All tags it is to have; others are removed.")] = KEEP,
     signature: Annotated[signatures.Signature | None, Doc("What it takes and gives, where nobody said so yet.")] = None,
     runtime: Annotated[runtimes.Runtime | None, Doc("What it was made with, where nobody said so yet.")] = None,
-) -> Version:
+) -> ModelVersion:
     """Change what people say about a version. Its signature and its runtime stay once they are set.
 
     Raises: Forbidden, NotFound, InvalidValue, Conflict when another signature or runtime is set.
     """
     # First: a worker has the job before it locks the version, and must not wait for whoever waits for the job.
     await version_changed(change, version_id)
-    version = await find(change, Version, version_id, "version", lock=True)
+    version = await find(change, ModelVersion, version_id, "version", lock=True)
     require(actor, Action.WRITE, version)
     values = inputs.description_of(KEEP, description, tags)
     facts = await _kept(change, actor, signature, runtime)
@@ -128,12 +128,12 @@ async def log_metrics(
     *,
     version_id: Annotated[inputs.VersionId, Doc("Which version.")],
     metrics: Annotated[Sequence[inputs.Metric], Doc(f"At most {inputs.MAX_METRICS} points.")],
-) -> Version:
+) -> ModelVersion:
     """Add metric points to a version, such as those of a later evaluation.
 
     Raises: Forbidden, NotFound, InvalidValue.
     """
-    version = await find(change, Version, version_id, "version")
+    version = await find(change, ModelVersion, version_id, "version")
     require(actor, Action.WRITE, version)
     await metric_points.log(change, actor, version, metrics)
     await version_changed(change, version.id)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
-from db.base import Deletable, unique_key, utc_now
+from db.base import Deletable, noun_of, unique_key, utc_now
 from db.codes import DesiredState, RunStatus, Stage
 from db.session import Change
 from db.tables import (
@@ -19,10 +19,10 @@ from db.tables import (
     Environment,
     Experiment,
     Model,
+    ModelVersion,
     Project,
     Run,
     Team,
-    Version,
     Webhook,
 )
 from registry.catalog.immutability import check_changeable, was_in_production
@@ -46,12 +46,12 @@ async def _run_has_ended(_: Change, run: Run, path: str) -> None:
         raise Conflict("This run goes on. Finish it first.", (path,))
 
 
-async def _version_is_out_of_service(_: Change, version: Version, path: str) -> None:
+async def _version_is_out_of_service(_: Change, version: ModelVersion, path: str) -> None:
     if version.stage in SLOTS:
         raise Conflict(f"This version is in stage {version.stage}. Take it out of service first.", (path,))
 
 
-async def _of_version(change: Change, version: Version) -> Action:
+async def _of_version(change: Change, version: ModelVersion) -> Action:
     """What was in PRODUCTION may be what a rollback puts back: deleting it is for those who decide about PRODUCTION."""
     return Action.PROMOTE_TO_PRODUCTION if await was_in_production(change, version) else Action.WRITE
 
@@ -62,7 +62,7 @@ async def _artifact_is_at_rest(change: Change, artifact: Artifact, path: str) ->
     if artifact.version_id is None:
         return
     # Locked, so that it stays in its stage.
-    version = await find(change, Version, artifact.version_id, path, lock=True, deleted=True)
+    version = await find(change, ModelVersion, artifact.version_id, path, lock=True, deleted=True)
     if version.stage != Stage.DEVELOPMENT:
         raise Conflict(f"Its version is in stage {version.stage}; what is or was in service stays whole.", (path,))
     await check_changeable(change, version, path)
@@ -95,12 +95,12 @@ class Deletion:
     @property
     def word(self) -> str:
         """What people call such a thing."""
-        return str(self.table.__tablename__).replace("_", " ")
+        return noun_of(self.table).replace("_", " ")
 
     @property
     def path(self) -> str:
         """The input that names the row, as callers write it."""
-        first, *others = str(self.table.__tablename__).split("_")
+        first, *others = noun_of(self.table).split("_")
         return first + "".join(other.title() for other in others)
 
 
@@ -130,7 +130,7 @@ DELETIONS: Final[Mapping[type[Deletable], Deletion]] = {
         Deletion(Webhook, Action.ADMINISTER, renamed="name", scope="organization", keys=(unique_key(Webhook, "name"),)),
         Deletion(DatasetVersion),
         Deletion(Run, guard=_run_has_ended),
-        Deletion(Version, guard=_version_is_out_of_service, deleting=_of_version),
+        Deletion(ModelVersion, guard=_version_is_out_of_service, deleting=_of_version),
         Deletion(Artifact, guard=_artifact_is_at_rest, renamed="path", scope="owner", keys=_PATH_KEYS),
     )
 }
@@ -183,7 +183,7 @@ async def restore(
             )
     await _digest_is_free(change, row, how.path)
     if isinstance(row, Artifact) and row.version_id is not None:
-        version = await find(change, Version, row.version_id, how.path, lock=True)
+        version = await find(change, ModelVersion, row.version_id, how.path, lock=True)
         await check_changeable(change, version, how.path)
     await alter(change, actor, row, {"deleted_at": None, **values}, verb="restored", taken=_taken(how, row, values))
     if how.consequence is not None:

@@ -25,10 +25,10 @@ from db.tables import (
     Experiment,
     LineageEdge,
     Model,
+    ModelVersion,
     Project,
     Run,
     Team,
-    Version,
 )
 from registry.kernel.errors import Dependent
 
@@ -55,20 +55,20 @@ DEPENDENCES: Final = (
     Dependence(Experiment, Project, "project_id"),
     Dependence(Run, Project, "project_id"),
     Dependence(Dataset, Project, "project_id"),
-    Dependence(Version, Model, "model_id"),
+    Dependence(ModelVersion, Model, "model_id"),
     Dependence(Run, Experiment, "experiment_id"),
     Dependence(Run, Run, "parent_run_id"),
-    Dependence(Version, Run, "run_id"),
-    Dependence(Version, Version, "base_version_id"),
-    Dependence(Alias, Version, "version_id"),
-    Dependence(Deployment, Version, "version_id"),
+    Dependence(ModelVersion, Run, "run_id"),
+    Dependence(ModelVersion, ModelVersion, "base_version_id"),
+    Dependence(Alias, ModelVersion, "version_id"),
+    Dependence(Deployment, ModelVersion, "version_id"),
     Dependence(Deployment, Environment, "environment_id"),
     Dependence(DatasetVersion, Dataset, "dataset_id"),
     Dependence(Run, DatasetVersion, None),
     Dependence(Artifact, Run, "run_id", part=True),
-    Dependence(Artifact, Version, "version_id", part=True),
+    Dependence(Artifact, ModelVersion, "version_id", part=True),
 )
-_NAMES: Final[dict[type[Row], str]] = {Version: "label", DatasetVersion: "digest", Artifact: "path"}
+_NAMES: Final[dict[type[Row], str]] = {ModelVersion: "label", DatasetVersion: "digest", Artifact: "path"}
 
 
 def has_dependents(table: type[Deletable]) -> bool:

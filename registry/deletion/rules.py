@@ -19,10 +19,10 @@ from db.tables import (
     Environment,
     Experiment,
     Model,
+    ModelVersion,
     Project,
     Run,
     Team,
-    Version,
     Webhook,
 )
 from registry.deletion.deletion import delete, restore
@@ -122,14 +122,18 @@ async def restore_dataset_version(
     return await restore(change, actor, DatasetVersion, dataset_version_id)
 
 
-async def delete_version(change: Change, actor: Actor, *, version_id: Annotated[inputs.VersionId, WHICH]) -> Version:
+async def delete_version(
+    change: Change, actor: Actor, *, version_id: Annotated[inputs.VersionId, WHICH]
+) -> ModelVersion:
     """Delete a version."""
-    return await delete(change, actor, Version, version_id)
+    return await delete(change, actor, ModelVersion, version_id)
 
 
-async def restore_version(change: Change, actor: Actor, *, version_id: Annotated[inputs.VersionId, WHICH]) -> Version:
+async def restore_version(
+    change: Change, actor: Actor, *, version_id: Annotated[inputs.VersionId, WHICH]
+) -> ModelVersion:
     """Restore a version."""
-    return await restore(change, actor, Version, version_id)
+    return await restore(change, actor, ModelVersion, version_id)
 
 
 async def delete_artifact(
@@ -194,7 +198,7 @@ DELETING: Final[Mapping[type[Deletable], DeletionRule]] = {
     Run: delete_run,
     Dataset: delete_dataset,
     DatasetVersion: delete_dataset_version,
-    Version: delete_version,
+    ModelVersion: delete_version,
     Artifact: delete_artifact,
     Environment: delete_environment,
     Deployment: delete_deployment,
@@ -208,7 +212,7 @@ RESTORING: Final[Mapping[type[Deletable], DeletionRule]] = {
     Run: restore_run,
     Dataset: restore_dataset,
     DatasetVersion: restore_dataset_version,
-    Version: restore_version,
+    ModelVersion: restore_version,
     Artifact: restore_artifact,
     Environment: restore_environment,
     Deployment: restore_deployment,

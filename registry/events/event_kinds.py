@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Final
 
-from db.base import Tenant
+from db.base import Tenant, noun_of
 from db.belonging import parents
 from db.tables import (
     Alias,
@@ -22,6 +22,7 @@ from db.tables import (
     Experiment,
     LineageEdge,
     Model,
+    ModelVersion,
     Organization,
     Price,
     Principal,
@@ -34,7 +35,6 @@ from db.tables import (
     Signature,
     Team,
     Upload,
-    Version,
     VersionCheck,
     Webhook,
     WebhookDelivery,
@@ -72,9 +72,9 @@ def _ways(table: type[Tenant]) -> Iterator[tuple[str, ...]]:
         if above is None:
             yield column.removesuffix("_id"), "model or project"
         elif above in (Model, Project):
-            yield (str(above.__tablename__),)
+            yield (noun_of(above),)
         else:
-            yield from ((str(above.__tablename__).replace("_", " "), *way) for way in _ways(above))
+            yield from ((noun_of(above).replace("_", " "), *way) for way in _ways(above))
 
 
 def _kept(what: str) -> dict[str, str]:
@@ -227,7 +227,7 @@ _NOUNS: Final = (
         },
     ),
     Noun(
-        Version,
+        ModelVersion,
         {
             "created": "A version was registered.",
             "updated": "A version was changed.",
@@ -256,7 +256,7 @@ _NOUNS: Final = (
     ),
     Noun(WebhookDelivery, {"created": "Somebody had an event delivered again, or pinged."}),
 )
-NOUNS: Final[Mapping[str, Noun]] = {str(noun.table.__tablename__): noun for noun in _NOUNS}
+NOUNS: Final[Mapping[str, Noun]] = {noun_of(noun.table): noun for noun in _NOUNS}
 """By their nouns, each the kind of its subject, in order."""
 
 KINDS: Final = frozenset(f"{noun}.{verb}" for noun, told in NOUNS.items() for verb in told.verbs)

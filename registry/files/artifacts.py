@@ -13,7 +13,7 @@ from db.codes import ArtifactKind, ArtifactState, JobKind
 from db.ids import uuid7
 from db.rows.artifacts import FAILED_STATES
 from db.session import Change
-from db.tables import Artifact, Blob, Job, Run, Upload, Version
+from db.tables import Artifact, Blob, Job, ModelVersion, Run, Upload
 from registry.catalog.immutability import check_changeable
 from registry.files import uploads
 from registry.files.shelves import Shelves
@@ -159,14 +159,14 @@ async def _tell_of_news(change: Change, version_id: inputs.VersionId | None) -> 
 
 async def _owner(
     change: Change, actor: Actor, version_id: inputs.VersionId | None, run_id: inputs.RunId | None
-) -> Run | Version:
+) -> Run | ModelVersion:
     """The run or version that the caller named, which it may write to.
 
     Locked, so that of two requests for the same path at the same moment the second sees what the first has made.
     """
-    owner: Run | Version
+    owner: Run | ModelVersion
     if version_id is not None and run_id is None:
-        owner = await find(change, Version, version_id, "version", lock=True)
+        owner = await find(change, ModelVersion, version_id, "version", lock=True)
         await check_changeable(change, owner, "version")
     elif run_id is not None and version_id is None:
         owner = await find(change, Run, run_id, "run", lock=True)
@@ -177,12 +177,12 @@ async def _owner(
 
 
 def _artifact(
-    change: Change, actor: Actor, owner: Run | Version, path: str, kind: ArtifactKind, state: ArtifactState
+    change: Change, actor: Actor, owner: Run | ModelVersion, path: str, kind: ArtifactKind, state: ArtifactState
 ) -> Artifact:
     return Artifact(
         org_id=change.org_id,
         run_id=owner.id if isinstance(owner, Run) else None,
-        version_id=owner.id if isinstance(owner, Version) else None,
+        version_id=owner.id if isinstance(owner, ModelVersion) else None,
         kind=kind,
         **path_columns(path),
         content_type=safe_content_type(None),
@@ -192,7 +192,7 @@ def _artifact(
 
 
 async def _resumed(
-    change: Change, actor: Actor, known: Artifact, announced: Artifact, owner: Run | Version
+    change: Change, actor: Actor, known: Artifact, announced: Artifact, owner: Run | ModelVersion
 ) -> Artifact:
     """The artifact that holds the path, which has to be what is announced; its upload goes on."""
     told = [(one.path, one.sha256, one.size_bytes) for one in (known, announced)]
@@ -210,7 +210,7 @@ async def _resumed(
     return known
 
 
-async def _at_path(change: Change, owner: Run | Version, folded_path: str) -> Artifact | None:
+async def _at_path(change: Change, owner: Run | ModelVersion, folded_path: str) -> Artifact | None:
     """The artifact of this owner that holds the path; one that failed has let go of it.
 
     Locked, so that an upload is not given up while it is resumed.
@@ -230,11 +230,11 @@ async def _at_path(change: Change, owner: Run | Version, folded_path: str) -> Ar
     return found.scalar_one_or_none()
 
 
-def _path_taken(artifact: Artifact, owner: Run | Version) -> NameTaken:
+def _path_taken(artifact: Artifact, owner: Run | ModelVersion) -> NameTaken:
     return NameTaken("artifact", artifact.path, type(owner).__name__.lower(), ("path",))
 
 
-async def _insert(change: Change, actor: Actor, artifact: Artifact, owner: Run | Version) -> Artifact:
+async def _insert(change: Change, actor: Actor, artifact: Artifact, owner: Run | ModelVersion) -> Artifact:
     taken = _path_taken(artifact, owner)
     return await add(change, actor, artifact, {"artifact_run_path_key": taken, "artifact_version_path_key": taken})
 

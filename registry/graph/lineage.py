@@ -1,6 +1,6 @@
 """Lineage: typed edges from what was used to what came of it, and walks along them.
 
-    DatasetVersion ──USED──▶ Run ──PRODUCED──▶ Version ──DERIVED──▶ Version ──DEPLOYED, OBSERVED──▶ Deployment
+    DatasetVersion ──USED──▶ Run ──PRODUCED──▶ ModelVersion ──DERIVED──▶ ModelVersion ──DEPLOYED, OBSERVED──▶ Deployment
 
 An edge is written in the transaction that makes it true and ends by `valid_to`, never by deletion.
 """
@@ -19,7 +19,7 @@ from sqlmodel import col
 from db.base import Row, columns, utc_now
 from db.codes import DatasetRole, LineageKind
 from db.session import Change, Reader
-from db.tables import DatasetVersion, Deployment, LineageEdge, Run, Version
+from db.tables import DatasetVersion, Deployment, LineageEdge, ModelVersion, Run
 from registry.kernel.access import Actor
 from registry.kernel.rows import alter, flush, image, record
 
@@ -29,7 +29,9 @@ MAX_EDGES = 5_000
 DEADLINE_S = 2.0
 
 
-KINDS: Final[Mapping[str, type[Row]]] = {table.__name__: table for table in (DatasetVersion, Run, Version, Deployment)}
+KINDS: Final[Mapping[str, type[Row]]] = {
+    table.__name__: table for table in (DatasetVersion, Run, ModelVersion, Deployment)
+}
 """What takes part in the lineage, by the name of its kind."""
 
 

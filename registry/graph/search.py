@@ -42,10 +42,10 @@ from db.tables import (
     Environment,
     Experiment,
     Model,
+    ModelVersion,
     Project,
     Run,
     Team,
-    Version,
 )
 from registry.kernel.errors import BadInput
 from registry.kernel.inputs import HEAPED, is_heaped
@@ -60,7 +60,7 @@ KINDS: Final[Mapping[SearchKind, type[Row]]] = {
     SearchKind.TEAM: Team,
     SearchKind.PROJECT: Project,
     SearchKind.MODEL: Model,
-    SearchKind.VERSION: Version,
+    SearchKind.VERSION: ModelVersion,
     SearchKind.DATASET: Dataset,
     SearchKind.DATASET_VERSION: DatasetVersion,
     SearchKind.EXPERIMENT: Experiment,

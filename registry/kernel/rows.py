@@ -12,8 +12,8 @@ from sqlalchemy import Select, func, inspect, select
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col
 
-from db.base import Deletable, Row, utc_now
-from db.belonging import Route, route
+from db.base import Deletable, Row, noun_of, utc_now
+from db.belonging import KINDS, Route, route
 from db.errors import constraint
 from db.session import Change, Event
 from registry.kernel.access import Actor
@@ -178,7 +178,7 @@ def record_of(
 ) -> None:
     """`record` for a row that is known by its kind, its id and what it belongs to."""
     body = {"v": EVENT_SHAPE, "before": _fitting(before), "after": _fitting(after)}
-    change.events.append(Event(f"{_snake(kind)}.{verb}", f"{kind}:{id}", actor.signature, body, *belongs))
+    change.events.append(Event(f"{noun_of(KINDS[kind])}.{verb}", f"{kind}:{id}", actor.signature, body, *belongs))
 
 
 def shown(table: type[Row]) -> list[str]:
@@ -206,7 +206,3 @@ def _plain(value: Any) -> str:
     if isinstance(value, datetime):
         return value.isoformat()
     return str(value)
-
-
-def _snake(kind: str) -> str:
-    return "".join(f"_{c.lower()}" if c.isupper() and place else c.lower() for place, c in enumerate(kind))

@@ -10,7 +10,7 @@ from typing_extensions import Doc
 
 from db.codes import AliasRevisionKind, TransitionKind
 from db.session import Change, Within
-from db.tables import Alias, AliasRevision, Model, Transition, Version
+from db.tables import Alias, AliasRevision, Model, ModelVersion, Transition
 from registry.kernel import inputs
 from registry.kernel.access import Action, Actor, require
 from registry.kernel.errors import Conflict, NotFound
@@ -51,19 +51,19 @@ async def roll_back(
     require(actor, Action.WRITE if policy is None else Action.ROLL_BACK, model)
     why = inputs.required_reason(reason)
     if to is not None:
-        await find(change, Version, to, "to")
+        await find(change, ModelVersion, to, "to")
     held = await aliases.held_of(change, model.id, str(target.alias))
     if held.revision == 0:
         raise NotFound("Alias", ("name",))
     held.check_expected(expected_revision)
     earlier = await _before(change, held) if to is None else await _named(change, held, to)
-    version = await find(change, Version, earlier.version_id, "to", lock=True)
+    version = await find(change, ModelVersion, earlier.version_id, "to", lock=True)
     # Whatever else the policy asks for: this was good once, and is to help now.
     judgment = await judge_within(change, version, target, integrity_alone=True)
     path = "name" if to is None else "to"
     judgment.require(path)
     if policy is not None and earlier.digest not in (None, judgment.case.digest):
-        said = f"Version {version.label} has other contents than when {target.name} pointed at it. Set the alias."
+        said = f"ModelVersion {version.label} has other contents than when {target.name} pointed at it. Set the alias."
         raise Conflict(said, (path,))
     return await aliases.put(change, actor, held, version, Step(AliasRevisionKind.ROLLBACK, why, judgment))
 
@@ -118,8 +118,8 @@ async def _pointed_at(change: Change, held: Held, version_id: UUID | None = None
     )
     statement = (
         select(latest.c.version_id, latest.c.digest, latest.c.left_by, went_by.label("went_by"))
-        .join(Version, (col(Version.org_id) == change.org_id) & (col(Version.id) == latest.c.version_id))
-        .where(col(Version.deleted_at).is_(None))
+        .join(ModelVersion, (col(ModelVersion.org_id) == change.org_id) & (col(ModelVersion.id) == latest.c.version_id))
+        .where(col(ModelVersion.deleted_at).is_(None))
         .order_by(latest.c.revision.desc())
     )
     if version_id is not None:

@@ -15,7 +15,7 @@ from typing_extensions import Doc
 
 from db.codes import AliasRevisionKind, RequestState, Stage
 from db.session import Change, Within
-from db.tables import Alias, AliasRevision, Model, PromotionRequest, Version
+from db.tables import Alias, AliasRevision, Model, ModelVersion, PromotionRequest
 from registry.kernel import inputs
 from registry.kernel.access import Action, Actor, require
 from registry.kernel.errors import Conflict, NotFound
@@ -82,7 +82,7 @@ async def point(
 
     Raises: Forbidden, NotFound, InvalidValue, Conflict for an archived version, StaleRevision, GateFailed.
     """
-    version = await find(change, Version, version_id, "version")
+    version = await find(change, ModelVersion, version_id, "version")
     require(actor, Action.WRITE, version)
     target, why = Target(alias=inputs.new_alias_name(name)), inputs.reason(reason)
     held = await hold(change, version, str(target.alias))
@@ -133,12 +133,12 @@ def check(version: Any, target: Target, held_id: UUID | None) -> None:
         raise Conflict(said, ("version",))
 
 
-async def hold(change: Change, version: Version, name: str) -> Held:
+async def hold(change: Change, version: ModelVersion, name: str) -> Held:
     """Lock a name of a version's model, whether or not it points at anything, and the version as it is then."""
     # The model: a name that points at nothing has no row.
     await find(change, Model, version.model_id, "version", lock=True)
     # Nobody archives it meanwhile, and what a protected alias points at stays as it is.
-    await find(change, Version, version.id, "version", lock=True)
+    await find(change, ModelVersion, version.id, "version", lock=True)
     return await held_of(change, version.model_id, name)
 
 
@@ -156,7 +156,7 @@ async def held_of(change: Change, model_id: UUID, name: str) -> Held:
 
 
 async def put(
-    change: Change, actor: Actor, held: Held, version: Version, step: Step, created_at: datetime | None = None
+    change: Change, actor: Actor, held: Held, version: ModelVersion, step: Step, created_at: datetime | None = None
 ) -> Alias:
     """Make an alias point at a version that may have it, and complete the request of the step.
 

@@ -12,7 +12,7 @@ from sqlmodel import col
 from db.base import columns, utc_now
 from db.codes import RequestState, Stage
 from db.session import Change, Reader, Within
-from db.tables import Model, PromotionPolicy, PromotionRequest, Slot, Version
+from db.tables import Model, ModelVersion, PromotionPolicy, PromotionRequest, Slot
 from registry.catalog.version_digest import digest_of
 from registry.kernel.errors import GateFailed
 from registry.kernel.rows import find
@@ -83,7 +83,9 @@ async def judge(
     return Judgment(case, policy, [await gate.judge(case) for gate in gates])
 
 
-async def judge_within(change: Change, version: Version, target: Target, *, integrity_alone: bool = False) -> Judgment:
+async def judge_within(
+    change: Change, version: ModelVersion, target: Target, *, integrity_alone: bool = False
+) -> Judgment:
     """`judge` with what this change has written so far. Call it while the target is held: the verdicts then stand."""
     return await judge(Within(change), version, target, integrity_alone=integrity_alone)
 
@@ -162,8 +164,8 @@ async def asked(change: Change, judgment: Judgment) -> PromotionRequest | None:
 
 async def _champion(reader: Reader, version: Any) -> Any | None:
     statement = (
-        select(*columns(Version))
-        .join(Slot, and_(col(Slot.org_id) == col(Version.org_id), col(Slot.version_id) == col(Version.id)))
+        select(*columns(ModelVersion))
+        .join(Slot, and_(col(Slot.org_id) == col(ModelVersion.org_id), col(Slot.version_id) == col(ModelVersion.id)))
         .where(
             col(Slot.org_id) == version.org_id,
             col(Slot.model_id) == version.model_id,

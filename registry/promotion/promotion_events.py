@@ -88,7 +88,7 @@ def told(event: StoredEvent) -> PromotionTold:
     kind = _BY_KIND[event.kind]
     before, after = (event.body.get(side) or {} for side in ("before", "after"))
     noun, _, row_id = event.subject.partition(":")
-    moved = noun == "Version"
+    moved = noun == "ModelVersion"
     return PromotionTold(
         event=event,
         kind=kind,

@@ -7,7 +7,7 @@ from typing_extensions import Doc
 
 from db.codes import RequestState, Stage, TransitionKind
 from db.session import Change
-from db.tables import Transition, Version
+from db.tables import ModelVersion, Transition
 from registry.catalog import stages
 from registry.kernel import inputs
 from registry.kernel.access import Actor, require
@@ -52,7 +52,7 @@ async def promote(
     return await put(change, actor, held, version, to, step)
 
 
-async def put(change: Change, actor: Actor, held: Held, version: Version, to: Stage, step: Step) -> Transition:
+async def put(change: Change, actor: Actor, held: Held, version: ModelVersion, to: Stage, step: Step) -> Transition:
     """Put a version, for which every gate is open, into a slot, and complete the request for it if there is one."""
     transition = await slots.move(change, actor, held, version, to, step)
     if step.request is not None:
@@ -101,21 +101,21 @@ async def reactivate(change: Change, actor: Actor, *, version_id: WHICH, reason:
     return await _leave(change, actor, held, version, TransitionKind.REACTIVATION, None, reason)
 
 
-async def take(change: Change, version_id: UUID, path: str = "version") -> tuple[Held, Version]:
+async def take(change: Change, version_id: UUID, path: str = "version") -> tuple[Held, ModelVersion]:
     """The held slots of a version's model, and the version, locked as it is once nobody else moves it.
 
     Raises: NotFound.
     """
-    version = await find(change, Version, version_id, path)
+    version = await find(change, ModelVersion, version_id, path)
     held = await slots.hold(change, version.model_id)
-    return held, await find(change, Version, version_id, path, lock=True)
+    return held, await find(change, ModelVersion, version_id, path, lock=True)
 
 
 async def _leave(
     change: Change,
     actor: Actor,
     held: Held,
-    version: Version,
+    version: ModelVersion,
     kind: TransitionKind,
     expected_revision: int | None,
     reason: str | None,

@@ -12,7 +12,7 @@ from typing_extensions import Doc
 from db.base import utc_now
 from db.codes import AliasRevisionKind, JobKind, RequestState, Stage, TransitionKind
 from db.session import Change, Database, Within
-from db.tables import Job, PromotionRequest, PromotionReview, Version
+from db.tables import Job, ModelVersion, PromotionRequest, PromotionReview
 from registry.catalog.version_digest import digest_of
 from registry.jobs import queue
 from registry.jobs.queue import Lease
@@ -41,7 +41,7 @@ class Place:
     """A target, held until the end of the transaction, with the version that is to go there."""
 
     target: Target
-    version: Version
+    version: ModelVersion
     revision: int
     version_id: UUID | None
     """What is there now."""
@@ -118,7 +118,7 @@ async def hold(change: Change, version_id: UUID, goal: Target, path: str = "vers
         held, version = await promotions.take(change, version_id, path)
         slot = held.slots[goal.stage]
         return Place(goal, version, slot.revision, slot.version_id, held)
-    version = await find(change, Version, version_id, path)
+    version = await find(change, ModelVersion, version_id, path)
     alias = await aliases.hold(change, version, str(goal.alias))
     return Place(goal, version, alias.revision, alias.version_id, None, alias)
 
@@ -193,7 +193,7 @@ def look_at(request: PromotionRequest, when: datetime) -> Job:
 async def _seems_open(change: Change, request_id: UUID) -> bool:
     """Whether a request may complete by itself now, as seen without holding what those need who bring it news."""
     request = await find(change, PromotionRequest, request_id, "request")
-    version, goal = await find_by(change, Version, id=request.version_id), Target(request.stage, request.alias)
+    version, goal = await find_by(change, ModelVersion, id=request.version_id), Target(request.stage, request.alias)
     if version is None or request.state != RequestState.OPEN:
         return False
     policy = await policy_for(Within(change), change.org_id, version.model_id, goal)

@@ -8,7 +8,7 @@ from typing_extensions import Doc
 from db.base import unique_key
 from db.codes import Decision, PrincipalKind, RequestState, Role
 from db.session import Change, Within
-from db.tables import PromotionRequest, PromotionReview, Version
+from db.tables import ModelVersion, PromotionRequest, PromotionReview
 from registry.catalog.version_digest import authors, digest_of
 from registry.kernel import inputs
 from registry.kernel.access import RANK, Action, Actor, require
@@ -79,7 +79,7 @@ async def review(
     return request
 
 
-async def _check_reviewer(change: Change, actor: Actor, version: Version, request: PromotionRequest) -> None:
+async def _check_reviewer(change: Change, actor: Actor, version: ModelVersion, request: PromotionRequest) -> None:
     """Refuse whoever must not decide about this version. Raises: Conflict."""
     if actor.kind != PrincipalKind.USER:
         raise Conflict("People review. Programs report checks, with reportCheck.", ("request",))

@@ -10,7 +10,7 @@ from typing_extensions import Doc
 
 from db.codes import Stage, TransitionKind
 from db.session import Change
-from db.tables import AutomationRule, Model, Slot, SlotRevision, Transition, Version
+from db.tables import AutomationRule, Model, ModelVersion, Slot, SlotRevision, Transition
 from registry.catalog.stages import SLOTS
 from registry.kernel import inputs
 from registry.kernel.access import Action, Actor, require
@@ -73,7 +73,7 @@ async def put_back(
     """
     slot = held.slots[stage]
     version_id = await _last_good(change, slot) if to is None else await _named(change, slot, to)
-    version = await find(change, Version, version_id, "to", lock=True)
+    version = await find(change, ModelVersion, version_id, "to", lock=True)
     # Whatever the policy asks for: this was good once, and is to help now. But its bytes must be what they were.
     judgment = await judge_within(change, version, Target(stage=stage), integrity_alone=True)
     judgment.require("model" if to is None else "to")
@@ -84,7 +84,7 @@ async def put_back(
 
 
 async def _belongs(change: Change, model: Model, version_id: UUID) -> None:
-    version = await find(change, Version, version_id, "to")
+    version = await find(change, ModelVersion, version_id, "to")
     if version.model_id != model.id:
         raise InvalidValue("This is a version of another model.", ("to",))
 
@@ -111,7 +111,7 @@ async def _named(change: Change, slot: Slot, version_id: UUID) -> UUID:
     raise Conflict(f"This version was never in {slot.stage}. Promote it.", ("to",))
 
 
-async def _check_contents(change: Change, slot: Slot, version: Version, digest: str, path: str) -> None:
+async def _check_contents(change: Change, slot: Slot, version: ModelVersion, digest: str, path: str) -> None:
     """Refuse to put back what was changed since the slot took it: nobody judged that. Raises: Conflict."""
     statement = (
         select(col(Transition.digest))
@@ -130,7 +130,7 @@ async def _check_contents(change: Change, slot: Slot, version: Version, digest: 
     )
     taken: str | None = (await change.execute(statement)).scalar_one()
     if taken not in (None, digest):
-        said = f"Version {version.label} has other contents than {slot.stage} took. Reactivate and promote it."
+        said = f"ModelVersion {version.label} has other contents than {slot.stage} took. Reactivate and promote it."
         raise Conflict(said, (path,))
 
 
@@ -159,7 +159,9 @@ async def _held_before(change: Change, slot: Slot, version_id: UUID | None = Non
     )
     statement = (
         select(last_held.c.version_id, col(last.kind), col(last.from_stage), col(cause.kind).label("cause_kind"))
-        .join(Version, (col(Version.org_id) == change.org_id) & (col(Version.id) == last_held.c.version_id))
+        .join(
+            ModelVersion, (col(ModelVersion.org_id) == change.org_id) & (col(ModelVersion.id) == last_held.c.version_id)
+        )
         .join(
             last,
             (col(last.org_id) == change.org_id)
@@ -167,7 +169,7 @@ async def _held_before(change: Change, slot: Slot, version_id: UUID | None = Non
             & (col(last.number) == latest_number),
         )
         .outerjoin(cause, (col(cause.org_id) == change.org_id) & (col(cause.id) == col(last.cause_id)))
-        .where(col(Version.deleted_at).is_(None))
+        .where(col(ModelVersion.deleted_at).is_(None))
         .order_by(last_held.c.revision.desc())
     )
     if version_id is not None:

@@ -18,7 +18,7 @@ from db.base import utc_now
 from db.codes import Stage, TransitionKind
 from db.ids import uuid7
 from db.session import Change
-from db.tables import AutomationRule, PromotionRequest, Slot, SlotRevision, Transition, Version
+from db.tables import AutomationRule, ModelVersion, PromotionRequest, Slot, SlotRevision, Transition
 from registry.catalog.stages import SLOTS
 from registry.kernel.access import Actor
 from registry.kernel.errors import Conflict
@@ -125,7 +125,9 @@ def check_free(slot: Slot) -> None:
         raise Conflict(f"Another version is in {slot.stage}. Demote or archive that one first.", ("version",))
 
 
-async def move(change: Change, actor: Actor, held: Held, version: Version, to_stage: Stage, step: Step) -> Transition:
+async def move(
+    change: Change, actor: Actor, held: Held, version: ModelVersion, to_stage: Stage, step: Step
+) -> Transition:
     """Send a version, locked, to another stage: out of its slot, into the other, in place of what was there.
 
     What it takes the place of becomes ARCHIVED. The caller has checked that all this is allowed.
@@ -139,7 +141,7 @@ async def move(change: Change, actor: Actor, held: Held, version: Version, to_st
         await _put(change, held, held.slots[to_stage], version.id, transition)
     _tell(change, actor, held, version, transition)
     if displaced_id is not None:
-        displaced = await find(change, Version, displaced_id, "version", lock=True)
+        displaced = await find(change, ModelVersion, displaced_id, "version", lock=True)
         why = Step(TransitionKind.DISPLACEMENT, cause=transition)
         _tell(change, actor, held, displaced, await _note(change, held, displaced, Stage.ARCHIVED, why, actor))
     await change.flush()
@@ -153,7 +155,9 @@ async def move(change: Change, actor: Actor, held: Held, version: Version, to_st
     return transition
 
 
-async def _note(change: Change, held: Held, version: Version, to_stage: Stage, step: Step, actor: Actor) -> Transition:
+async def _note(
+    change: Change, held: Held, version: ModelVersion, to_stage: Stage, step: Step, actor: Actor
+) -> Transition:
     """Write the transition down, with the next number of the model, and send the version there."""
     held.number += 1
     transition = Transition(
@@ -203,7 +207,7 @@ async def _put(change: Change, held: Held, slot: Slot, version_id: UUID | None, 
     await change.flush()
 
 
-def _tell(change: Change, actor: Actor, held: Held, version: Version, transition: Transition) -> None:
+def _tell(change: Change, actor: Actor, held: Held, version: ModelVersion, transition: Transition) -> None:
     """One event for each version that moved. Transition, slot and its revisions follow from it."""
     stages = (transition.from_stage, transition.to_stage)
     revisions = {str(stage): held.slots[stage].revision for stage in stages if stage in held.slots}

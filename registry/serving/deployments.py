@@ -16,7 +16,7 @@ from typing_extensions import Doc
 from db.base import unique_key
 from db.codes import DesiredState, LineageKind
 from db.session import Change
-from db.tables import Deployment, DeploymentChange, Environment, Model, Version
+from db.tables import Deployment, DeploymentChange, Environment, Model, ModelVersion
 from registry.graph import lineage
 from registry.kernel import inputs
 from registry.kernel.access import Action, Actor, require
@@ -55,7 +55,7 @@ async def create(
     """
     environment = await find(change, Environment, environment_id, "environment", lock=True)
     require(actor, Action.WRITE, environment)
-    version = await find(change, Version, version_id, "version", lock=True)
+    version = await find(change, ModelVersion, version_id, "version", lock=True)
     deployment = Deployment(
         org_id=change.org_id,
         model_id=version.model_id,
@@ -191,7 +191,7 @@ def check_free(taken: int, shares: Collection[float], path: Sequence[str]) -> No
 
 async def _trace(change: Change, actor: Actor, deployment: Deployment) -> None:
     """Make the lineage say what the deployment is to run: its version while it is to be RUNNING, nothing otherwise."""
-    versions = [await find(change, Version, deployment.version_id, "version")] if _runs(deployment) else []
+    versions = [await find(change, ModelVersion, deployment.version_id, "version")] if _runs(deployment) else []
     await lineage.relink(change, actor, LineageKind.DEPLOYED, versions, deployment)
 
 
@@ -202,9 +202,9 @@ async def _held(change: Change, deployment_id: UUID) -> Deployment:
     return await find(change, Deployment, deployment_id, "deployment", lock=True)
 
 
-async def _version(change: Change, deployment: Deployment, version_id: UUID) -> Version:
+async def _version(change: Change, deployment: Deployment, version_id: UUID) -> ModelVersion:
     """The version of the deployment's model, locked: it is not deleted while it becomes what is wanted."""
-    version = await find(change, Version, version_id, "version", lock=True)
+    version = await find(change, ModelVersion, version_id, "version", lock=True)
     if version.model_id != deployment.model_id:
         raise InvalidValue("This is a version of another model. A deployment stays with its model.", ("version",))
     return version

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from db.codes import LineageKind, ObservedState
 from db.session import Change
-from db.tables import Deployment, Version
+from db.tables import Deployment, ModelVersion
 from registry.graph import lineage
 from registry.kernel.access import Actor
 from registry.kernel.rows import find
@@ -21,5 +21,5 @@ async def trace(change: Change, actor: Actor, deployment: Deployment, since: dat
     """Make the lineage say what the deployment, which must be locked, runs since a moment: now if absent."""
     seen = version_seen(deployment)
     # What people have deleted may still be running.
-    versions = [] if seen is None else [await find(change, Version, seen, "version", deleted=True)]
+    versions = [] if seen is None else [await find(change, ModelVersion, seen, "version", deleted=True)]
     await lineage.relink(change, actor, LineageKind.OBSERVED, versions, deployment, since=since)

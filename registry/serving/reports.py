@@ -11,7 +11,7 @@ from db.base import utc_now
 from db.codes import Health, ObservedState
 from db.ids import uuid7
 from db.session import Change
-from db.tables import Deployment, DeploymentMetric, DeploymentReport, Version
+from db.tables import Deployment, DeploymentMetric, DeploymentReport, ModelVersion
 from registry.automation import breaches
 from registry.automation.breaches import MAX_METRICS
 from registry.kernel import inputs
@@ -65,7 +65,7 @@ async def take(
     )
     if version_id is not None:
         # What people have deleted may still be running.
-        version = await find(change, Version, version_id, "version", deleted=True)
+        version = await find(change, ModelVersion, version_id, "version", deleted=True)
         if version.model_id != deployment.model_id:
             raise InvalidValue("This is a version of another model than the deployment's.", ("version",))
     known = await _known(change, report)

@@ -7,7 +7,7 @@ from typing import Any, Final
 from sqlalchemy import Select, literal, select, union_all
 
 from db.base import Tenant, columns
-from db.tables import Run, RunMetric, Version, VersionMetric
+from db.tables import ModelVersion, Run, RunMetric, VersionMetric
 
 _SHOWN: Final = ("value", "special", "step", "measured_at")
 
@@ -23,7 +23,7 @@ class Source:
 
 SOURCES: Final[Mapping[type[Tenant], tuple[Source, ...]]] = {
     Run: (Source(RunMetric, "run_id", "id"),),
-    Version: (Source(VersionMetric, "version_id", "id"), Source(RunMetric, "run_id", "run_id")),
+    ModelVersion: (Source(VersionMetric, "version_id", "id"), Source(RunMetric, "run_id", "run_id")),
 }
 """Where the metrics of a row are: of each name and phase the first source that has a point counts, and no other."""
 

@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import insert
 from db.base import utc_now
 from db.codes import SpecialValue
 from db.session import Change
-from db.tables import Run, RunMetric, Version, VersionMetric
+from db.tables import ModelVersion, Run, RunMetric, VersionMetric
 from registry.kernel import inputs
 from registry.kernel.access import Actor
 from registry.kernel.errors import InvalidValue
@@ -18,7 +18,7 @@ from registry.kernel.rows import record
 _SPECIAL = {"nan": SpecialValue.NAN, "inf": SpecialValue.POSITIVE_INFINITY, "-inf": SpecialValue.NEGATIVE_INFINITY}
 
 
-async def log(change: Change, actor: Actor, owner: Run | Version, metrics: Sequence[inputs.Metric]) -> None:
+async def log(change: Change, actor: Actor, owner: Run | ModelVersion, metrics: Sequence[inputs.Metric]) -> None:
     """Store metric points of a run or a version; a point that is there already is replaced.
 
     Points of a run are data and make no events: a training loop may log thousands. Those of a version decide what
@@ -40,7 +40,7 @@ async def log(change: Change, actor: Actor, owner: Run | Version, metrics: Seque
     # In the order of the key: two lists that share points cannot lock each other.
     statement = insert(table).values([points[key] for key in sorted(points)])
     replaced = {name: statement.excluded[name] for name in ("value", "special", "measured_at")}
-    if isinstance(owner, Version):
+    if isinstance(owner, ModelVersion):
         told = [{**point, "measured_at": point["measured_at"].isoformat()} for point in map(_told, points.values())]
         record(change, actor, owner, "measured", None, {"metrics": told})
     key_columns = ["org_id", owner_column, "phase", "name", "step"]

@@ -13,7 +13,7 @@ from db.belonging import route
 from db.codes import DatasetRole, DesiredState, JobKind, LineageKind, RunStatus
 from db.ids import uuid7
 from db.session import Change
-from db.tables import Deployment, DeploymentChange, Environment, Job, LineageEdge, Model, Run, Version
+from db.tables import Deployment, DeploymentChange, Environment, Job, LineageEdge, Model, ModelVersion, Run
 from registry.catalog import versions
 from registry.graph.lineage import edge_columns
 from registry.kernel.access import Actor
@@ -84,8 +84,10 @@ async def link(
 
 async def _trace(change: Change, actor: Actor, _: Mapping[UUID, Record], rows: Sequence[Mapping[str, Any]]) -> None:
     """Versions come from their runs and from the versions they were made from."""
-    produced = [("Run", row["run_id"], "Version", row["id"]) for row in rows if row["run_id"]]
-    derived = [("Version", row["base_version_id"], "Version", row["id"]) for row in rows if row["base_version_id"]]
+    produced = [("Run", row["run_id"], "ModelVersion", row["id"]) for row in rows if row["run_id"]]
+    derived = [
+        ("ModelVersion", row["base_version_id"], "ModelVersion", row["id"]) for row in rows if row["base_version_id"]
+    ]
     await link(change, actor, LineageKind.PRODUCED, produced)
     await link(change, actor, LineageKind.DERIVED, derived)
 
@@ -124,7 +126,7 @@ async def _deploy(
         found = route(DeploymentChange, one.get)
         record_of(change, actor, DeploymentChange.__name__, row_id, "created", None, one, found)
     running = [row for row in rows if row["desired_state"] == DesiredState.RUNNING]
-    links = [("Version", row["version_id"], "Deployment", row["id"]) for row in running]
+    links = [("ModelVersion", row["version_id"], "Deployment", row["id"]) for row in running]
     await link(change, actor, LineageKind.DEPLOYED, links)
 
 
@@ -160,7 +162,7 @@ async def _fit(change: Change, records: Mapping[UUID, Record]) -> None:
 
 
 CONSEQUENCES: Final[Mapping[type[Any], Consequence]] = {
-    Version: _trace,
+    ModelVersion: _trace,
     Run: _watch,
     Deployment: _deploy,
 }

@@ -29,6 +29,7 @@ from db.tables import (
     Experiment,
     LineageEdge,
     Model,
+    ModelVersion,
     Price,
     Project,
     ResourceSample,
@@ -37,7 +38,6 @@ from db.tables import (
     Runtime,
     Signature,
     Team,
-    Version,
     VersionMetric,
 )
 from registry.catalog import datasets
@@ -257,13 +257,13 @@ KINDS: Final[tuple[Kind, ...]] = (
         ("project_id", "name"),
     ),
     Kind(
-        Version,
+        ModelVersion,
         (
             to("model", "Model", "model_id"),
             Field("label", read.name(inputs.MAX_LABEL), "label", required=True),
             DESCRIPTION,
             to("run", "Run", "run_id", required=False),
-            to("baseVersion", "Version", "base_version_id", required=False),
+            to("baseVersion", "ModelVersion", "base_version_id", required=False),
             to("signature", "Signature", "signature_id", required=False),
             to("runtime", "Runtime", "runtime_id", required=False),
             PARAMETERS,
@@ -276,7 +276,7 @@ KINDS: Final[tuple[Kind, ...]] = (
         Artifact,
         (
             to("run", "Run", "run_id", required=False),
-            to("version", "Version", "version_id", required=False),
+            to("version", "ModelVersion", "version_id", required=False),
             Field("path", _plain_text, "path", required=True),
             Field("artifactKind", read.choice(ArtifactKind), "kind", required=True),
             Field("contentType", _plain_text, "content_type"),
@@ -293,7 +293,7 @@ KINDS: Final[tuple[Kind, ...]] = (
         Deployment,
         (
             to("environment", "Environment", "environment_id"),
-            to("version", "Version", "version_id", brings=("model_id",)),
+            to("version", "ModelVersion", "version_id", brings=("model_id",)),
             Field("name", read.name(), "name", required=True),
             Field("desiredState", read.choice(DesiredState), "desired_state"),
             Field(
@@ -326,7 +326,7 @@ KINDS: Final[tuple[Kind, ...]] = (
     ),
     Kind(
         VersionMetric,
-        (to("version", "Version", "version_id"), *POINT),
+        (to("version", "ModelVersion", "version_id"), *POINT),
         ("version_id", "phase", "name", "step"),
         check=_point,
         points=True,
@@ -334,7 +334,7 @@ KINDS: Final[tuple[Kind, ...]] = (
     Kind(
         Alias,
         (
-            to("version", "Version", "version_id", editable=True, brings=("model_id",)),
+            to("version", "ModelVersion", "version_id", editable=True, brings=("model_id",)),
             Field("name", _alias, "name", required=True),
         ),
         ("model_id", "name"),

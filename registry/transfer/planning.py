@@ -16,7 +16,7 @@ from db.base import Deletable
 from db.ids import uuid7
 from db.rows.artifacts import FAILED_STATES
 from db.session import Change
-from db.tables import Artifact, ImportKey, Run, Version
+from db.tables import Artifact, ImportKey, ModelVersion, Run
 from registry.kernel.errors import Conflict, Failure, Forbidden, InvalidValue, NotFound
 from registry.transfer.bulk import arrays, matching
 from registry.transfer.declaring import Kind
@@ -195,7 +195,7 @@ async def _same(change: Change, kind: Kind, records: Sequence[Record]) -> dict[t
         by_columns[tuple(name for name in kind.natural if record.values.get(name) is not None)].append(record)
     for names, members in by_columns.items():
         # A label is never used again, not even when its version is deleted.
-        keeps_names = table is Version
+        keeps_names = table is ModelVersion
         statement = matching(change, table, names, ("id", *kind.natural, *(["deleted_at"] if keeps_names else [])))
         if issubclass(table, Deletable) and not keeps_names:
             statement = statement.where(col(table.deleted_at).is_(None))

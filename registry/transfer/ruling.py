@@ -9,7 +9,7 @@ from sqlmodel import col
 
 from db.base import Row
 from db.session import Change
-from db.tables import Alias, Model, Version
+from db.tables import Alias, Model, ModelVersion
 from registry.catalog.immutability import check_changeable
 from registry.kernel.access import Actor
 from registry.kernel.errors import Failure, Forbidden
@@ -22,7 +22,7 @@ from registry.transfer.reading import Record
 async def refuse_frozen(change: Change, files: Collection[Record]) -> None:
     """Refuse files for versions whose contents stay as they are, locked meanwhile. Raises: LineRefused."""
     for_versions = [file for file in files if "version_id" in file.values]
-    versions = await _locked(change, Version, {file.values["version_id"] for file in for_versions})
+    versions = await _locked(change, ModelVersion, {file.values["version_id"] for file in for_versions})
     for file in for_versions:
         version = versions.get(file.values["version_id"])
         try:
@@ -49,7 +49,7 @@ async def point(change: Change, actor: Actor, record: Record) -> Alias:
 
 async def try_to_point(change: Change, actor: Actor, record: Record) -> None:
     """Refuse what `point` would refuse, as far as the version is here already. Raises: LineRefused."""
-    if await find_by(change, Version, id=record.values["version_id"]) is None:
+    if await find_by(change, ModelVersion, id=record.values["version_id"]) is None:
         return
     told = len(change.events)
     async with change.begin_nested() as attempt:

@@ -20,11 +20,11 @@ from db.tables import (
     ImportKey,
     LineageEdge,
     Model,
+    ModelVersion,
     Price,
     ResourceSample,
     Run,
     RunMetric,
-    Version,
     VersionMetric,
 )
 from registry.jobs.version_news import many_changed
@@ -59,7 +59,7 @@ async def carry_out(change: Change, actor: Actor, source: str, plan: Plan, known
             counts[title]["created"] += len(plan.new[title])
         if plan.points[title]:
             counts[title].update(await _POINTS[kind.table](change, actor, kind, plan.points[title], known))
-    await many_changed(change, plan.new[Version.__name__])
+    await many_changed(change, plan.new[ModelVersion.__name__])
     await _keep_keys(change, source, plan)
     return counts
 
@@ -109,7 +109,7 @@ async def _create(change: Change, actor: Actor, kind: Kind, records: Mapping[UUI
     if table is Alias:
         await hold_aliases(change, records.values())
         return {row_id: (await point(change, actor, record)).id for row_id, record in records.items()}
-    if table is Version:
+    if table is ModelVersion:
         await number(change, records)
         await inherit_runtimes(change, records)
     if table is Artifact:
@@ -279,8 +279,8 @@ def _tell(change: Change, actor: Actor, rows: Mapping[tuple[Any, ...], Values], 
         point = {name: values[name] for name in ("phase", "name", "step", "value", "special")}
         by_version[row.version_id].append({**point, "measured_at": values["measured_at"].isoformat()})
     for version_id, points in by_version.items():
-        belongs = Route(owner=(Version.__name__, version_id))
-        record_of(change, actor, Version.__name__, version_id, "measured", None, {"metrics": points}, belongs)
+        belongs = Route(owner=(ModelVersion.__name__, version_id))
+        record_of(change, actor, ModelVersion.__name__, version_id, "measured", None, {"metrics": points}, belongs)
 
 
 async def _refuse_late(change: Change, kind: Kind, records: Sequence[Record], known: Known) -> None:

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import ARRAY, Select, Uuid, any_, bindparam, select, true
 
 from db.base import SCHEMA, Row, columns, metadata
-from db.tables import Content, DatasetSchema, DatasetVersion, Signature, Version
+from db.tables import Content, DatasetSchema, DatasetVersion, ModelVersion, Signature
 from registry.facts.signature_diff import PartChange, Verdict, changes, verdict
 from resolvers.loading.shapes import Reading, own
 from resolvers.loading.visibility import is_over
@@ -26,7 +26,7 @@ class Line:
 
 
 LINES: Final[Mapping[type[Row], Line]] = {
-    Version: Line("model_id", "number", "signature_id", Signature),
+    ModelVersion: Line("model_id", "number", "signature_id", Signature),
     DatasetVersion: Line("dataset_id", "id", "schema_id", DatasetSchema),
 }
 

@@ -7,13 +7,13 @@ from typing import Any, Final
 from uuid import UUID
 
 from db.base import Row
-from db.tables import Run, Runtime, Version
+from db.tables import ModelVersion, Run, Runtime
 from registry.facts.runtimes import FactChange, apart, facts_of
 from registry.kernel.errors import BadInput
 from resolvers import ids
 from resolvers.context import Operation
 
-_HAVE_ONE: Final[dict[str, type[Row]]] = {"Run": Run, "Version": Version}
+_HAVE_ONE: Final[dict[str, type[Row]]] = {"Run": Run, "ModelVersion": ModelVersion}
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ async def _key(operation: Operation, gid: str, argument: str) -> UUID | None:
         return found.id
     table = _HAVE_ONE.get(found.kind)
     if table is None:
-        raise BadInput(f"`{argument}` takes the id of a Runtime, a Run or a Version, not of a {found.kind}.")
+        raise BadInput(f"`{argument}` takes the id of a Runtime, a Run or a ModelVersion, not of a {found.kind}.")
     row = await operation.loaders.row(table).load(found.id)
     return None if row is None else row.runtime_id
 

@@ -8,8 +8,8 @@ from uuid import UUID
 from sqlalchemy import ARRAY, Uuid, any_, bindparam, select
 
 from db.base import columns
-from db.tables import Version
-from registry.catalog.version_status import VersionStatus, status
+from db.tables import ModelVersion
+from registry.catalog.version_status import ModelVersionStatus, status
 from resolvers.loading.shapes import Reading, own
 
 
@@ -17,14 +17,14 @@ from resolvers.loading.shapes import Reading, own
 class Statuses:
     """The status of each version, by its id."""
 
-    async def read(self, reading: Reading, keys: list[UUID]) -> list[VersionStatus]:
+    async def read(self, reading: Reading, keys: list[UUID]) -> list[ModelVersionStatus]:
         """One statement for all."""
-        found = {row[0]: VersionStatus(row[1]) for row in await reading.rows(_statuses(), {"keys": keys})}
+        found = {row[0]: ModelVersionStatus(row[1]) for row in await reading.rows(_statuses(), {"keys": keys})}
         return [found[key] for key in keys]
 
 
 @cache
 def _statuses() -> Any:
-    version = columns(Version)[0].table
+    version = columns(ModelVersion)[0].table
     wanted = version.c.id == any_(bindparam("keys", type_=ARRAY(Uuid)))
-    return select(version.c.id, status(version)).where(own(Version), wanted)
+    return select(version.c.id, status(version)).where(own(ModelVersion), wanted)

@@ -22,7 +22,7 @@ from db.codes import (
     TaskType,
     WebhookState,
 )
-from registry.catalog.version_status import VersionStatus, status
+from registry.catalog.version_status import ModelVersionStatus, status
 from resolvers.filters.declaration import (
     BY_CREATION,
     BY_NAME,
@@ -98,9 +98,9 @@ FINDABLE: Final[Mapping[type[Tenant], Findable]] = {
             "owner": Said(Id("owner_id", "Principal"), "Any of these principals answers for it."),
             **PROJECT, **TAGS,
             "stage": Said(
-                Through(tables.Version, "model_id", Code("stage", Stage)), "It has a version in any of these stages."
+                Through(tables.ModelVersion, "model_id", Code("stage", Stage)), "It has a version in any of them."
             ),
-            "versions": Said(Some(tables.Version, "model_id"), "It has a version that is like this."),
+            "versions": Said(Some(tables.ModelVersion, "model_id"), "It has a version that is like this."),
             "deployments": Said(Some(tables.Deployment, "model_id"), "It has a deployment that is like this."),
             **CREATED, **UPDATED,
         },
@@ -167,13 +167,13 @@ FINDABLE: Final[Mapping[type[Tenant], Findable]] = {
         metrics=True,
         parameters=True,
     ),
-    tables.Version: Findable(
+    tables.ModelVersion: Findable(
         filters={
             "number": Said(WholeNumber("number"), "Its number."),
             "label": Said(Text("label"), "Its label."),
             **DESCRIPTION,
             "stage": Said(Code("stage", Stage), "It stands in any of these stages."),
-            "status": Said(Derived(VersionStatus, status), "Its files are in any of these ways."),
+            "status": Said(Derived(ModelVersionStatus, status), "Its files are in any of these ways."),
             "alias": Said(
                 Through(tables.Alias, "version_id", AliasName("name")), "An alias of this name points at it."
             ),
@@ -182,7 +182,7 @@ FINDABLE: Final[Mapping[type[Tenant], Findable]] = {
             **MODELS_PROJECT,
             "run": Said(Id("run_id", "Run"), "Any of these runs produced it."),
             "has_run": Said(Present("run_id"), "Whether a run produced it."),
-            "base_version": Said(Id("base_version_id", "Version"), "It was made from any of these versions."),
+            "base_version": Said(Id("base_version_id", "ModelVersion"), "It was made from any of these versions."),
             "has_base_version": Said(Present("base_version_id"), "Whether it was made from another version."),
             "deployments": Said(
                 Some(tables.Deployment, "version_id"), "A deployment that is to run it is like this."
@@ -195,7 +195,7 @@ FINDABLE: Final[Mapping[type[Tenant], Findable]] = {
             "has_signature": Said(Present("signature_id"), "Whether it says what it takes and gives."),
             "artifacts": Said(Some(tables.Artifact, "version_id"), "It has a file that is like this."),
             **TAGS, **PARAMETERS,
-            **metrics(tables.Version, "Its metrics, and those of its run that it has none of itself"),
+            **metrics(tables.ModelVersion, "Its metrics, and those of its run that it has none of itself"),
             **CREATED,
         },
         orders={
@@ -221,7 +221,7 @@ FINDABLE: Final[Mapping[type[Tenant], Findable]] = {
     tables.Alias: Findable(
         filters={
             "name": Said(AliasName("name"), "Its name."),
-            "version": Said(Id("version_id", "Version"), "It points at any of these versions."),
+            "version": Said(Id("version_id", "ModelVersion"), "It points at any of these versions."),
             **CREATED, **UPDATED,
         },
         orders={**BY_NAME, **BY_CREATION, **BY_UPDATE},
@@ -234,7 +234,7 @@ FINDABLE: Final[Mapping[type[Tenant], Findable]] = {
             "content_type": Said(Text("content_type"), "Its media type."),
             "size_bytes": Said(WholeNumber("size_bytes"), "How many bytes it has."),
             "sha256": Said(Text("sha256"), "SHA-256 of its bytes, in hexadecimal."),
-            "version": Said(Id("version_id", "Version"), "It is a file of any of these versions."),
+            "version": Said(Id("version_id", "ModelVersion"), "It is a file of any of these versions."),
             "run": Said(Id("run_id", "Run"), "It is a file of any of these runs."),
             "verified_at": Said(Time("verified_at"), "When its bytes were read back and hashed."),
             **CREATED,
@@ -255,8 +255,8 @@ FINDABLE: Final[Mapping[type[Tenant], Findable]] = {
             **NAME,
             "environment": Said(Id("environment_id", "Environment"), "It is in any of these environments."),
             "model": Said(Id("model_id", "Model"), "It runs any of these models."),
-            "version": Said(Id("version_id", "Version"), "It is to run any of these versions."),
-            "observed_version": Said(Id("observed_version_id", "Version"), "It was seen with any of these versions."),
+            "version": Said(Id("version_id", "ModelVersion"), "It is to run any of these versions."),
+            "observed_version": Said(Id("observed_version_id", "ModelVersion"), "It was seen with any of these."),
             "desired_state": Said(Code("desired_state", DesiredState), "It is to be in any of these states."),
             "observed_state": Said(Code("observed_state", ObservedState), "It was seen in any of these states."),
             "health": Said(Code("health", Health), "Its health was any of these when it was last seen."),
@@ -288,7 +288,7 @@ FINDABLE: Final[Mapping[type[Tenant], Findable]] = {
     ),
     tables.DeploymentChange: Findable(
         filters={
-            "version": Said(Id("version_id", "Version"), "It was to run any of these versions."),
+            "version": Said(Id("version_id", "ModelVersion"), "It was to run any of these versions."),
             "desired_state": Said(Code("desired_state", DesiredState), "It was to be in any of these states."),
             "reason": Said(Text("reason"), "Why."),
             **CREATED,
@@ -298,7 +298,7 @@ FINDABLE: Final[Mapping[type[Tenant], Findable]] = {
     tables.DeploymentReport: Findable(
         filters={
             "observed_state": Said(Code("observed_state", ObservedState), "It was seen in any of these states."),
-            "observed_version": Said(Id("observed_version_id", "Version"), "It was seen with any of these versions."),
+            "observed_version": Said(Id("observed_version_id", "ModelVersion"), "It was seen with any of these."),
             "health": Said(Code("health", Health), "Its health was any of these."),
             "observed_at": Said(Time("observed_at"), "When it was seen."),
             **CREATED,

@@ -10,7 +10,7 @@ from sqlalchemy import ARRAY, Select, Uuid, and_, any_, bindparam, func, select
 from sqlmodel import col
 
 from db.base import Row
-from db.tables import Dataset, DatasetVersion, Deployment, Environment, Model, Run, Version
+from db.tables import Dataset, DatasetVersion, Deployment, Environment, Model, ModelVersion, Run
 from resolvers.loading.shapes import Reading, own
 
 _SHOWN_DIGEST = len("sha256:") + 12
@@ -22,7 +22,7 @@ _TITLES: Final[Mapping[type[Row], tuple[Any, tuple[type[Row], str] | None]]] = {
         (Dataset, "dataset_id"),
     ),
     Run: (col(Run.name), None),
-    Version: (func.concat_ws(" ", col(Model.name), col(Version.label)), (Model, "model_id")),
+    ModelVersion: (func.concat_ws(" ", col(Model.name), col(ModelVersion.label)), (Model, "model_id")),
     Deployment: (
         func.concat_ws(" @ ", col(Deployment.name), col(Environment.name)),
         (Environment, "environment_id"),

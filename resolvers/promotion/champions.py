@@ -10,7 +10,7 @@ from sqlalchemy import ARRAY, Integer, Select, Text, Uuid, any_, bindparam, func
 
 from db.base import columns
 from db.codes import Outcome, RankingDirection, Stage
-from db.tables import Model, Slot, Version
+from db.tables import Model, ModelVersion, Slot
 from registry.facts.signature_diff import Verdict
 from registry.promotion.champion_scoring import (
     Candidate,
@@ -99,7 +99,7 @@ async def choose(operation: Operation, model_id: UUID, criteria: Criteria) -> Ch
 async def _champion(operation: Operation, model_id: UUID) -> Any | None:
     """The version in PRODUCTION; None for nothing."""
     found = await operation.loaders.reading.rows(_in_production(), {"model": model_id})
-    return record_of(Version)._make(found[0]) if found else None
+    return record_of(ModelVersion)._make(found[0]) if found else None
 
 
 async def _rows(operation: Operation, model_id: UUID, criteria: Criteria) -> tuple[list[Any], int]:
@@ -112,7 +112,7 @@ async def _rows(operation: Operation, model_id: UUID, criteria: Criteria) -> tup
         "size": MAX_CANDIDATES,
     }
     found = await operation.loaders.reading.rows(_standing(criteria.direction), bounds)
-    make = record_of(Version)._make
+    make = record_of(ModelVersion)._make
     return [make(row[:-1]) for row in found], found[0][-1] if found else 0
 
 
@@ -121,7 +121,7 @@ async def _candidates(
 ) -> dict[UUID, Candidate]:
     """Each version with what was measured of it and, where that matters, what its run cost; the champion, too."""
     versions = {row.id: row for row in ([] if champion is None else [champion]) + list(rows)}
-    points = await operation.loaders.of(LatestOf(Version, tuple(criteria.measures))).load_many(list(versions))
+    points = await operation.loaders.of(LatestOf(ModelVersion, tuple(criteria.measures))).load_many(list(versions))
     costs: dict[UUID, Cost] = {}
     if criteria.maximum_cost is not None or TieBreak.LOWER_COST in criteria.tie_breaks:
         runs = list({row.run_id: None for row in versions.values() if row.run_id is not None})
@@ -137,7 +137,7 @@ async def _compare_signatures(operation: Operation, candidates: Sequence[Candida
     if champion is None:
         return
     others = [candidate for candidate in candidates if candidate.thing.id != champion.id]
-    loader = operation.loaders.of(ChangesSince(Version, champion.id))
+    loader = operation.loaders.of(ChangesSince(ModelVersion, champion.id))
     for candidate, since in zip(others, await loader.load_many([one.thing.id for one in others]), strict=True):
         if since is None:
             candidate.lacks.append(f"It or the champion {champion.label} has no signature: nobody can compare them.")
@@ -198,16 +198,16 @@ def _standing(direction: RankingDirection) -> Select[*tuple[Any, ...]]:
 
     Those without a finite value come last; of equals the newer ones first.
     """
-    last = latest_bound(Version)
+    last = latest_bound(ModelVersion)
     return (
-        select(*columns(Version), func.count().over().label("total"))
-        .select_from(column_of(Version, "id").table.outerjoin(last, true()))
+        select(*columns(ModelVersion), func.count().over().label("total"))
+        .select_from(column_of(ModelVersion, "id").table.outerjoin(last, true()))
         .where(
-            live(Version),
-            column_of(Version, "model_id") == bindparam("model", type_=Uuid),
-            column_of(Version, "stage") == any_(bindparam("stages", type_=ARRAY(Text))),
+            live(ModelVersion),
+            column_of(ModelVersion, "model_id") == bindparam("model", type_=Uuid),
+            column_of(ModelVersion, "stage") == any_(bindparam("stages", type_=ARRAY(Text))),
         )
-        .order_by(best_first(last.c.value, direction), column_of(Version, "number").desc())
+        .order_by(best_first(last.c.value, direction), column_of(ModelVersion, "number").desc())
         .limit(bindparam("size", type_=Integer))
     )
 
@@ -215,10 +215,10 @@ def _standing(direction: RankingDirection) -> Select[*tuple[Any, ...]]:
 @cache
 def _in_production() -> Select[*tuple[Any, ...]]:
     held = column_of(Slot, "version_id")
-    return select(*columns(Version)).where(
-        live(Version),
+    return select(*columns(ModelVersion)).where(
+        live(ModelVersion),
         own(Slot),
         column_of(Slot, "model_id") == bindparam("model", type_=Uuid),
         column_of(Slot, "stage") == Stage.PRODUCTION,
-        held == column_of(Version, "id"),
+        held == column_of(ModelVersion, "id"),
     )

@@ -10,7 +10,7 @@ from sqlmodel import col
 
 from db.codes import Stage, TransitionKind
 from db.session import Reader
-from db.tables import Alias, AliasRevision, Slot, Version
+from db.tables import Alias, AliasRevision, ModelVersion, Slot
 from registry.catalog import stages
 from registry.catalog.version_digest import digests
 from registry.kernel.access import NEEDED, RANK
@@ -62,7 +62,7 @@ async def plan(operation: Operation, version_id: UUID, to: Stage | None, alias: 
         goal = target(to, alias)
     except InvalidValue as failure:
         raise BadInput(failure.message) from None
-    version = await operation.loaders.row(Version).load(version_id)
+    version = await operation.loaders.row(ModelVersion).load(version_id)
     if version is None:
         return None
     judgment = await judge(operation.snapshot, version, goal)

@@ -9,7 +9,7 @@ from uuid import UUID
 from aiodataloader import DataLoader
 
 from db.base import Row
-from db.tables import Run, Runtime, Version
+from db.tables import ModelVersion, Run, Runtime
 from registry.facts.runtimes import FACTS, facts_of
 from registry.kernel.errors import BadInput, NotFound
 from registry.kernel.inputs import same
@@ -108,7 +108,7 @@ class Comparison:
 
     async def signatures(self, operation: Operation) -> list[Since | None]:
         """What the signature of each version changes for those who use the first."""
-        loader = operation.loaders.of(ChangesSince(Version, self.things[0].id))
+        loader = operation.loaders.of(ChangesSince(ModelVersion, self.things[0].id))
         found: list[Since | None] = list(await loader.load_many([one.id for one in self.things]))
         return found
 

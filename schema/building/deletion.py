@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from db.base import Deletable
+from db.base import Deletable, noun_of
 from registry.deletion.deletion import DELETIONS
 from registry.deletion.dependents import has_dependents, is_dependent
 from registry.deletion.rules import DELETING, RESTORING
@@ -16,7 +16,7 @@ def delete(ref: Any, table: type[Deletable], *, description: str) -> Any:
     errors: list[type[Failure]] = [NotFound, InvalidValue]
     errors += [Conflict] if how.guard else []
     errors += [InUse] if has_dependents(table) else []
-    name = f"delete{table.__name__}"
+    name = f"delete{_title(table)}"
     return change(DELETING[table], name, ref, table, action=how.action, errors=errors, description=description)
 
 
@@ -29,10 +29,14 @@ def restore(ref: Any, table: type[Deletable]) -> Any:
     renamed = f", under another {how.renamed} where its own is taken by now" if how.renamed else ""
     return change(
         RESTORING[table],
-        f"restore{table.__name__}",
+        f"restore{_title(table)}",
         ref,
         table,
         action=how.action,
         errors=errors,
         description=f"Brings back a deleted {how.word}{renamed}.",
     )
+
+
+def _title(table: type[Deletable]) -> str:
+    return noun_of(table).title().replace("_", "")

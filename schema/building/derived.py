@@ -7,7 +7,7 @@ import strawberry
 from db import tables
 from db.base import Row, Tenant
 from db.codes import RunStatus
-from registry.catalog.version_status import VersionStatus
+from registry.catalog.version_status import ModelVersionStatus
 from resolvers.catalog.version_status import Statuses
 from resolvers.graph.statistics import ModelsOfTeams, SuccessRates, Tally
 from resolvers.graph.titles import Titles
@@ -71,7 +71,7 @@ VERSION_DIGEST: Any = derived(
 )
 VERSION_STATUS: Any = derived(
     Statuses(),
-    VersionStatus,
+    ModelVersionStatus,
     tables.Artifact,
     "version_id",
     description="Whether its files are all there and right.",

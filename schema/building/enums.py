@@ -6,7 +6,7 @@ import strawberry
 from strawberry.types.enum import StrawberryEnumDefinition
 
 from db import codes
-from registry.catalog.version_status import VersionStatus
+from registry.catalog.version_status import ModelVersionStatus
 from registry.facts.signature_diff import ChangeKind, Verdict
 from registry.graph.lineage import Direction
 from registry.kernel.batches import BatchMode
@@ -58,7 +58,7 @@ _describe(
     ARCHIVED="No longer in use.",
 )
 _describe(
-    VersionStatus,
+    ModelVersionStatus,
     "Whether the files of a version are all there and right.",
     PENDING="A file is not yet there, or not yet verified; none is known to be wrong.",
     READY="Every file is verified or kept elsewhere, or there is none.",

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import strawberry
 
 from db.base import Deletable, Row
-from db.tables import Alias, Model, Version
+from db.tables import Alias, Model, ModelVersion
 from registry.kernel.errors import BadInput
 from resolvers.context import Info
 from resolvers.filters.fields import bare_alias, normal
@@ -148,14 +148,14 @@ def by_own_name(table: type[Deletable]) -> Any:
 
 async def version(info: Info, by: ByVersion) -> Any:
     """The resolver of the root field for one version."""
-    rows = info.context.loaders.row(Version)
+    rows = info.context.loaders.row(ModelVersion)
     if by.id is not None:
-        return await rows.load(decode_as("Version", by.id.value, "id"))
+        return await rows.load(decode_as("ModelVersion", by.id.value, "id"))
     if by.label is not None:
         label = normal(by.label.value.label).strip()
-        return await _of_model(info, Version, by.label.value.model, label=label)
+        return await _of_model(info, ModelVersion, by.label.value.model, label=label)
     if by.number is not None:
-        return await _of_model(info, Version, by.number.value.model, number=by.number.value.number)
+        return await _of_model(info, ModelVersion, by.number.value.model, number=by.number.value.number)
     if by.alias is not None:
         name = bare_alias(by.alias.value.alias)
         alias = await _of_model(info, Alias, by.alias.value.model, name=name)

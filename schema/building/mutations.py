@@ -10,7 +10,7 @@ from uuid import UUID
 import strawberry
 from typing_extensions import Doc
 
-from db.base import Row
+from db.base import Row, noun_of
 from registry.kernel.access import Action
 from registry.kernel.errors import Failure, IdempotencyKeyReused
 from registry.kernel.operations import Mutation, execute_within_deadline
@@ -91,8 +91,8 @@ class Declaration:
 
 
 def row_field(table: type[Row]) -> str:
-    """The payload's field for the row: the name of its table."""
-    return str(table.__tablename__)
+    """The payload's field for the row: the noun of its table."""
+    return noun_of(table)
 
 
 async def _keyed(*, idempotency_key: Annotated[str | None, Doc(_KEY_DESCRIPTION)] = None) -> None:

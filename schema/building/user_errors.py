@@ -56,7 +56,7 @@ class StaleRevisionError(UserError):
     revision: int = strawberry.field(description="The revision now: the next `expectedRevision`.")
     version_id: strawberry.Private[UUID | None]
     version = one(
-        tables.Version, "version_id",
+        tables.ModelVersion, "version_id",
         description="For a slot or an alias: what it holds or points at now; null for nothing.",
     )  # fmt: skip
 
@@ -86,7 +86,7 @@ class Dependent:
     node: Node | None = strawberry.field(
         resolver=_dependent, description="The thing itself; null where it is gone by now."
     )
-    kind: str = strawberry.field(description="Its type in the graph, such as `Version`.")
+    kind: str = strawberry.field(description="Its type in the graph, such as `ModelVersion`.")
     name: str = strawberry.field(description="Its name; the label of a version, the digest of a dataset version.")
 
 

@@ -103,7 +103,7 @@ async def ask(tenant: Tenant, version: str, amount: int) -> None:
         decision = "REJECTED" if target == {"alias": "refused"} else "APPROVED"
         reviewed = {"request": request, "decision": decision, "comment": "As it should be."}
         await reviewer.make("reviewPromotion", "promotionRequest", **reviewed)
-    found = await tenant.client("query($id: ID!) { node(id: $id) { ... on Version { digest } } }", id=version)
+    found = await tenant.client("query($id: ID!) { node(id: $id) { ... on ModelVersion { digest } } }", id=version)
     told = {"summary": "Nothing found.", "url": "https://checks.test/1", "digest": found["node"]["digest"]}
     for number in range(amount):
         await make("reportCheck", "versionCheck", version=version, name=f"check-{number}", passed=True, **told)

@@ -14,7 +14,7 @@ export function caption(step: Step): string {
   switch (step.__typename) {
     case "Run":
       return `${step.title}: ${step.status}`;
-    case "Version":
+    case "ModelVersion":
       return `${step.title}: ${step.stage}`;
     case "DatasetVersion":
       return step.title;

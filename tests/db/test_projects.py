@@ -13,7 +13,7 @@ from db.base import SCHEMA, columns, metadata, utc_now
 from db.belonging import KINDS, belonging, parents
 from db.projects import UNPLACED, follow, is_placed, project_of
 from db.session import Database
-from db.tables import LineageEdge, Model, Version
+from db.tables import LineageEdge, Model, ModelVersion
 from tests.tenant import Tenant, uuid_of
 
 PLACED = sorted(name for name, table in KINDS.items() if is_placed(table))
@@ -83,10 +83,10 @@ async def test_a_row_that_names_another_project_is_put_into_that_of_its_parent(
     values = {"org_id": tenant.org_id, "id": uuid4(), "created_at": utc_now(), "created_by": tenant.actor.principal_id}
     row = {"model_id": uuid_of(model), "number": 1, "label": "1", "parameters": {}, "tags": {}, "stage": "DEVELOPMENT"}
     async with database.change(tenant.org_id) as change:
-        await change.execute(insert(Version).values(**values, **row, project_id=other))
-        read = select(col(Version.project_id)).where(col(Version.id) == values["id"])
+        await change.execute(insert(ModelVersion).values(**values, **row, project_id=other))
+        read = select(col(ModelVersion.project_id)).where(col(ModelVersion.id) == values["id"])
         assert (await change.execute(read)).scalar_one() == uuid_of(tenant.project)
-        await change.execute(update(Version).where(col(Version.id) == values["id"]).values(project_id=other))
+        await change.execute(update(ModelVersion).where(col(ModelVersion.id) == values["id"]).values(project_id=other))
         assert (await change.execute(read)).scalar_one() == uuid_of(tenant.project)
 
 
@@ -95,7 +95,7 @@ async def test_a_row_without_a_parent_is_refused(tenant: Tenant, database: Datab
     row = {"model_id": uuid4(), "number": 1, "label": "1", "parameters": {}, "tags": {}, "stage": "DEVELOPMENT"}
     with pytest.raises(DBAPIError, match="project_id"):
         async with database.change(tenant.org_id) as change:
-            await change.execute(insert(Version).values(**values, **row))
+            await change.execute(insert(ModelVersion).values(**values, **row))
 
 
 async def test_what_rows_belong_to_is_found_from_the_least_of_them(tenant: Tenant, database: Database) -> None:
@@ -108,7 +108,7 @@ async def test_what_rows_belong_to_is_found_from_the_least_of_them(tenant: Tenan
         given = {kind: owner, "path": "a.bin", "kind": "MODEL", "uri": "s3://elsewhere/a.bin", "sha256": "ab" * 32}
         made[kind] = await tenant.client.make("createExternalArtifact", "artifact", **given, sizeBytes="5")
     here, project = uuid_of(model), uuid_of(tenant.project)
-    of_model = {("Version", version), ("Deployment", deployment), ("Artifact", made["version"]), ("Model", model)}
+    of_model = {("ModelVersion", version), ("Deployment", deployment), ("Artifact", made["version"]), ("Model", model)}
     of_project = {("Run", run), ("DatasetVersion", data), ("Artifact", made["run"])}
     owners = [(kind, uuid_of(gid)) for kind, gid in of_model | of_project]
     async with database.change(tenant.org_id) as change:

@@ -20,7 +20,7 @@ from tests.tenant import Tenant, uuid_of
 Step = Callable[[Change], Awaitable[None]]
 # How each kind of child is made, and a second one that differs from it in what is unique.
 CHILDREN: dict[str, tuple[str, dict[str, Any]]] = {
-    "version": ("model", {"label": "second", "number": 2}),
+    "model_version": ("model", {"label": "second", "number": 2}),
     "deployment": ("model", {"name": "second"}),
     "dataset_version": ("dataset", {"digest": "second"}),
     "artifact": ("run", {"path": "second", "folded_path": "second"}),

@@ -4,14 +4,10 @@ from typing import Any
 
 from sqlalchemy import text
 
+from tests.nouns import kind_of, noun, own_field
 from tests.tenant import Tenant, uuid_of
 
 Given = dict[str, Any]
-
-
-def own_field(kind: str) -> str:
-    """The input that names a thing of this kind."""
-    return kind[0].lower() + kind[1:]
 
 
 async def ended_run(tenant: Tenant, **given: Any) -> str:
@@ -37,12 +33,12 @@ async def parent_and_child(tenant: Tenant, kind: str) -> tuple[str, str, str]:
         project = (await new_project(tenant))["Project"]
         more = {"framework": "sklearn"} if kind == "Model" else {}
         given = {"project": project, "name": tenant.name(), **more}
-        return "Project", project, await tenant.client.make(f"create{kind}", own_field(kind), **given)
+        return "Project", project, await tenant.client.make(f"create{noun(kind)}", own_field(kind), **given)
     if kind == "Run":
         named = {"project": tenant.project, "name": tenant.name()}
         experiment = await tenant.client.make("createExperiment", "experiment", **named)
         return "Experiment", experiment, await ended_run(tenant, experiment=experiment)
-    if kind == "Version":
+    if kind == "ModelVersion":
         model = await tenant.model()
         return "Model", model, await tenant.version(model)
     if kind == "Deployment":
@@ -61,7 +57,7 @@ async def parent_and_child(tenant: Tenant, kind: str) -> tuple[str, str, str]:
 
 async def in_use(tenant: Tenant, mutation: str) -> Given:
     """A thing that others depend on."""
-    kind = mutation.removeprefix("delete")
+    kind = kind_of(own_field(mutation.removeprefix("delete")))
     if kind == "DatasetVersion":
         data = await tenant.dataset_version()
         await tenant.run(datasets=[{"datasetVersion": data}])
@@ -70,7 +66,7 @@ async def in_use(tenant: Tenant, mutation: str) -> Given:
         run = await ended_run(tenant)
         await tenant.version(run=run)
         return {"run": run}
-    if kind == "Version":
+    if kind == "ModelVersion":
         version = await tenant.version()
         await tenant.client.make("setAlias", "alias", version=version, name="champion")
         return {"version": version}
@@ -78,7 +74,7 @@ async def in_use(tenant: Tenant, mutation: str) -> Given:
         "Team": "Project",
         "Project": "Model",
         "Experiment": "Run",
-        "Model": "Version",
+        "Model": "ModelVersion",
         "Dataset": "DatasetVersion",
         "Environment": "Deployment",
     }
@@ -89,7 +85,7 @@ async def in_use(tenant: Tenant, mutation: str) -> Given:
 
 async def not_at_rest(tenant: Tenant, mutation: str) -> Given:
     """A thing in a state in which it stays."""
-    kind = mutation.removeprefix("delete")
+    kind = kind_of(own_field(mutation.removeprefix("delete")))
     if kind == "Run":
         return {"run": await tenant.run()}
     if kind == "Deployment":
@@ -105,23 +101,23 @@ async def not_at_rest(tenant: Tenant, mutation: str) -> Given:
 async def put_in_service(tenant: Tenant, version: str, stage: str = "PRODUCTION") -> None:
     """Give a version a stage."""
     async with tenant.database.change(tenant.org_id) as change:
-        statement = text("update registry.version set stage = :stage where org_id = :org_id and id = :id")
+        statement = text("update registry.model_version set stage = :stage where org_id = :org_id and id = :id")
         values = {"stage": stage, "org_id": tenant.org_id, "id": uuid_of(version)}
         await change.execute(statement, values)
 
 
 async def parent_deleted(tenant: Tenant, mutation: str) -> Given:
     """A deleted thing that depended on another one, which is deleted as well."""
-    kind = mutation.removeprefix("restore")
+    kind = kind_of(own_field(mutation.removeprefix("restore")))
     parent_kind, parent, child = await parent_and_child(tenant, kind)
-    await tenant.client.make(f"delete{kind}", own_field(kind), **{own_field(kind): child})
-    await tenant.client.make(f"delete{parent_kind}", own_field(parent_kind), **{own_field(parent_kind): parent})
+    await tenant.client.make(f"delete{noun(kind)}", own_field(kind), **{own_field(kind): child})
+    await tenant.client.make(f"delete{noun(parent_kind)}", own_field(parent_kind), **{own_field(parent_kind): parent})
     return {own_field(kind): child}
 
 
 async def name_taken_since(tenant: Tenant, mutation: str) -> Given:
     """A deleted thing whose name another one has by now."""
-    kind = mutation.removeprefix("restore")
+    kind = kind_of(own_field(mutation.removeprefix("restore")))
     named: dict[str, Any] = {"project": tenant.project, "name": tenant.name()}
     environment = await tenant.client.make("createEnvironment", "environment", name=tenant.name())
     deployment = {"environment": environment, "version": await tenant.version(), "name": "a", "desiredState": "STOPPED"}
@@ -134,8 +130,8 @@ async def name_taken_since(tenant: Tenant, mutation: str) -> Given:
         "Model": named | {"framework": "sklearn"},
         "Artifact": {"run": await ended_run(tenant), "path": "a.txt", "kind": "LOG", "uri": "s3://elsewhere/log"},
     }
-    create = "createExternalArtifact" if kind == "Artifact" else f"create{kind}"
+    create = "createExternalArtifact" if kind == "Artifact" else f"create{noun(kind)}"
     first = await tenant.client.make(create, own_field(kind), **given.get(kind, named))
-    await tenant.client.make(f"delete{kind}", own_field(kind), **{own_field(kind): first})
+    await tenant.client.make(f"delete{noun(kind)}", own_field(kind), **{own_field(kind): first})
     await tenant.client.make(create, own_field(kind), **given.get(kind, named))
     return {own_field(kind): first}

@@ -13,6 +13,7 @@ from db.codes import DeliveryState, Role
 from db.tables import WebhookDelivery
 from registry.deletion.deletion import DELETIONS
 from resolvers import ids
+from tests.nouns import noun, own_field
 from tests.schema.built import SCHEMA
 from tests.tenant import Client, Tenant, uuid_of
 
@@ -28,7 +29,7 @@ BATCHES: dict[str, str] = {
 MUTATIONS = tuple(name for name in _ALL if name not in BATCHES)
 
 DELETIONS_OF: dict[str, str] = {
-    f"{verb}{table.__name__}": table.__name__ for verb in ("delete", "restore") for table in DELETIONS
+    f"{verb}{noun(table.__name__)}": table.__name__ for verb in ("delete", "restore") for table in DELETIONS
 }
 """The mutations that delete and restore, with the kind of thing."""
 
@@ -86,8 +87,9 @@ _ROWS = {
     "redeliver": "webhookDelivery",
 }
 _KINDS = {
-    "baseVersion": "Version",
-    "to": "Version",
+    "version": "ModelVersion",
+    "baseVersion": "ModelVersion",
+    "to": "ModelVersion",
     "parentRun": "Run",
     "owner": "Principal",
     "policy": "PromotionPolicy",
@@ -221,7 +223,7 @@ async def _deletable(tenant: Tenant, mutation: str) -> dict[str, Any]:
     """What can be deleted, or a thing that is deleted."""
     kind = DELETIONS_OF[mutation]
     made = await _made(tenant, kind)
-    given = {kind[0].lower() + kind[1:]: made}
+    given = {own_field(kind): made}
     if kind == "Run":
         await tenant.client.make("finishRun", "run", **given)
     if kind == "Deployment":
@@ -229,7 +231,7 @@ async def _deletable(tenant: Tenant, mutation: str) -> dict[str, Any]:
     if kind == "Artifact":
         await tenant.client.make("abortUpload", "artifact", **given)
     if mutation.startswith("restore"):
-        await tenant.client.make(f"delete{kind}", row_of(mutation), **given)
+        await tenant.client.make(f"delete{noun(kind)}", row_of(mutation), **given)
     return given
 
 
@@ -292,7 +294,7 @@ async def _of_another(tenant: Tenant) -> dict[str, Any]:
 
 async def _checked(tenant: Tenant) -> dict[str, Any]:
     version = await tenant.version()
-    answer = await tenant.client("query($id: ID!) { node(id: $id) { ... on Version { digest } } }", id=version)
+    answer = await tenant.client("query($id: ID!) { node(id: $id) { ... on ModelVersion { digest } } }", id=version)
     return {"version": version, "name": tenant.name(), "digest": answer["node"]["digest"], "passed": True}
 
 
@@ -343,7 +345,7 @@ async def refusal_of(client: Client, mutation: str, given: Mapping[str, Any]) ->
 async def _made(tenant: Tenant, kind: str) -> str:
     if kind == "Model":
         return await tenant.model()
-    if kind == "Version":
+    if kind == "ModelVersion":
         return await tenant.version()
     if kind == "Principal":
         return str((await tenant.client("{ viewer { id } }"))["viewer"]["id"])
@@ -360,7 +362,7 @@ async def _made(tenant: Tenant, kind: str) -> str:
         "PromotionRequest": "requestPromotion",
         "AutomationRule": "setAutomationRule",
     }
-    mutation = makers.get(kind, f"create{kind}")
+    mutation = makers.get(kind, f"create{noun(kind)}")
     row = row_of(mutation)
     payload = await tenant.client.change(mutation, f"{row} {{ id }}", **await valid_input(tenant, mutation))
     made: str = payload[row]["id"]

@@ -71,16 +71,16 @@ def test_one_project_goes_out_by_its_name_or_id_and_what_leads_elsewhere_is_told
     other = [
         {"kind": "Project", "key": "q", "team": "t", "name": "base"},
         {"kind": "Model", "key": "n", "project": "q", "name": "base", "framework": "sklearn"},
-        {"kind": "Version", "key": "w", "model": "n", "label": "1"},
-        {"kind": "Version", "key": "v", "model": "m", "label": "1", "baseVersion": "w"},
+        {"kind": "ModelVersion", "key": "w", "model": "n", "label": "1"},
+        {"kind": "ModelVersion", "key": "v", "model": "m", "label": "1", "baseVersion": "w"},
     ]
     where = ("--organization", organization)
     registry("import", written(tmp_path / "in.jsonl", *LINES, *other), *where, **given(database_url))
     out = registry("export", "-", "--project", "churn", *where, **given(database_url))
     told = [orjson.loads(line) for line in out.out.splitlines()]
-    assert [one["kind"] for one in told] == ["Team", "Project", "Model", "Version"]
+    assert [one["kind"] for one in told] == ["Team", "Project", "Model", "ModelVersion"]
     assert out.err.splitlines() == [
-        "4 lines.", "Left out, because they lead to other projects: Version.baseVersion (1)."
+        "4 lines.", "Left out, because they lead to other projects: ModelVersion.baseVersion (1)."
     ]  # fmt: skip
     for name in (told[1]["key"], encode("Project", UUID(told[1]["key"]))):
         assert registry("export", "-", "--project", name, *where, **given(database_url)).out == out.out

@@ -8,7 +8,7 @@ import httpx2
 from hypothesis import HealthCheck, Phase, given, settings, strategies as st
 
 from db.session import Database
-from tests.schema.deletion_cases import own_field
+from tests.nouns import noun, own_field
 from tests.schema.valid_inputs import row_of
 from tests.tenant import Tenant, found_tenant
 
@@ -20,7 +20,7 @@ WITHIN = {
     "Experiment": "Project",
     "Run": "Project",
     "Dataset": "Project",
-    "Version": "Model",
+    "ModelVersion": "Model",
     "DatasetVersion": "Dataset",
 }
 NAMED = ("Team", "Project", "Model", "Experiment", "Dataset")
@@ -28,7 +28,7 @@ LISTS = {"Team": "teams", "Project": "projects", "Model": "models", "Experiment"
          "Dataset": "datasets"}  # fmt: skip
 STEP = st.tuples(
     st.sampled_from(["create", "create", "create", "update", "delete", "clear", "restore", "restore"]),
-    st.sampled_from([*WITHIN, "Version", "Run"]),
+    st.sampled_from([*WITHIN, "ModelVersion", "Run"]),
     st.integers(0, 50),
     st.integers(0, 5),
     st.sampled_from("abc"),
@@ -65,7 +65,7 @@ class World:
         """Live things that have the name; of versions also deleted ones."""
         for other in self.of(kind):
             is_same = (other.scope, other.name) == (scope, name) and other is not but
-            if is_same and (kind == "Version" or not other.deleted):
+            if is_same and (kind == "ModelVersion" or not other.deleted):
                 yield other
 
     async def ask(self, mutation: str, kind: str, given: dict[str, Any]) -> tuple[str, Any]:
@@ -77,8 +77,8 @@ class World:
 
     async def create(self, kind: str, scope: Thing | None, other: int, name: str) -> None:
         given, needs = self.input_of(kind, scope, other, name)
-        outcome, payload = await self.ask(f"create{kind}", kind, given)
-        same = list(self.homonyms(kind, scope, name)) if kind in (*NAMED, "Version", "DatasetVersion") else []
+        outcome, payload = await self.ask(f"create{noun(kind)}", kind, given)
+        same = list(self.homonyms(kind, scope, name)) if kind in (*NAMED, "ModelVersion", "DatasetVersion") else []
         if any(need.deleted for need in needs):
             assert outcome == "NOT_FOUND"
         elif same and kind == "DatasetVersion":
@@ -86,7 +86,11 @@ class World:
         elif same:
             assert outcome == "NAME_TAKEN"
         else:
-            number = len([one for one in self.of("Version") if one.scope is scope]) + 1 if kind == "Version" else None
+            number = (
+                len([one for one in self.of("ModelVersion") if one.scope is scope]) + 1
+                if kind == "ModelVersion"
+                else None
+            )
             assert payload["errors"] == []
             assert outcome not in {thing.id for thing in self.things}
             self.things.append(Thing(kind, outcome, name, scope, needs, number))
@@ -98,11 +102,11 @@ class World:
         needs = [scope] if scope is not None else []
         given: dict[str, Any] = {} if scope is None else {own_field(scope.kind): scope.id}
         given |= {
-            "Version": {"label": name},
+            "ModelVersion": {"label": name},
             "DatasetVersion": {"digest": f"sha256:{name * 16}"},
             "Model": {"name": name, "framework": "sklearn"},
         }.get(kind, {"name": name})
-        if kind == "Version" and other < 3 and (runs := self.of("Run")):
+        if kind == "ModelVersion" and other < 3 and (runs := self.of("Run")):
             needs.append(runs[other % len(runs)])
             given["run"] = needs[-1].id
         if kind == "Run":
@@ -116,7 +120,9 @@ class World:
         return given, needs
 
     async def update(self, thing: Thing, name: str) -> None:
-        outcome, _ = await self.ask(f"update{thing.kind}", thing.kind, {own_field(thing.kind): thing.id, "name": name})
+        outcome, _ = await self.ask(
+            f"update{noun(thing.kind)}", thing.kind, {own_field(thing.kind): thing.id, "name": name}
+        )
         if thing.deleted:
             assert outcome == "NOT_FOUND"
         elif any(self.homonyms(thing.kind, thing.scope, name, thing)):
@@ -126,7 +132,7 @@ class World:
             thing.name = name
 
     async def delete(self, thing: Thing) -> None:
-        outcome, payload = await self.ask(f"delete{thing.kind}", thing.kind, {own_field(thing.kind): thing.id})
+        outcome, payload = await self.ask(f"delete{noun(thing.kind)}", thing.kind, {own_field(thing.kind): thing.id})
         dependents = self.dependents(thing)
         if dependents and not thing.deleted:
             assert (outcome, payload["errors"][0]["dependentCount"]) == ("IN_USE", len(dependents))
@@ -142,7 +148,7 @@ class World:
 
     async def restore(self, thing: Thing, new_name: str | None) -> None:
         given = {own_field(thing.kind): thing.id} | ({"name": new_name} if new_name and thing.kind in NAMED else {})
-        outcome, _ = await self.ask(f"restore{thing.kind}", thing.kind, given)
+        outcome, _ = await self.ask(f"restore{noun(thing.kind)}", thing.kind, given)
         name = given.get("name", thing.name)
         taken = thing.kind in (*NAMED, "DatasetVersion") and any(self.homonyms(thing.kind, thing.scope, name, thing))
         if not thing.deleted:
@@ -179,7 +185,7 @@ class World:
 
     async def check(self) -> None:
         """Compare everything with what it should be."""
-        shown = """... on Version { deletedAt number label } ... on DatasetVersion { deletedAt digest }
+        shown = """... on ModelVersion { deletedAt number label } ... on DatasetVersion { deletedAt digest }
             ... on Model { deletedAt name versions { totalCount } } ... on Run { deletedAt name }
             ... on Team { deletedAt name } ... on Project { deletedAt name } ... on Experiment { deletedAt name }
             ... on Dataset { deletedAt name }"""
@@ -192,7 +198,7 @@ class World:
             assert thing.kind == "DatasetVersion" or thing.name in (node.get("name"), node.get("label"))
             assert thing.deleted or not any(need.deleted for need in thing.needs)
             if thing.kind == "Model":
-                live = [one for one in self.of("Version") if one.scope is thing and not one.deleted]
+                live = [one for one in self.of("ModelVersion") if one.scope is thing and not one.deleted]
                 assert node["versions"] == {"totalCount": len(live)}
         for kind, name in LISTS.items():
             assert answer[name] == {"totalCount": len([one for one in self.of(kind) if not one.deleted])}

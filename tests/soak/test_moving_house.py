@@ -50,7 +50,7 @@ def house() -> list[dict[str, Any]]:
             {"kind": "Run", "key": f"r{n}", "project": "p", "name": "trial", "parentRun": "r", **ended},
             {"kind": "DatasetUse", "run": f"r{n}", "datasetVersion": "dv", "role": "TRAINING"},
             {"kind": "RunMetric", "run": f"r{n}", "phase": "TEST", "name": "auc", "value": n, "measuredAt": T},
-            {"kind": "Version", "key": f"v{n}", "model": "m", "label": f"1.{n}", "run": f"r{n}"}
+            {"kind": "ModelVersion", "key": f"v{n}", "model": "m", "label": f"1.{n}", "run": f"r{n}"}
             | ({"baseVersion": f"v{n - 1}"} if n else {}),
         ]
     return lines
@@ -105,7 +105,7 @@ async def moved(tenant: Tenant) -> list[bytes]:
     """The lines of the export of an organization with a thing of each kind, and a chain of versions."""
     first = {"key": "c0", "baseVersion": "v2"}
     chain = [first, *[{"key": f"c{n}", "baseVersion": f"c{n - 1}"} for n in range(1, 5)]]
-    lines = [{"kind": "Version", "model": "m", "label": one["key"], **one} for one in chain]
+    lines = [{"kind": "ModelVersion", "model": "m", "label": one["key"], **one} for one in chain]
     await bring(tenant, encoded([*SMALL, *lines]))
     return await exported(tenant)
 

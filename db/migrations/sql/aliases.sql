@@ -15,7 +15,7 @@ create table registry.alias (
   constraint alias_org_id_model_id_name_key unique (org_id, model_id, name),
   constraint alias_org_id_created_by_fk foreign key (org_id, created_by) references registry.principal(org_id, id),
   constraint alias_org_id_model_id_fk foreign key (org_id, model_id) references registry.model(org_id, id),
-  constraint alias_org_id_model_id_version_id_fk foreign key (org_id, model_id, version_id) references registry.version(org_id, model_id, id),
+  constraint alias_org_id_model_id_version_id_fk foreign key (org_id, model_id, version_id) references registry.model_version(org_id, model_id, id),
   constraint alias_org_id_project_id_fk foreign key (org_id, project_id) references registry.project(org_id, id)
 );
 create index alias_org_id_version_id_id_ix on registry.alias (org_id, version_id, id);
@@ -44,7 +44,7 @@ create table registry.alias_revision (
   constraint alias_revision_org_id_request_id_key unique (org_id, request_id),
   constraint alias_revision_org_id_created_by_fk foreign key (org_id, created_by) references registry.principal(org_id, id),
   constraint alias_revision_org_id_model_id_fk foreign key (org_id, model_id) references registry.model(org_id, id),
-  constraint alias_revision_org_id_model_id_version_id_fk foreign key (org_id, model_id, version_id) references registry.version(org_id, model_id, id),
+  constraint alias_revision_org_id_model_id_version_id_fk foreign key (org_id, model_id, version_id) references registry.model_version(org_id, model_id, id),
   constraint alias_revision_org_id_policy_id_fk foreign key (org_id, policy_id) references registry.promotion_policy(org_id, id),
   constraint alias_revision_org_id_project_id_fk foreign key (org_id, project_id) references registry.project(org_id, id),
   constraint alias_revision_org_id_request_id_fk foreign key (org_id, request_id) references registry.promotion_request(org_id, id)

@@ -35,7 +35,7 @@ create table registry.artifact (
   constraint artifact_org_id_created_by_fk foreign key (org_id, created_by) references registry.principal(org_id, id),
   constraint artifact_org_id_project_id_fk foreign key (org_id, project_id) references registry.project(org_id, id),
   constraint artifact_org_id_run_id_fk foreign key (org_id, run_id) references registry.run(org_id, id),
-  constraint artifact_org_id_version_id_fk foreign key (org_id, version_id) references registry.version(org_id, id),
+  constraint artifact_org_id_version_id_fk foreign key (org_id, version_id) references registry.model_version(org_id, id),
   constraint artifact_one_owner_check check (num_nonnulls(run_id, version_id) = 1),
   constraint artifact_whole_place_check check (num_nonnulls(bucket, object_key) = any (array[0, 2]))
 );

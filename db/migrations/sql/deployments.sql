@@ -41,8 +41,8 @@ create table registry.deployment (
   constraint deployment_org_id_created_by_fk foreign key (org_id, created_by) references registry.principal(org_id, id),
   constraint deployment_org_id_environment_id_fk foreign key (org_id, environment_id) references registry.environment(org_id, id),
   constraint deployment_org_id_model_id_fk foreign key (org_id, model_id) references registry.model(org_id, id),
-  constraint deployment_org_id_model_id_observed_version_id_fk foreign key (org_id, model_id, observed_version_id) references registry.version(org_id, model_id, id),
-  constraint deployment_org_id_model_id_version_id_fk foreign key (org_id, model_id, version_id) references registry.version(org_id, model_id, id),
+  constraint deployment_org_id_model_id_observed_version_id_fk foreign key (org_id, model_id, observed_version_id) references registry.model_version(org_id, model_id, id),
+  constraint deployment_org_id_model_id_version_id_fk foreign key (org_id, model_id, version_id) references registry.model_version(org_id, model_id, id),
   constraint deployment_org_id_project_id_fk foreign key (org_id, project_id) references registry.project(org_id, id),
   constraint deployment_share_check check ((traffic_percent >= (0)::double precision) and (traffic_percent <= (100)::double precision))
 );
@@ -70,7 +70,7 @@ create table registry.deployment_change (
   constraint deployment_change_org_id_created_by_fk foreign key (org_id, created_by) references registry.principal(org_id, id),
   constraint deployment_change_org_id_deployment_id_fk foreign key (org_id, deployment_id) references registry.deployment(org_id, id),
   constraint deployment_change_org_id_project_id_fk foreign key (org_id, project_id) references registry.project(org_id, id),
-  constraint deployment_change_org_id_version_id_fk foreign key (org_id, version_id) references registry.version(org_id, id)
+  constraint deployment_change_org_id_version_id_fk foreign key (org_id, version_id) references registry.model_version(org_id, id)
 );
 
 create table registry.deployment_report (
@@ -89,7 +89,7 @@ create table registry.deployment_report (
   constraint deployment_report_key unique (org_id, deployment_id, created_by, observed_at),
   constraint deployment_report_org_id_created_by_fk foreign key (org_id, created_by) references registry.principal(org_id, id),
   constraint deployment_report_org_id_deployment_id_fk foreign key (org_id, deployment_id) references registry.deployment(org_id, id),
-  constraint deployment_report_org_id_observed_version_id_fk foreign key (org_id, observed_version_id) references registry.version(org_id, id),
+  constraint deployment_report_org_id_observed_version_id_fk foreign key (org_id, observed_version_id) references registry.model_version(org_id, id),
   constraint deployment_report_org_id_project_id_fk foreign key (org_id, project_id) references registry.project(org_id, id)
 );
 create index deployment_report_felt_ix on registry.deployment_report (org_id, deployment_id, observed_at, id) where (health <> 'UNKNOWN'::text);

@@ -21,7 +21,7 @@ revoke all on function registry.alias_revision_project() from public;
 create function registry.artifact_project() returns trigger
   language plpgsql
   set search_path = pg_catalog, registry
-  as $$ begin new.project_id := coalesce((select project_id from version where org_id = new.org_id and id = new.version_id), (select project_id from run where org_id = new.org_id and id = new.run_id)); return new; end $$;
+  as $$ begin new.project_id := coalesce((select project_id from model_version where org_id = new.org_id and id = new.version_id), (select project_id from run where org_id = new.org_id and id = new.run_id)); return new; end $$;
 revoke all on function registry.artifact_project() from public;
 
 create function registry.automation_firing_project() returns trigger
@@ -69,7 +69,7 @@ revoke all on function registry.deployment_report_project() from public;
 create function registry.lineage_edge_project() returns trigger
   language plpgsql
   set search_path = pg_catalog, registry
-  as $$ begin new.project_id := case new.downstream_kind when 'Artifact' then (select project_id from artifact where org_id = new.org_id and id = new.downstream_id) when 'Dataset' then (select project_id from dataset where org_id = new.org_id and id = new.downstream_id) when 'DatasetVersion' then (select project_id from dataset_version where org_id = new.org_id and id = new.downstream_id) when 'Deployment' then (select project_id from deployment where org_id = new.org_id and id = new.downstream_id) when 'Experiment' then (select project_id from experiment where org_id = new.org_id and id = new.downstream_id) when 'Model' then (select project_id from model where org_id = new.org_id and id = new.downstream_id) when 'Run' then (select project_id from run where org_id = new.org_id and id = new.downstream_id) when 'Version' then (select project_id from version where org_id = new.org_id and id = new.downstream_id) end; return new; end $$;
+  as $$ begin new.project_id := case new.downstream_kind when 'Artifact' then (select project_id from artifact where org_id = new.org_id and id = new.downstream_id) when 'Dataset' then (select project_id from dataset where org_id = new.org_id and id = new.downstream_id) when 'DatasetVersion' then (select project_id from dataset_version where org_id = new.org_id and id = new.downstream_id) when 'Deployment' then (select project_id from deployment where org_id = new.org_id and id = new.downstream_id) when 'Experiment' then (select project_id from experiment where org_id = new.org_id and id = new.downstream_id) when 'Model' then (select project_id from model where org_id = new.org_id and id = new.downstream_id) when 'ModelVersion' then (select project_id from model_version where org_id = new.org_id and id = new.downstream_id) when 'Run' then (select project_id from run where org_id = new.org_id and id = new.downstream_id) end; return new; end $$;
 revoke all on function registry.lineage_edge_project() from public;
 
 create function registry.promotion_policy_project() returns trigger
@@ -126,11 +126,11 @@ create function registry.version_check_project() returns trigger
   as $$ begin new.project_id := (select project_id from model where org_id = new.org_id and id = new.model_id); return new; end $$;
 revoke all on function registry.version_check_project() from public;
 
-create function registry.version_project() returns trigger
+create function registry.model_version_project() returns trigger
   language plpgsql
   set search_path = pg_catalog, registry
   as $$ begin new.project_id := (select project_id from model where org_id = new.org_id and id = new.model_id); return new; end $$;
-revoke all on function registry.version_project() from public;
+revoke all on function registry.model_version_project() from public;
 
 create trigger project before insert or update of model_id, project_id on registry.alias
   for each row execute function registry.alias_project();
@@ -178,7 +178,7 @@ create trigger project before insert or update of model_id, project_id on regist
   for each row execute function registry.transition_project();
 create trigger project before insert or update of artifact_id, project_id on registry.upload
   for each row execute function registry.upload_project();
-create trigger project before insert or update of model_id, project_id on registry.version
-  for each row execute function registry.version_project();
+create trigger project before insert or update of model_id, project_id on registry.model_version
+  for each row execute function registry.model_version_project();
 create trigger project before insert or update of model_id, project_id on registry.version_check
   for each row execute function registry.version_check_project();

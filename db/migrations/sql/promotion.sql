@@ -99,7 +99,7 @@ create table registry.promotion_request (
   constraint promotion_request_pk primary key (org_id, id),
   constraint promotion_request_org_id_created_by_fk foreign key (org_id, created_by) references registry.principal(org_id, id),
   constraint promotion_request_org_id_model_id_fk foreign key (org_id, model_id) references registry.model(org_id, id),
-  constraint promotion_request_org_id_model_id_version_id_fk foreign key (org_id, model_id, version_id) references registry.version(org_id, model_id, id),
+  constraint promotion_request_org_id_model_id_version_id_fk foreign key (org_id, model_id, version_id) references registry.model_version(org_id, model_id, id),
   constraint promotion_request_org_id_project_id_fk foreign key (org_id, project_id) references registry.project(org_id, id),
   constraint promotion_request_one_target_check check (num_nonnulls(stage, alias) = 1)
 );
@@ -143,7 +143,7 @@ create table registry.version_check (
   constraint version_check_pk primary key (org_id, id),
   constraint version_check_org_id_created_by_fk foreign key (org_id, created_by) references registry.principal(org_id, id),
   constraint version_check_org_id_model_id_fk foreign key (org_id, model_id) references registry.model(org_id, id),
-  constraint version_check_org_id_model_id_version_id_fk foreign key (org_id, model_id, version_id) references registry.version(org_id, model_id, id),
+  constraint version_check_org_id_model_id_version_id_fk foreign key (org_id, model_id, version_id) references registry.model_version(org_id, model_id, id),
   constraint version_check_org_id_project_id_fk foreign key (org_id, project_id) references registry.project(org_id, id)
 );
 create index version_check_org_id_version_id_id_ix on registry.version_check (org_id, version_id, id);
@@ -179,7 +179,7 @@ create table registry.transition (
   constraint transition_org_id_cause_id_fk foreign key (org_id, cause_id) references registry.transition(org_id, id),
   constraint transition_org_id_created_by_fk foreign key (org_id, created_by) references registry.principal(org_id, id),
   constraint transition_org_id_model_id_fk foreign key (org_id, model_id) references registry.model(org_id, id),
-  constraint transition_org_id_model_id_version_id_fk foreign key (org_id, model_id, version_id) references registry.version(org_id, model_id, id),
+  constraint transition_org_id_model_id_version_id_fk foreign key (org_id, model_id, version_id) references registry.model_version(org_id, model_id, id),
   constraint transition_org_id_policy_id_fk foreign key (org_id, policy_id) references registry.promotion_policy(org_id, id),
   constraint transition_org_id_project_id_fk foreign key (org_id, project_id) references registry.project(org_id, id),
   constraint transition_org_id_request_id_fk foreign key (org_id, request_id) references registry.promotion_request(org_id, id),
@@ -203,7 +203,7 @@ create table registry.slot (
   constraint slot_org_id_model_id_stage_key unique (org_id, model_id, stage),
   constraint slot_org_id_version_id_key unique (org_id, version_id),
   constraint slot_org_id_model_id_fk foreign key (org_id, model_id) references registry.model(org_id, id),
-  constraint slot_org_id_model_id_version_id_fk foreign key (org_id, model_id, version_id) references registry.version(org_id, model_id, id),
+  constraint slot_org_id_model_id_version_id_fk foreign key (org_id, model_id, version_id) references registry.model_version(org_id, model_id, id),
   constraint slot_org_id_project_id_fk foreign key (org_id, project_id) references registry.project(org_id, id),
   constraint slot_org_id_transition_id_fk foreign key (org_id, transition_id) references registry.transition(org_id, id)
 );
@@ -223,7 +223,7 @@ create table registry.slot_revision (
   constraint slot_revision_pk primary key (org_id, id),
   constraint slot_revision_org_id_model_id_stage_revision_key unique (org_id, model_id, stage, revision),
   constraint slot_revision_org_id_model_id_fk foreign key (org_id, model_id) references registry.model(org_id, id),
-  constraint slot_revision_org_id_model_id_version_id_fk foreign key (org_id, model_id, version_id) references registry.version(org_id, model_id, id),
+  constraint slot_revision_org_id_model_id_version_id_fk foreign key (org_id, model_id, version_id) references registry.model_version(org_id, model_id, id),
   constraint slot_revision_org_id_project_id_fk foreign key (org_id, project_id) references registry.project(org_id, id),
   constraint slot_revision_org_id_transition_id_fk foreign key (org_id, transition_id) references registry.transition(org_id, id)
 );
@@ -251,7 +251,7 @@ create table registry.automation_firing (
   constraint automation_firing_org_id_transition_id_key unique (org_id, transition_id),
   constraint automation_firing_org_id_deployment_id_fk foreign key (org_id, deployment_id) references registry.deployment(org_id, id),
   constraint automation_firing_org_id_model_id_fk foreign key (org_id, model_id) references registry.model(org_id, id),
-  constraint automation_firing_org_id_model_id_version_id_fk foreign key (org_id, model_id, version_id) references registry.version(org_id, model_id, id),
+  constraint automation_firing_org_id_model_id_version_id_fk foreign key (org_id, model_id, version_id) references registry.model_version(org_id, model_id, id),
   constraint automation_firing_org_id_project_id_fk foreign key (org_id, project_id) references registry.project(org_id, id),
   constraint automation_firing_org_id_rule_id_fk foreign key (org_id, rule_id) references registry.automation_rule(org_id, id),
   constraint automation_firing_org_id_transition_id_fk foreign key (org_id, transition_id) references registry.transition(org_id, id)

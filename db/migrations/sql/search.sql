@@ -232,9 +232,9 @@ create trigger search_document after insert or update of name, parameters, tags,
   for each row execute function registry.search_follow('RUN');
 create trigger search_document after insert or update of name, deleted_at on registry.team
   for each row execute function registry.search_follow('TEAM');
-create trigger search_document after insert or update of label, description, stage, parameters, tags, deleted_at on registry.version
+create trigger search_document after insert or update of label, description, stage, parameters, tags, deleted_at on registry.model_version
   for each row execute function registry.search_follow('VERSION', 'model_id');
 create trigger search_parts after update of deleted_at on registry.run
   for each row when (((old.deleted_at is null) <> (new.deleted_at is null))) execute function registry.search_parts();
-create trigger search_parts after update of deleted_at on registry.version
+create trigger search_parts after update of deleted_at on registry.model_version
   for each row when (((old.deleted_at is null) <> (new.deleted_at is null))) execute function registry.search_parts();

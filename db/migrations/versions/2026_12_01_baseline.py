@@ -20,7 +20,7 @@ TABLES: Final = {
     "contents": ("signature", "runtime", "dataset_schema"),
     "datasets": ("dataset", "dataset_version", "dataset_profile"),
     "runs": ("experiment", "run", "run_metric", "resource_sample", "price"),
-    "models": ("model", "version", "version_metric"),
+    "models": ("model", "model_version", "version_metric"),
     "artifacts": ("blob", "artifact", "upload"),
     "deployments": ("environment", "deployment", "deployment_change", "deployment_report", "deployment_metric"),
     "promotion": (

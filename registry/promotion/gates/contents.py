@@ -12,7 +12,7 @@ from typing_extensions import Doc
 
 from db.base import Deletable, columns
 from db.codes import ArtifactKind, ArtifactState, LineageKind, RunStatus
-from db.tables import Artifact, DatasetVersion, LineageEdge, Run, Version
+from db.tables import Artifact, DatasetVersion, LineageEdge, ModelVersion, Run
 from registry.catalog import version_status
 from registry.graph import lineage
 from registry.kernel.errors import InvalidValue
@@ -23,7 +23,7 @@ _FAILED: Final = (RunStatus.FAILED, RunStatus.CANCELED, RunStatus.LOST)
 _UPSTREAM: Final[Mapping[str, tuple[type[Deletable], Any, str]]] = {
     "DatasetVersion": (DatasetVersion, col(DatasetVersion.digest), "data"),
     "Run": (Run, col(Run.name), "run"),
-    "Version": (Version, col(Version.label), "version"),
+    "ModelVersion": (ModelVersion, col(ModelVersion.label), "version"),
 }
 
 

@@ -12,7 +12,7 @@ from sqlmodel import col
 from typing_extensions import Doc
 
 from db.codes import Phase, RankingDirection
-from db.tables import RunMetric, Version, VersionMetric
+from db.tables import ModelVersion, RunMetric, VersionMetric
 from registry.kernel import inputs
 from registry.kernel.errors import InvalidValue
 from registry.promotion.gates.gate import Case, Gate, Path, Verdict, bounds, finite, number
@@ -139,7 +139,7 @@ class EvaluationAge(Gate):
 async def latest(case: Case, version: Any, metric: str, phase: Phase) -> Any | None:
     """The latest point of a metric of a version, or else of its run: value, special, measured_at. None without any."""
     found = await case.reader.rows(
-        latest_point(Version, lambda column: getattr(version, column), case.org_id, phase, metric)
+        latest_point(ModelVersion, lambda column: getattr(version, column), case.org_id, phase, metric)
     )
     return found[0] if found else None
 

@@ -32,7 +32,7 @@ class Alias(RowNode):
     updated_at: datetime = strawberry.field(description="When it was last moved.")
 
     model = one(tables.Model, "model_id", required=True, description="The model it is a name of.")
-    version = one(tables.Version, "version_id", required=True, description="The version it points at.")
+    version = one(tables.ModelVersion, "version_id", required=True, description="The version it points at.")
     created_by = one(
         tables.Principal, "created_by", required=True,
         description="Who first set it; after a removal, who set it again.",
@@ -64,7 +64,7 @@ class AliasRevision(RowNode):
     verdicts = verdicts()
 
     model = one(tables.Model, "model_id", required=True, description="The model it is a name of.")
-    version = one(tables.Version, "version_id", description="The version; null for nothing: it was removed.")
+    version = one(tables.ModelVersion, "version_id", description="The version; null for nothing: it was removed.")
     created_by = one(tables.Principal, "created_by", required=True, description="Who did it.")
     request = one(
         tables.PromotionRequest, "request_id",

@@ -78,7 +78,7 @@ class Artifact(RowNode):
     created_at: datetime = strawberry.field(description="When it was announced.")
     deleted_at: datetime | None = strawberry.field(description=DELETED_AT)
 
-    version = one(tables.Version, "version_id", description="The version it belongs to, if to one.")
+    version = one(tables.ModelVersion, "version_id", description="The version it belongs to, if to one.")
     run = one(tables.Run, "run_id", description="The run it belongs to, if to one.")
     created_by = one(tables.Principal, "created_by", required=True, description="Who announced it.")
     upload = one(

@@ -53,7 +53,7 @@ def _change(table: type[Row], name: str) -> Any:
     return strawberry.type(made, description="What changed since an earlier version.")
 
 
-SignatureChange = _change(tables.Version, "SignatureChange")
+SignatureChange = _change(tables.ModelVersion, "SignatureChange")
 DatasetSchemaChange = _change(tables.DatasetVersion, "DatasetSchemaChange")
 
 

@@ -46,9 +46,9 @@ class Model(RowNode):
         description="What its aliases pointed at and point at, latest first. `where: {name, at}` tells what one was"
         " at a time.",
     )  # fmt: skip
-    version_count = count_of(tables.Version, "model_id", description="How many versions it has.")
+    version_count = count_of(tables.ModelVersion, "model_id", description="How many versions it has.")
     versions = many(
-        tables.Version, "model_id", order=Order("number"), description="Its versions, highest number first."
+        tables.ModelVersion, "model_id", order=Order("number"), description="Its versions, highest number first."
     )
     deployments = many(tables.Deployment, "model_id", description="Where it is to run, newest first.")
     slots = few(

@@ -70,7 +70,7 @@ class Runtime(RowNode):
     hardware = strawberry.field(_hardware, graphql_type=Hardware | None, description="The machine.")
 
     runs = many(tables.Run, "runtime_id", description="Runs made with it, newest first.")
-    versions = many(tables.Version, "runtime_id", description="Versions made with it, newest first.")
+    versions = many(tables.ModelVersion, "runtime_id", description="Versions made with it, newest first.")
 
 
 @strawberry.type(description="A package or another fact that two runtimes do not share.")

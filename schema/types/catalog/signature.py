@@ -56,4 +56,4 @@ class Signature(RowNode):
     parameters = entries(SignatureParameter, "parameters", description="Settings of a call; at most 2,000.")
     features = entries(Feature, "features", description="The features that are read; at most 2,000.")
 
-    versions = many(tables.Version, "signature_id", description="Versions that have it, newest first.")
+    versions = many(tables.ModelVersion, "signature_id", description="Versions that have it, newest first.")

@@ -26,12 +26,12 @@ _METRICS = Points(tables.VersionMetric, "version_id")
 
 
 @strawberry.type(description="What a model was at one time: immutable bytes, where they came from, how good they are.")
-class Version(LineageNode):
-    """See `db.tables.Version`."""
+class ModelVersion(LineageNode):
+    """See `db.tables.ModelVersion`."""
 
-    table = tables.Version
+    table = tables.ModelVersion
 
-    title = title(tables.Version, "Its model and label, such as `churn 1.4.0`.")
+    title = title(tables.ModelVersion, "Its model and label, such as `churn 1.4.0`.")
     number: int = strawberry.field(description="Given by the server: 1, 2, 3 … in its model, without gaps.")
     label: str = strawberry.field(description="Given by people, such as `1.4.0`; unique in its model.")
     description: str | None = strawberry.field(description="What is new in it, in Markdown.")
@@ -41,10 +41,10 @@ class Version(LineageNode):
 
     model = one(tables.Model, "model_id", required=True, description="The model it is a version of.")
     run = one(tables.Run, "run_id", description="The run that produced it.")
-    base_version = one(tables.Version, "base_version_id", description="The version it was made from.")
+    base_version = one(tables.ModelVersion, "base_version_id", description="The version it was made from.")
     signature = one(tables.Signature, "signature_id", description="What it takes and gives.")
     signature_change = since(
-        tables.Version,
+        tables.ModelVersion,
         SignatureChange,
         description="What its signature changes for those who used the version before it, the last one with a signature"
         " and a lower number, or the version given as `since`; null where either has none.",
@@ -54,7 +54,7 @@ class Version(LineageNode):
     metrics = latest(Metric, _METRICS, description="The latest value of each metric, by phase and name.")
     metric_count = metric_count(_METRICS)
     metric_history = history(_METRICS)
-    derived_versions = many(tables.Version, "base_version_id", description="Versions made from it, newest first.")
+    derived_versions = many(tables.ModelVersion, "base_version_id", description="Versions made from it, newest first.")
     slot = one(tables.Slot, "id", child_key="version_id", description="The slot that it is in; null for none.")
     transitions = many(
         tables.Transition, "version_id", order=Order("number"),
@@ -91,9 +91,9 @@ class VersionQuery:
     """The reads of versions."""
 
     version = read(
-        version, Version | None, description="A version by id, or by its model with a label, a number or an alias."
+        version, ModelVersion | None, description="A version by id, or by its model with a label, a number or an alias."
     )
-    versions = all_of(tables.Version, description="All versions of all models, newest first.")
+    versions = all_of(tables.ModelVersion, description="All versions of all models, newest first.")
 
 
 @strawberry.type
@@ -101,25 +101,25 @@ class VersionMutation:
     """The changes of versions."""
 
     create_version = change(
-        versions.create, "createVersion", Version, tables.Version,
+        versions.create, "createVersion", ModelVersion, tables.ModelVersion,
         errors=[NotFound, InvalidValue, NameTaken],
         description="Registers a version of a model, with the next number and its edges in the lineage.",
     )  # fmt: skip
     update_version = change(
-        versions.update, "updateVersion", Version, tables.Version,
+        versions.update, "updateVersion", ModelVersion, tables.ModelVersion,
         errors=[NotFound, InvalidValue, Conflict],
         description="Changes what people say about a version, and adds its signature or runtime where it has none.",
     )  # fmt: skip
     log_version_metrics = change(
-        versions.log_metrics, "logVersionMetrics", Version, tables.Version,
+        versions.log_metrics, "logVersionMetrics", ModelVersion, tables.ModelVersion,
         errors=[NotFound, InvalidValue], description="Adds metric points to a version.",
     )  # fmt: skip
     delete_version = delete(
-        Version, tables.Version,
+        ModelVersion, tables.ModelVersion,
         description="Deletes a version that is not in service, that no alias names and that none is made from. Its"
         " number and label are not given again.",
     )  # fmt: skip
-    restore_version = restore(Version, tables.Version)
+    restore_version = restore(ModelVersion, tables.ModelVersion)
     create_versions = batch(create_version, "createVersions", description="Registers versions.")
     update_versions = batch(update_version, "updateVersions", description="Changes what people say about versions.")
     log_metrics_of_versions = batch(

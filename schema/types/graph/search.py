@@ -19,7 +19,7 @@ from schema.building.node import PageInfo
 from schema.types.catalog.artifact import Artifact
 from schema.types.catalog.dataset import Dataset, DatasetVersion
 from schema.types.catalog.model import Model
-from schema.types.catalog.version import Version
+from schema.types.catalog.version import ModelVersion
 from schema.types.serving.deployment import Deployment, Environment
 from schema.types.tenants.organization import Project, Team
 from schema.types.tracking.experiment import Experiment
@@ -36,7 +36,7 @@ SearchResult: TypeAlias = Annotated[
     | Project
     | Run
     | Team
-    | Version,
+    | ModelVersion,
     strawberry.union("SearchResult", description="A thing that can be found by its words."),
 ]
 

@@ -123,7 +123,7 @@ class Statistics:
         f"Projects with models: the {MAX_GROUPS} with the most, most first.",
     )  # fmt: skip
     versions_by_stage = _field(
-        _by(tables.Version, "stage"), list[StageCount], "Stages that versions are in, most first."
+        _by(tables.ModelVersion, "stage"), list[StageCount], "Stages that versions are in, most first."
     )
     runs_by_status = _field(_by(tables.Run, "status"), list[RunStatusCount], "Statuses that runs have, most first.")
     success_rate = _field(

@@ -80,7 +80,7 @@ class AutomationFiring(RowNode):
     rule = one(tables.AutomationRule, "rule_id", required=True, description="The rule.")
     model = one(tables.Model, "model_id", required=True, description="The model.")
     version = one(
-        tables.Version, "version_id", required=True,
+        tables.ModelVersion, "version_id", required=True,
         description="The version that it promoted, or that was in PRODUCTION and was bad.",
     )  # fmt: skip
     deployment = one(

@@ -51,7 +51,7 @@ class ChampionPlace:
     still_to_do: list[str] = strawberry.field(
         description="What others have still to do before the gates of `passesGatesFor` open, such as to approve it."
     )
-    version = one(tables.Version, "version_id", required=True, description="The version.")
+    version = one(tables.ModelVersion, "version_id", required=True, description="The version.")
 
 
 @strawberry.type(description="Versions of a model in order, best first, with the reasons. It changes nothing.")
@@ -73,8 +73,8 @@ class ChampionSelection:
         " may be one that is."
     )
     places: list[ChampionPlace] = strawberry.field(description="The first `first` of them.", metadata={"rows": 1})
-    selected = one(tables.Version, "selected_id", description="The best that is eligible; null where none is.")
-    champion = one(tables.Version, "champion_id", description="What is in PRODUCTION now; null for nothing.")
+    selected = one(tables.ModelVersion, "selected_id", description="The best that is eligible; null where none is.")
+    champion = one(tables.ModelVersion, "champion_id", description="What is in PRODUCTION now; null for nothing.")
 
 
 async def _select_champion(

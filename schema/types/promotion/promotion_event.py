@@ -31,7 +31,7 @@ class PromotionEvent(FeedMessage):
         actor, graphql_type=type_of(tables.Principal) | None, description="Who did it; null for the operator."
     )
     model = one(tables.Model, "model_id", description="The model of the version.")
-    version = one(tables.Version, "version_id", description="The version; null where it is gone.")
+    version = one(tables.ModelVersion, "version_id", description="The version; null where it is gone.")
     transition = one(tables.Transition, "transition_id", description="How it went, with what every gate said.")
     request = one(
         tables.PromotionRequest,

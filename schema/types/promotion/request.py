@@ -38,7 +38,7 @@ class PromotionRequest(RowNode):
     closed_at: datetime | None = strawberry.field(description="When it ended; null while it is open.")
 
     model = one(tables.Model, "model_id", required=True, description="The model.")
-    version = one(tables.Version, "version_id", required=True, description="The version.")
+    version = one(tables.ModelVersion, "version_id", required=True, description="The version.")
     created_by = one(tables.Principal, "created_by", required=True, description="Who asked.")
     reviews = many(tables.PromotionReview, "request_id", description="Its reviews, latest first.")
     transition = one(
@@ -80,7 +80,7 @@ class VersionCheck(RowNode):
     url: str | None = strawberry.field(description="Where to read more: text that this server never opens.")
     created_at: datetime = strawberry.field(description="When it was reported.")
 
-    version = one(tables.Version, "version_id", required=True, description="The version.")
+    version = one(tables.ModelVersion, "version_id", required=True, description="The version.")
     created_by = one(tables.Principal, "created_by", required=True, description="Who reported it.")
 
 
@@ -103,8 +103,8 @@ class PromotionPlan:
     verdicts: list[GateVerdict] = strawberry.field(
         description="What every gate says now, in the order of the policy.", metadata={"rows": 1}
     )
-    version = one(tables.Version, "version_id", required=True, description="The version.")
-    displaces = one(tables.Version, "displaced_id", description="What is there now and would make way.")
+    version = one(tables.ModelVersion, "version_id", required=True, description="The version.")
+    displaces = one(tables.ModelVersion, "displaced_id", description="What is there now and would make way.")
     policy = one(tables.PromotionPolicy, "policy_id", description="The policy; null for none.")
     request = one(
         tables.PromotionRequest,
@@ -121,7 +121,7 @@ async def _plan(
     ] = None,
     alias: Annotated[str | None, strawberry.argument(description="An alias of the model.")] = None,
 ) -> Any:
-    return await plans.plan(info.context, decode_as("Version", version, "version"), to, alias)
+    return await plans.plan(info.context, decode_as("ModelVersion", version, "version"), to, alias)
 
 
 @strawberry.type

@@ -35,7 +35,7 @@ class Transition(RowNode):
     verdicts = verdicts()
 
     model = one(tables.Model, "model_id", required=True, description="The model.")
-    version = one(tables.Version, "version_id", required=True, description="The version that went.")
+    version = one(tables.ModelVersion, "version_id", required=True, description="The version that went.")
     created_by = one(tables.Principal, "created_by", required=True, description="Who sent it.")
     cause = one(
         tables.Transition, "cause_id",
@@ -74,7 +74,7 @@ class Slot(RowNode):
     updated_at: datetime = strawberry.field(description="Since when it holds what it holds.")
 
     model = one(tables.Model, "model_id", required=True, description="The model.")
-    version = one(tables.Version, "version_id", description="What it holds; null for nothing.")
+    version = one(tables.ModelVersion, "version_id", description="What it holds; null for nothing.")
     transition = one(tables.Transition, "transition_id", description="What brought it to this; null at first.")
 
 
@@ -90,7 +90,7 @@ class SlotRevision(RowNode):
     valid_to: datetime | None = strawberry.field(description="Until when; null for what it holds now.")
 
     model = one(tables.Model, "model_id", required=True, description="The model.")
-    version = one(tables.Version, "version_id", description="The version; null for nothing.")
+    version = one(tables.ModelVersion, "version_id", description="The version; null for nothing.")
     transition = one(tables.Transition, "transition_id", required=True, description="What brought it to this.")
 
 

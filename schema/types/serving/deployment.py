@@ -85,8 +85,10 @@ class Deployment(LineageNode):
 
     model = one(tables.Model, "model_id", required=True, description="The model whose traffic it shares.")
     environment = one(tables.Environment, "environment_id", required=True, description="Where it runs.")
-    version = one(tables.Version, "version_id", required=True, description="The version it is to run.")
-    observed_version = one(tables.Version, "observed_version_id", description="The version it was last seen to run.")
+    version = one(tables.ModelVersion, "version_id", required=True, description="The version it is to run.")
+    observed_version = one(
+        tables.ModelVersion, "observed_version_id", description="The version it was last seen to run."
+    )
     created_by = one(tables.Principal, "created_by", required=True, description="Who made it.")
     changes = many(
         tables.DeploymentChange, "deployment_id", order=Order("revision"),
@@ -120,7 +122,7 @@ class DeploymentChange(RowNode):
     created_at: datetime = strawberry.field(description="From when on it was wanted.")
 
     deployment = one(tables.Deployment, "deployment_id", required=True, description="The deployment.")
-    version = one(tables.Version, "version_id", required=True, description="The version it was to run.")
+    version = one(tables.ModelVersion, "version_id", required=True, description="The version it was to run.")
     created_by = one(tables.Principal, "created_by", required=True, description="Who wanted it.")
 
 
@@ -138,7 +140,7 @@ class DeploymentReport(RowNode):
 
     deployment = one(tables.Deployment, "deployment_id", required=True, description="The deployment.")
     observed_version = one(
-        tables.Version, "observed_version_id", description="The version it ran; null where not told."
+        tables.ModelVersion, "observed_version_id", description="The version it ran; null where not told."
     )
     created_by = one(tables.Principal, "created_by", required=True, description="The agent.")
 

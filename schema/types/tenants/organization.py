@@ -83,7 +83,7 @@ class Principal(RowNode):
     organization = one(tables.Organization, "org_id", required=True, description="The organization it acts in.")
     roles = GRANTS
     models = many(tables.Model, "owner_id", description="The models it answers for, newest first.")
-    versions = many(tables.Version, "created_by", description="The versions it registered, newest first.")
+    versions = many(tables.ModelVersion, "created_by", description="The versions it registered, newest first.")
 
 
 async def _viewer(info: Info) -> Any:

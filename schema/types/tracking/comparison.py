@@ -100,7 +100,7 @@ class ComparedRun(ComparedPlace):
 class ComparedVersion(ComparedPlace):
     """One place."""
 
-    version = one(tables.Version, "thing_id", required=True, description="The version.")
+    version = one(tables.ModelVersion, "thing_id", required=True, description="The version.")
 
 
 def _things(root: Parent[Comparison]) -> Any:
@@ -188,7 +188,7 @@ class RunComparison(Compared):
 class VersionComparison(Compared):
     """See `resolvers.tracking.comparisons.Comparison`."""
 
-    versions = _rows(_things, type_of(tables.Version), "The versions, in the order of the ids.", MAX_THINGS)
+    versions = _rows(_things, type_of(tables.ModelVersion), "The versions, in the order of the ids.", MAX_THINGS)
     places = _ranked(ComparedVersion)
     signatures = _rows(
         _signatures,
@@ -227,7 +227,12 @@ async def _compare_versions(
     rank_by: RankedBy = None,
 ) -> Comparison:
     return await compare(
-        info.context, tables.Version, "versions", versions, only_different=only_different, rank_by=_criteria(rank_by)
+        info.context,
+        tables.ModelVersion,
+        "versions",
+        versions,
+        only_different=only_different,
+        rank_by=_criteria(rank_by),
     )
 
 

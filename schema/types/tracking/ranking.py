@@ -63,7 +63,7 @@ class RankedRun(Placed):
 class RankedVersion(Placed):
     """One place."""
 
-    version = one(tables.Version, "owner_id", required=True, description="The version.")
+    version = one(tables.ModelVersion, "owner_id", required=True, description="The version.")
 
 
 @strawberry.type(description="Runs, best first.")
@@ -91,7 +91,7 @@ class BestRun(Best):
 class BestVersion(Best):
     """One place."""
 
-    version = one(tables.Version, "owner_id", description="The version; null where none has a finite value.")
+    version = one(tables.ModelVersion, "owner_id", description="The version; null where none has a finite value.")
 
 
 _RULE = (
@@ -101,10 +101,10 @@ _RULE = (
 FINISHED: Final = Where(Single(FINDABLE[tables.Run].filters["status"].filter, [RunStatus.FINISHED]))
 TRIALS = Candidates(tables.Run, "parent_run_id", FINISHED)
 RUNS = Candidates(tables.Run, "experiment_id", FINISHED)
-VERSIONS = Candidates(tables.Version, "model_id")
+VERSIONS = Candidates(tables.ModelVersion, "model_id")
 _WHOSE: Final = {
     tables.Run: " Only runs that FINISHED take part, unless `where.status` names others.",
-    tables.Version: " A version that has none of this name and phase itself counts with that of its run, as for gates.",
+    tables.ModelVersion: " A version without one of this name and phase itself has that of its run, as for gates.",
 }
 
 

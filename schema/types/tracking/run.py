@@ -65,7 +65,7 @@ class Run(LineageNode):
         tables.DatasetVersion, "downstream_id", order=AS_GIVEN,
         description="The dataset versions it used, in the order in which they were given, each once for every role.",
     )  # fmt: skip
-    versions = many(tables.Version, "run_id", description="Versions it produced, newest first.")
+    versions = many(tables.ModelVersion, "run_id", description="Versions it produced, newest first.")
     artifacts = many(tables.Artifact, "run_id", description="Its files, newest first.")
     created_at: datetime = strawberry.field(description="When it was registered.")
     deleted_at: datetime | None = strawberry.field(description=DELETED_AT)

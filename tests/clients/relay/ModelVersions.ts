@@ -27,7 +27,7 @@ export const list = graphql`
 `;
 
 export const row = graphql`
-  fragment ModelVersions_version on Version @refetchable(queryName: "ModelVersionsVersionQuery") {
+  fragment ModelVersions_version on ModelVersion @refetchable(queryName: "ModelVersionsVersionQuery") {
     number
     stage
     metrics {
@@ -42,7 +42,7 @@ export const row = graphql`
 export const add = graphql`
   mutation ModelVersionsAddMutation($input: CreateVersionInput!, $connections: [ID!]!) {
     createVersion(input: $input) {
-      version @prependNode(connections: $connections, edgeTypeName: "VersionEdge") {
+      version @prependNode(connections: $connections, edgeTypeName: "ModelVersionEdge") {
         ...ModelVersions_version
       }
       errors {

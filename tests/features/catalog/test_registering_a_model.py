@@ -75,7 +75,7 @@ async def test_versions_stand_highest_number_first_and_know_what_was_made_from_t
     derived = [await tenant.version(model, label=f"1.{place}", baseVersion=base) for place in (1, 2)]
     answer = await tenant.client(
         """query($id: ID!, $base: ID!) { node(id: $id) { ... on Model { versions { nodes { number label } } } }
-            base: node(id: $base) { ... on Version { derivedVersions { totalCount nodes { id } } } } }""",
+            base: node(id: $base) { ... on ModelVersion { derivedVersions { totalCount nodes { id } } } } }""",
         id=model,
         base=base,
     )

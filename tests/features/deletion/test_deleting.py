@@ -6,6 +6,7 @@ import pytest
 
 from db.base import utc_now
 from db.session import Database
+from tests.nouns import noun, own_field
 from tests.registry.told import events_about
 from tests.schema.deletion_cases import ended_run, put_in_service
 from tests.tenant import Tenant, uuid_of
@@ -14,8 +15,8 @@ IN_USE = "errors { ... on InUseError { dependentCount dependents { id kind name 
 
 
 async def delete(tenant: Tenant, kind: str, id: str) -> None:
-    field = kind[0].lower() + kind[1:]
-    await tenant.client.make(f"delete{kind}", field, **{field: id})
+    field = own_field(kind)
+    await tenant.client.make(f"delete{noun(kind)}", field, **{field: id})
 
 
 async def labels(tenant: Tenant, model: str) -> list[tuple[int, str]]:
@@ -66,8 +67,8 @@ async def test_what_depends_on_a_thing_is_listed(tenant: Tenant) -> None:
         {"id": gid, "kind": kind, "name": name, "node": {"id": gid}}
         for gid, kind, name in (
             (alias, "Alias", "champion"),
-            (derived[0], "Version", "v0"),
-            (derived[1], "Version", "v1"),
+            (derived[0], "ModelVersion", "v0"),
+            (derived[1], "ModelVersion", "v1"),
         )
     ]
 
@@ -75,7 +76,7 @@ async def test_what_depends_on_a_thing_is_listed(tenant: Tenant) -> None:
 async def test_of_many_dependents_the_first_are_listed_and_all_are_counted(tenant: Tenant) -> None:
     model = await tenant.model()
     made = [await tenant.version(model) for _ in range(22)]
-    await delete(tenant, "Version", made[0])
+    await delete(tenant, "ModelVersion", made[0])
     (error,) = (await tenant.client.change("deleteModel", IN_USE, model=model))["errors"]
     assert error["dependentCount"] == 21
     assert [one["id"] for one in error["dependents"]] == made[1:21]
@@ -83,7 +84,7 @@ async def test_of_many_dependents_the_first_are_listed_and_all_are_counted(tenan
 
 async def test_what_was_deleted_before_does_not_stand_in_the_way(tenant: Tenant) -> None:
     model = await tenant.model()
-    await delete(tenant, "Version", await tenant.version(model))
+    await delete(tenant, "ModelVersion", await tenant.version(model))
     await delete(tenant, "Model", model)
 
 
@@ -105,7 +106,7 @@ async def test_numbers_and_labels_are_never_given_again(tenant: Tenant) -> None:
     model = await tenant.model()
     for label in ("a", "b"):
         last = await tenant.version(model, label=label)
-    await delete(tenant, "Version", last)
+    await delete(tenant, "ModelVersion", last)
     shown = "query($id: ID!) { node(id: $id) { ... on Model { versionCount } } }"
     assert (await tenant.client(shown, id=model))["node"] == {"versionCount": 1}
     refused = await tenant.client.refusal("createVersion", "version", model=model, label="b")
@@ -131,9 +132,9 @@ async def test_the_lineage_keeps_what_was_deleted(tenant: Tenant) -> None:
     data = await tenant.dataset_version()
     run = await ended_run(tenant, datasets=[{"datasetVersion": data}])
     version = await tenant.version(run=run)
-    await delete(tenant, "Version", version)
+    await delete(tenant, "ModelVersion", version)
     await delete(tenant, "Run", run)
-    walk = "downstream { steps { node { id ... on Version { deletedAt } } } links { kind } }"
+    walk = "downstream { steps { node { id ... on ModelVersion { deletedAt } } } links { kind } }"
     answer = await tenant.client(f"query($id: ID!) {{ lineageNode(id: $id) {{ {walk} }} }}", id=data)
     found = answer["lineageNode"]["downstream"]
     assert [step["node"]["id"] for step in found["steps"]] == [run, version]
@@ -190,7 +191,7 @@ async def test_what_is_in_service_stays_until_it_is_taken_out(tenant: Tenant, st
     assert refused["code"] == "CONFLICT"
     assert stage in refused["message"]
     await put_in_service(tenant, version, "ARCHIVED")
-    await delete(tenant, "Version", version)
+    await delete(tenant, "ModelVersion", version)
 
 
 @pytest.mark.parametrize("name", ["", " ", "\u200b", "x" * 201, "a\u202eb", "a\nb"])
@@ -214,4 +215,4 @@ async def test_a_deployment_goes_once_it_is_stopped_and_leaves_its_past(tenant: 
     now, before = [(await tenant.client(walk, id=version, at=at))["lineageNode"]["downstream"] for at in (None, then)]
     assert now == {"steps": []}
     assert before == {"steps": [{"node": {"id": deployment}}]}
-    await delete(tenant, "Version", version)
+    await delete(tenant, "ModelVersion", version)

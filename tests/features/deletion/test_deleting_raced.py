@@ -10,7 +10,8 @@ from sqlalchemy import text
 
 from db.base import Deletable
 from registry.deletion.dependents import DEPENDENCES, Dependence
-from tests.schema.deletion_cases import ended_run, new_project, own_field
+from tests.nouns import kind_of, noun, own_field
+from tests.schema.deletion_cases import ended_run, new_project
 from tests.tenant import Tenant
 
 PARENTS = 5
@@ -24,9 +25,9 @@ RACES = [
     ("Experiment", "createRun"),
     ("Run", "createVersion"),
     ("Run", "createRun"),
-    ("Version", "createVersion"),
-    ("Version", "setAlias"),
-    ("Version", "createDeployment"),
+    ("ModelVersion", "createVersion"),
+    ("ModelVersion", "setAlias"),
+    ("ModelVersion", "createDeployment"),
     ("Environment", "createDeployment"),
     ("Dataset", "createDatasetVersion"),
     ("DatasetVersion", "createRun"),
@@ -55,13 +56,13 @@ async def parent(tenant: Tenant, kind: str) -> str:
     if kind == "Project":
         return (await new_project(tenant))["Project"]
     if kind in ("Experiment", "Dataset"):
-        return await tenant.client.make(f"create{kind}", own_field(kind), project=tenant.project, **named)
+        return await tenant.client.make(f"create{noun(kind)}", own_field(kind), project=tenant.project, **named)
     made: dict[str, Callable[[], Awaitable[str]]] = {
         "Environment": lambda: tenant.client.make("createEnvironment", "environment", **named),
         "Team": lambda: tenant.client.make("createTeam", "team", **named),
         "Model": tenant.model,
         "Run": lambda: ended_run(tenant),
-        "Version": tenant.version,
+        "ModelVersion": tenant.version,
         "DatasetVersion": tenant.dataset_version,
     }
     return await made[kind]()
@@ -76,14 +77,14 @@ async def child(tenant: Tenant, kind: str, mutation: str, of: str) -> dict[str, 
         given["project"] = tenant.project
     if mutation == "createDeployment":
         other = "version" if kind == "Environment" else "environment"
-        given |= {"desiredState": "STOPPED", other: await parent(tenant, other.capitalize())}
+        given |= {"desiredState": "STOPPED", other: await parent(tenant, kind_of(other))}
     if mutation == "createDatasetVersion":
         given = {"digest": f"sha256:{uuid4().hex}"}
     if mutation == "createVersion":
         given = {"label": tenant.name()} | ({} if kind == "Model" else {"model": await tenant.model()})
     if kind == "DatasetVersion":
         return given | {"datasets": [{"datasetVersion": of}]}
-    field = {("Run", "createRun"): "parentRun", ("Version", "createVersion"): "baseVersion"}.get((kind, mutation))
+    field = {("Run", "createRun"): "parentRun", ("ModelVersion", "createVersion"): "baseVersion"}.get((kind, mutation))
     return given | {field or own_field(kind): of}
 
 
@@ -100,7 +101,7 @@ async def test_a_child_is_made_or_its_parent_deleted_but_not_both(tenant: Tenant
     for place, of in enumerate(parents):
         made = [(mutation, await child(tenant, kind, mutation, of)) for _ in range(CHILDREN)]
         # The deletion comes in between, sooner or later.
-        made.insert(place % (CHILDREN + 1), (f"delete{kind}", {own_field(kind): of}))
+        made.insert(place % (CHILDREN + 1), (f"delete{noun(kind)}", {own_field(kind): of}))
         asked += made
     outcomes = await asyncio.gather(*[outcome(tenant, *one) for one in asked])
     for place in range(PARENTS):
@@ -108,7 +109,7 @@ async def test_a_child_is_made_or_its_parent_deleted_but_not_both(tenant: Tenant
         told: dict[str, list[str]] = {mutation: [] for mutation, _ in asked[part]}
         for (name, _), code in zip(asked[part], outcomes[part], strict=True):
             told[name].append(code)
-        (deletion,) = told[f"delete{kind}"]
+        (deletion,) = told[f"delete{noun(kind)}"]
         wanted = "NOT_FOUND" if deletion == "done" else "done"
         assert deletion in ("done", "IN_USE")
         assert set(told[mutation]) == {wanted}, told

@@ -10,6 +10,7 @@ from db.session import Change, Database
 from registry.graph import search as searches
 from registry.graph.search import Search
 from tests.db.test_search_raced import one_after_the_other
+from tests.nouns import noun, own_field
 from tests.schema.deletion_cases import ended_run
 from tests.tenant import Tenant, uuid_of
 
@@ -32,19 +33,19 @@ async def owner_of(tenant: Tenant, kind: str) -> str:
 
 
 async def file_of(tenant: Tenant, kind: str, owner: str, path: str = "zebra.png") -> str:
-    given = {kind.lower(): owner, "kind": "PLOT", "uri": "s3://elsewhere/plot", "path": path}
+    given = {own_field(kind): owner, "kind": "PLOT", "uri": "s3://elsewhere/plot", "path": path}
     return await tenant.client.make("createExternalArtifact", "artifact", **given)
 
 
-@pytest.mark.parametrize("kind", ["Run", "Version"])
+@pytest.mark.parametrize("kind", ["Run", "ModelVersion"])
 async def test_a_file_goes_out_of_sight_with_its_owner_and_comes_back_with_it(tenant: Tenant, kind: str) -> None:
     owner = await owner_of(tenant, kind)
     await file_of(tenant, kind, owner)
     dropped = await file_of(tenant, kind, owner, "zebra 2.png")
     await tenant.client.make("deleteArtifact", "artifact", artifact=dropped)
-    named = {kind.lower(): owner}
+    named = {own_field(kind): owner}
     assert await tenant.client(SEEN) == KEPT
-    await tenant.client.make(f"delete{kind}", kind.lower(), **named)
+    await tenant.client.make(f"delete{noun(kind)}", own_field(kind), **named)
     assert await tenant.client(SEEN) == GONE
     deleted = "query($deleted: Deleted) { artifacts(deleted: $deleted, orderBy: {field: PATH}) { nodes { path } } }"
     both = [{"path": "zebra 2.png"}, {"path": "zebra.png"}]
@@ -53,7 +54,7 @@ async def test_a_file_goes_out_of_sight_with_its_owner_and_comes_back_with_it(te
     # Whoever looks at the deleted thing still sees what it had.
     below = f"query($id: ID!) {{ node(id: $id) {{ ... on {kind} {{ artifacts {{ nodes {{ path }} }} }} }} }}"
     assert (await tenant.client(below, id=owner))["node"]["artifacts"]["nodes"] == [{"path": "zebra.png"}]
-    await tenant.client.make(f"restore{kind}", kind.lower(), **named)
+    await tenant.client.make(f"restore{noun(kind)}", own_field(kind), **named)
     assert await tenant.client(SEEN) == KEPT
 
 

@@ -69,7 +69,7 @@ async def test_a_follower_gets_a_bookmark_at_once_and_then_what_happens(live: st
         version = await tenant.version(model)
         created, registered = await following.take(2)
         assert [created["kind"], registered["kind"]] == ["model.created", "version.created"]
-        assert (created["subjectId"], registered["subject"]) == (model, {"id": version, "__typename": "Version"})
+        assert (created["subjectId"], registered["subject"]) == (model, {"id": version, "__typename": "ModelVersion"})
         assert int(registered["sequence"]) == int(created["sequence"]) + 1
 
 
@@ -323,7 +323,7 @@ async def test_a_page_of_history_takes_as_many_statements_however_long_it_is(
     for _ in range(5):
         await tenant.version()
     query = """query($first: Int) { events(first: $first, kinds: ["version.created"]) { nodes {
-      subject { ... on Version { label } } actor { name } model { name } project { name } after } } }"""
+      subject { ... on ModelVersion { label } } actor { name } model { name } project { name } after } } }"""
     sent = []
     for first in (1, 5):
         statements.clear()

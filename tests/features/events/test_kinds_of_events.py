@@ -5,6 +5,7 @@ from pathlib import Path
 
 from sqlalchemy import text
 
+from db.base import noun_of
 from db.codes import Decision, RequestState, UploadState
 from db.session import Database
 from registry.automation import rule_worker
@@ -69,7 +70,7 @@ def test_every_verb_of_the_code_is_declared_and_no_other() -> None:
 
 def test_whatever_can_be_deleted_is_declared_as_such() -> None:
     for table in DELETIONS:
-        noun = str(table.__tablename__)
+        noun = noun_of(table)
         assert {f"{noun}.{verb}" for verb in ("created", "deleted", "restored")} <= KINDS
 
 

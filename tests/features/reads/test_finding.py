@@ -10,7 +10,7 @@ from tests.tenant import Tenant, found_tenant
 
 MODELS = "query($where: ModelWhere, $orderBy: ModelOrder) { models(where: $where, orderBy: $orderBy)"
 MODELS += " { nodes { name } totalCount } }"
-VERSIONS = """query($models: ModelWhere, $where: VersionWhere, $orderBy: VersionOrder) {
+VERSIONS = """query($models: ModelWhere, $where: ModelVersionWhere, $orderBy: ModelVersionOrder) {
     models(where: $models, orderBy: {field: NAME}) { nodes { name
         versions(where: $where, orderBy: $orderBy) { nodes { label } totalCount } } } }"""
 TABLE = """query(
@@ -179,7 +179,7 @@ async def test_what_is_deleted_is_found_by_what_it_is_a_part_of_even_if_that_is_
     version = await tenant.version(model)
     for mutation, given in (("deleteVersion", {"version": version}), ("deleteModel", {"model": model})):
         assert (await tenant.client.change(mutation, "replayed", **given))["errors"] == []
-    query = "query($where: VersionWhere) { versions(deleted: ONLY, where: $where) { totalCount } }"
+    query = "query($where: ModelVersionWhere) { versions(deleted: ONLY, where: $where) { totalCount } }"
     for where, count in (
         ({"framework": {"equals": "sklearn"}}, 1),
         ({"not": {"framework": {"equals": "sklearn"}}}, 0),

@@ -15,7 +15,7 @@ from tests.tenant import Tenant, found_tenant, join, uuid_of
 
 SHA256 = "ab" * 32
 DIGEST = f"sha256:{'77' * 32}"
-LABELS = "query($where: VersionWhere) { versions(where: $where) { nodes { label } totalCount } }"
+LABELS = "query($where: ModelVersionWhere) { versions(where: $where) { nodes { label } totalCount } }"
 
 
 @pytest.fixture(scope="module")

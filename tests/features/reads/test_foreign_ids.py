@@ -121,7 +121,7 @@ async def test_no_mutation_of_a_stranger_changes_a_neighbor(tenant: Tenant, neig
                 "PromotionPolicy": before["promotionPolicies"]["nodes"][0]["id"],
                 "PromotionRequest": before["promotionRequests"]["nodes"][0]["id"],
                 "DatasetVersion": before["datasets"]["nodes"][0]["versions"]["nodes"][0]["id"],
-                "Version": before["models"]["nodes"][0]["versions"]["nodes"][0]["id"],
+                "ModelVersion": before["models"]["nodes"][0]["versions"]["nodes"][0]["id"],
             }[kind]
             await tenant.client.change(mutation, "replayed", **{**await valid_input(tenant, mutation), name: theirs})
     assert await neighbor.client(EVERYTHING) == before

@@ -9,6 +9,7 @@ from sqlmodel import col
 from db.base import utc_now
 from db.session import Database
 from db.tables import LineageEdge
+from tests.nouns import noun, own_field
 from tests.tenant import Tenant, uuid_of
 
 WALK = "truncated steps { depth node { __typename id } } links { kind role upstream downstream }"
@@ -31,7 +32,7 @@ async def test_data_leads_to_what_came_of_it_and_back(tenant: Tenant) -> None:
     derived = await tenant.version(baseVersion=base)
     down = await walk(tenant, data, "downstream")
     assert steps(down) == [(1, run), (2, base), (3, derived)]
-    assert [step["node"]["__typename"] for step in down["steps"]] == ["Run", "Version", "Version"]
+    assert [step["node"]["__typename"] for step in down["steps"]] == ["Run", "ModelVersion", "ModelVersion"]
     assert down["links"] == [
         {"kind": "USED", "role": "VALIDATION", "upstream": data, "downstream": run},
         {"kind": "PRODUCED", "role": None, "upstream": run, "downstream": base},
@@ -60,8 +61,8 @@ async def test_a_thing_is_called_by_what_it_is_within_and_shows_that_it_is_delet
     await tenant.client.make(
         "updateDeployment", "deployment", deployment=deployment, desiredState="STOPPED", expectedRevision=1
     )
-    for kind, gid in (("Deployment", deployment), ("Version", version)):
-        await tenant.client.make(f"delete{kind}", kind.lower(), **{kind.lower(): gid})
+    for kind, gid in (("Deployment", deployment), ("ModelVersion", version)):
+        await tenant.client.make(f"delete{noun(kind)}", own_field(kind), **{own_field(kind): gid})
     (_, kept) = (await tenant.client(query, id=data))["lineageNode"]["downstream"]["steps"]
     assert (kept["node"]["title"], kept["node"]["deletedAt"] is None) == ("churn 1.4.0", False)
 

@@ -11,6 +11,7 @@ from db.base import utc_now
 from db.session import Database
 from db.tables import Run
 from registry.graph.search import KINDS, MAX_TEXT, MAX_VALUES
+from tests.nouns import noun
 from tests.tenant import GraphQLFailed, Tenant
 
 HITS = """edges { cursor rank node { __typename ... on Node { id } } highlights { field fragments { parts { text matched
@@ -53,7 +54,7 @@ async def one_of_each(tenant: Tenant, word: str) -> dict[str, str]:
         "Team": team,
         "Project": await tenant.client.make("createProject", "project", team=team, name=f"a {word}"),
         "Model": await tenant.model(name=f"a {word}"),
-        "Version": version,
+        "ModelVersion": version,
         "Environment": await tenant.environment(name=f"a {word}"),
         "Deployment": await tenant.deployment(name=f"a {word}"),
         "Dataset": await tenant.client.make("createDataset", "dataset", **named),
@@ -344,12 +345,15 @@ async def test_new_tags_are_found_at_once_and_old_ones_no_longer(tenant: Tenant)
     things = await one_of_each(tenant, "thing")
     retaggable = {
         "Model": "model", "Dataset": "dataset", "DatasetVersion": "datasetVersion", "Experiment": "experiment",
-        "Run": "run", "Version": "version", "Environment": "environment", "Deployment": "deployment",
+        "Run": "run", "ModelVersion": "version", "Environment": "environment", "Deployment": "deployment",
     }  # fmt: skip
     for number, (kind, field) in enumerate(retaggable.items()):
         for word in ("yesterdays", "todays"):
             await tenant.client.make(
-                f"update{kind}", field, **{field: things[kind]}, tags=[{"key": "when", "value": f"{word}{number}"}]
+                f"update{noun(kind)}",
+                field,
+                **{field: things[kind]},
+                tags=[{"key": "when", "value": f"{word}{number}"}],
             )
         assert await found(tenant, f"todays{number}") == [things[kind]], kind
         assert await found(tenant, f"yesterdays{number}") == [], kind

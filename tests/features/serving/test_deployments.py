@@ -10,7 +10,7 @@ from tests.tenant import Tenant
 RUNS_WHERE = """query($id: ID!, $asOf: DateTime) { lineageNode(id: $id) { downstream(asOf: $asOf) {
     truncated
     steps { depth node { __typename
-        ... on Version { id label }
+        ... on ModelVersion { id label }
         ... on Deployment { id name environment { name } trafficPercent observedState health version { label } } } }
     links { kind upstream downstream } } } }"""
 BOARD = """query($name: String!) { environment(by: { name: $name }) { deployments { totalCount nodes {
@@ -50,7 +50,7 @@ async def test_which_models_learned_from_this_data_and_where_do_they_run_now(ten
     await agent.make("reportDeployment", "deployment", **report)
 
     walk = await runs_where(tenant, data)
-    assert {node["label"] for node in of_kind(walk, "Version")} == {"1.0.0", "tuned"}
+    assert {node["label"] for node in of_kind(walk, "ModelVersion")} == {"1.0.0", "tuned"}
     assert of_kind(walk, "Deployment") == [
         {
             "__typename": "Deployment",
@@ -137,7 +137,7 @@ async def test_a_version_and_a_model_know_where_they_are_to_run(tenant: Tenant) 
     one, two = await tenant.deployment(version=first), await tenant.deployment(version=second)
     answer = await tenant.client(
         """query($ids: [ID!]!) { nodes(ids: $ids) {
-            ... on Version { deployments { nodes { id } } } ... on Model { deployments { nodes { id } } } } }""",
+            ... on ModelVersion { deployments { nodes { id } } } ... on Model { deployments { nodes { id } } } } }""",
         ids=[first, second, model],
     )
     found = [[made["id"] for made in node["deployments"]["nodes"]] for node in answer["nodes"]]
@@ -176,7 +176,7 @@ async def test_a_version_knows_where_it_was_last_seen(tenant: Tenant) -> None:
         report = {"deployment": made, "observedState": state, "version": old}
         await tenant.client.make("reportDeployment", "deployment", **report)
     answer = await tenant.client(
-        """query($id: ID!, $model: ID!) { node(id: $id) { ... on Version { deployments { totalCount }
+        """query($id: ID!, $model: ID!) { node(id: $id) { ... on ModelVersion { deployments { totalCount }
             all: observedDeployments { nodes { id version { id } } }
             now: observedDeployments(where: { observedState: RUNNING }) { nodes { id } } } }
             model(by: { id: $model }) {

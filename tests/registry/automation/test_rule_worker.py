@@ -73,7 +73,9 @@ async def test_a_new_version_a_report_of_a_check_and_the_last_file_are_news(
     line.versions.append(await tenant.version(line.model))
     await sending.deliver(tenant.client, database, store, b"x", version=line.versions[1], path="m", kind="MODEL")
     assert await held_by(line, "STAGING") == 0
-    digest = await tenant.client("query($id: ID!) { node(id: $id) { ... on Version { digest } } }", id=line.versions[1])
+    digest = await tenant.client(
+        "query($id: ID!) { node(id: $id) { ... on ModelVersion { digest } } }", id=line.versions[1]
+    )
     given = {"version": line.versions[1], "name": "audit", "digest": digest["node"]["digest"], "passed": True}
     await tenant.client.make("reportCheck", "versionCheck", **given)
     await work(tenant, store)
@@ -391,7 +393,8 @@ async def test_a_change_brings_its_news_before_it_locks_the_version_as_workers_h
     await tenant.client.make(mutation, made, version=version, **given)
     sent = [statement.upper() for statement in statements]
     news = next(place for place, one in enumerate(sent) if "INSERT INTO REGISTRY.JOB" in one)
-    locked = next(place for place, one in enumerate(sent) if "FROM REGISTRY.VERSION" in one and "NO KEY UPDATE" in one)
+    table = "FROM REGISTRY.MODEL_VERSION"
+    locked = next(place for place, one in enumerate(sent) if table in one and "NO KEY UPDATE" in one)
     assert news < locked
 
 

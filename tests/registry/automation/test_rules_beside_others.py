@@ -9,7 +9,7 @@ import pytest
 
 from db.base import utc_now
 from db.session import Change, Database
-from db.tables import Version
+from db.tables import ModelVersion
 from registry.promotion.evaluation import Judgment, judge_within
 from registry.promotion.targets import Target
 from storage.store import ObjectStore
@@ -69,7 +69,7 @@ def meanwhile(version_id: UUID, happens: Callable[[], Awaitable[Any]]) -> Callab
     """Judges, and has something happen behind the first judgment of a version before its caller goes on."""
     seen: list[Judgment] = []
 
-    async def judge(change: Change, version: Version, target: Target) -> Judgment:
+    async def judge(change: Change, version: ModelVersion, target: Target) -> Judgment:
         judgment = await judge_within(change, version, target)
         if version.id == version_id:
             seen.append(judgment)

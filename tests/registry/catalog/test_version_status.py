@@ -9,7 +9,7 @@ from db.tables import Artifact
 from tests.tenant import Tenant, uuid_of
 
 BROKEN, PENDING, READY = "BROKEN", "PENDING", "READY"
-STATUS = "query($id: ID!) { node(id: $id) { ... on Version { status } } }"
+STATUS = "query($id: ID!) { node(id: $id) { ... on ModelVersion { status } } }"
 PLAN = """query($version: ID!) { promotionPlan(version: $version, to: STAGING) {
     verdicts { gate { __typename } outcome } } }"""
 CASES: list[tuple[list[tuple[str, str]], str]] = [
@@ -51,7 +51,7 @@ async def test_a_version_tells_whether_its_files_are_all_there_and_right(
 ) -> None:
     version = await version_with(tenant, database, files)
     assert (await tenant.client(STATUS, id=version))["node"] == {"status": status}
-    listed = "query($where: VersionWhere) { versions(where: $where) { nodes { id } } }"
+    listed = "query($where: ModelVersionWhere) { versions(where: $where) { nodes { id } } }"
     for wanted in (BROKEN, PENDING, READY):
         shown = (await tenant.client(listed, where={"status": wanted}))["versions"]["nodes"]
         assert shown == ([{"id": version}] if wanted == status else [])

@@ -9,7 +9,7 @@ from sqlmodel import col
 
 from db.codes import Phase, Stage
 from db.session import Database
-from db.tables import LineageEdge, Model, Version, VersionMetric
+from db.tables import LineageEdge, Model, ModelVersion, VersionMetric
 from registry.catalog import versions
 from registry.kernel.errors import InvalidValue, NameTaken, NotFound
 from registry.kernel.inputs import Metric, Parameter, ParameterValue, Tag
@@ -17,7 +17,7 @@ from tests.registry.told import events_about
 from tests.tenant import Tenant, uuid_of
 
 
-async def create(tenant: Tenant, model: UUID, **given: Any) -> Version:
+async def create(tenant: Tenant, model: UUID, **given: Any) -> ModelVersion:
     async with tenant.database.change(tenant.org_id) as change:
         return await versions.create(change, tenant.actor, model_id=model, **{"label": tenant.name("v"), **given})
 
@@ -73,7 +73,7 @@ async def test_a_version_is_downstream_of_its_run_and_its_base(tenant: Tenant, d
     model, run = uuid_of(await tenant.model()), uuid_of(await tenant.run())
     base = await create(tenant, uuid_of(await tenant.model()))
     version = await create(tenant, model, run_id=run, base_version_id=base.id)
-    assert await edges_into(database, tenant.org_id, version.id) == [("PRODUCED", "Run"), ("DERIVED", "Version")]
+    assert await edges_into(database, tenant.org_id, version.id) == [("PRODUCED", "Run"), ("DERIVED", "ModelVersion")]
     assert await edges_into(database, tenant.org_id, base.id) == []
 
 

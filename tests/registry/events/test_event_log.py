@@ -119,7 +119,7 @@ async def test_events_say_which_model_and_project_they_are_about(tenant: Tenant)
     routes = {subject: (one.model_id, one.project_id) for subject, one in found.items()}
     assert routes[f"Project:{project}"] == (None, project)
     assert routes[f"Model:{uuid_of(model)}"] == (uuid_of(model), project)
-    assert routes[f"Version:{uuid_of(version)}"] == (uuid_of(model), project)
+    assert routes[f"ModelVersion:{uuid_of(version)}"] == (uuid_of(model), project)
     assert routes[f"Deployment:{uuid_of(deployment)}"] == (uuid_of(model), project)
     assert routes[f"Run:{uuid_of(run)}"] == (None, project)
 
@@ -174,7 +174,7 @@ async def test_a_filter_says_the_same_of_an_event_as_the_database(tenant: Tenant
         Filter(project_id=project_id),
         Filter(project_id=uuid_of(elsewhere), kinds=frozenset({"version.created"})),
         Filter(project_id=project_id, model_ids=frozenset({other_id})),
-        Filter(subject=f"Version:{uuid_of(version)}"),
+        Filter(subject=f"ModelVersion:{uuid_of(version)}"),
         Filter(project_id=uuid4()),
     ]
     counts = []
@@ -261,7 +261,7 @@ async def test_the_models_of_a_project_are_known_to_its_readers(tenant: Tenant, 
 
 @pytest.mark.parametrize(
     "bad",
-    [["version"], ["Version.created"], ["version.*.x"], ["*"], [""], ["a.b c"], ["run.ended"] * 51],
+    [["version"], ["ModelVersion.created"], ["version.*.x"], ["*"], [""], ["a.b c"], ["run.ended"] * 51],
 )
 def test_a_kind_that_can_never_be_is_bad_input(bad: Sequence[str]) -> None:
     with pytest.raises(BadInput):

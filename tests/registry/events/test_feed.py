@@ -268,7 +268,7 @@ async def test_the_project_of_a_version_is_known_by_its_model(one: Process, tena
         version = await tenant.version(there)
         await eventually(lambda: "version.created" in reader.kinds)
         subjects = {one.subject for one in reader.got if isinstance(one, StoredEvent)}
-        assert subjects == {f"Version:{uuid_of(version)}"}
+        assert subjects == {f"ModelVersion:{uuid_of(version)}"}
 
 
 async def test_organizations_hear_nothing_of_each_other(one: Process, tenant: Tenant, neighbor: Tenant) -> None:

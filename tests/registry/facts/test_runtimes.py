@@ -69,7 +69,7 @@ async def test_a_run_says_anew_what_it_is_made_with_until_it_ends(tenant: Tenant
 
 async def test_a_version_has_the_runtime_of_its_run_where_it_has_none_of_its_own(tenant: Tenant) -> None:
     run = await tenant.run(runtime={"image": "slim"})
-    shown = "query($ids: [ID!]!) { nodes(ids: $ids) { ... on Version { runtime { image } } } }"
+    shown = "query($ids: [ID!]!) { nodes(ids: $ids) { ... on ModelVersion { runtime { image } } } }"
     made = [await tenant.version(run=run), await tenant.version(run=run, runtime={"image": "own"})]
     made.append(await tenant.version())
     answer = await tenant.client(shown, ids=made)

@@ -29,7 +29,7 @@ async def kept(tenant: Tenant, signature: Signature) -> tables.Signature:
         return await keep(change, tenant.actor, signature)
 
 
-async def update(tenant: Tenant, version: str, **given: Any) -> tables.Version:
+async def update(tenant: Tenant, version: str, **given: Any) -> tables.ModelVersion:
     async with tenant.database.change(tenant.org_id) as change:
         return await versions.update(change, tenant.actor, version_id=uuid_of(version), **given)
 

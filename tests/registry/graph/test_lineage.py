@@ -32,9 +32,9 @@ async def draw(database: Database, org_id: UUID, arrows: Iterable[Arrow]) -> Non
             "created_at": utc_now(),
             "kind": LineageKind.DERIVED,
             "role": None,
-            "upstream_kind": "Version",
+            "upstream_kind": "ModelVersion",
             "upstream_id": upstream,
-            "downstream_kind": "Version",
+            "downstream_kind": "ModelVersion",
             "downstream_id": downstream,
             "valid_from": utc_now(),
         }

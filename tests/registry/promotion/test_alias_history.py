@@ -107,7 +107,7 @@ async def test_revisions_are_paged_and_found_by_their_version(tenant: Tenant) ->
         seen += [one["revision"] for one in page["nodes"]]
         after, more = page["pageInfo"]["endCursor"], page["pageInfo"]["hasNextPage"]
     assert seen == [5, 4, 3, 2, 1]
-    pointed = "query($id: ID!) { node(id: $id) { ... on Version { aliasHistory { nodes { revision } } } } }"
+    pointed = "query($id: ID!) { node(id: $id) { ... on ModelVersion { aliasHistory { nodes { revision } } } } }"
     found = (await tenant.client(pointed, id=made.versions[1]))["node"]["aliasHistory"]["nodes"]
     assert [one["revision"] for one in found] == [4, 2]
 

@@ -86,7 +86,7 @@ async def test_what_was_archived_by_hand_or_deleted_does_not_come_back(tenant: T
 
     assert told == [
         ("CONFLICT", ["to"], "This version was archived by hand and stays so"),
-        ("NOT_FOUND", ["to"], "There is no Version with this id, or none that you may see"),
+        ("NOT_FOUND", ["to"], "There is no ModelVersion with this id, or none that you may see"),
         ("CONFLICT", ["to"], "@champion never pointed at this version"),
         ("CONFLICT", ["to"], "@champion points at this version already"),
         ("CONFLICT", ["to"], "@champion never pointed at this version"),

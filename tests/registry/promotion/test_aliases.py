@@ -234,7 +234,7 @@ async def test_aliases_are_filtered_with_or_without_their_at_sign(tenant: Tenant
         "requestPromotion", "promotionRequest", version=await tenant.version(model), alias="champion"
     )
     lists = {
-        "versions": ("VersionWhere", "alias"),
+        "versions": ("ModelVersionWhere", "alias"),
         "promotionPolicies": ("PromotionPolicyWhere", "alias"),
         "promotionRequests": ("PromotionRequestWhere", "alias"),
         "aliasHistory": ("AliasRevisionWhere", "name"),

@@ -455,6 +455,6 @@ async def test_the_digest_changes_with_files_signature_and_runtime_and_with_noth
     await tenant.client.make("updateVersion", "version", version=version, signature=signature)
     seen.add(await digest(version))
     assert len(seen) == 4
-    query = "query($ids: [ID!]!) { nodes(ids: $ids) { ... on Version { digest } } }"
+    query = "query($ids: [ID!]!) { nodes(ids: $ids) { ... on ModelVersion { digest } } }"
     answer = await tenant.client(query, ids=[version, twin])
     assert [node["digest"] for node in answer["nodes"]] == [await digest(version), await digest(twin)]

@@ -67,7 +67,9 @@ class Desk:
 
     async def digest(self) -> str:
         """Of the version as it is now."""
-        answer = await self.writer("query($id: ID!) { node(id: $id) { ... on Version { digest } } }", id=self.version)
+        answer = await self.writer(
+            "query($id: ID!) { node(id: $id) { ... on ModelVersion { digest } } }", id=self.version
+        )
         return str(answer["node"]["digest"])
 
     async def state(self, request: str) -> str:

@@ -72,7 +72,7 @@ async def test_what_was_archived_by_hand_deleted_or_moved_elsewhere_does_not_com
         elsewhere: ("CONFLICT", ["to"], "This version left PRODUCTION for another stage"),
         never: ("CONFLICT", ["to"], "This version was never in PRODUCTION"),
         current: ("CONFLICT", ["to"], "This version is in PRODUCTION already"),
-        deleted: ("NOT_FOUND", ["to"], "There is no Version with this id, or none that you may see"),
+        deleted: ("NOT_FOUND", ["to"], "There is no ModelVersion with this id, or none that you may see"),
     }
     assert (await line.slots())["PRODUCTION"][1] == current
 

@@ -202,7 +202,7 @@ async def test_a_version_that_is_not_told_stays_as_last_seen(tenant: Tenant) -> 
 async def test_a_version_of_another_model_is_not_what_a_deployment_runs(tenant: Tenant) -> None:
     made = await tenant.deployment()
     assert await refused(tenant, made, version=await tenant.version()) == ("INVALID_VALUE", ["version"])
-    assert await refused(tenant, made, version=unknown("Version")) == ("NOT_FOUND", ["version"])
+    assert await refused(tenant, made, version=unknown("ModelVersion")) == ("NOT_FOUND", ["version"])
     assert (await seen(tenant, made))["reports"]["totalCount"] == 0
 
 

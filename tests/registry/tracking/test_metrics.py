@@ -140,7 +140,7 @@ async def test_a_thousand_points_are_taken_at_once_and_not_one_more(tenant: Tena
     assert (await refusal(tenant, *points)).path == ("metrics",)
 
 
-METRICS = """query($id: ID!, $names: [String!], $phases: [Phase!]) { node(id: $id) { ... on Version {
+METRICS = """query($id: ID!, $names: [String!], $phases: [Phase!]) { node(id: $id) { ... on ModelVersion {
     metricCount metrics(names: $names, phases: $phases) { name phase value } } } }"""
 
 

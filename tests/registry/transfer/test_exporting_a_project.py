@@ -32,7 +32,7 @@ OTHER = [
     line("DatasetUse", run="or", datasetVersion="odv", role="TRAINING"),
     line("DatasetUse", run="or", datasetVersion="dv", role="VALIDATION"),
     line("Model", "om", project="op", name="base", framework="sklearn"),
-    line("Version", "ov", model="om", label="1", run="or", signature="os", runtime="ort", baseVersion="v1"),
+    line("ModelVersion", "ov", model="om", label="1", run="or", signature="os", runtime="ort", baseVersion="v1"),
     line("Alias", version="ov", name="@champion"),
     line("Artifact", version="ov", path="a", artifactKind="MODEL", uri="s3://elsewhere/a"),
     line("Artifact", run="or", path="b", artifactKind="OTHER", uri="s3://elsewhere/b"),
@@ -42,8 +42,8 @@ OTHER = [
     line("VersionMetric", version="ov", phase="TEST", name="auc", value=0.9, measuredAt=NOW),
 ]
 LEADING_OUT = [
-    line("Version", "v3", model="m", label="2.0", run="or", baseVersion="ov"),
-    line("Version", "v4", model="m", label="2.1", run="or", baseVersion="v3"),
+    line("ModelVersion", "v3", model="m", label="2.0", run="or", baseVersion="ov"),
+    line("ModelVersion", "v4", model="m", label="2.1", run="or", baseVersion="v3"),
     line("DatasetUse", run="r1", datasetVersion="odv", role="TEST"),
 ]
 
@@ -91,9 +91,9 @@ async def test_a_file_is_the_same_however_short_the_pages_are(tenant: Tenant, mo
 async def test_what_leads_to_another_project_is_left_out_and_counted(tenant: Tenant, neighbor: Tenant) -> None:
     await bring(tenant, encoded(*SMALL, *OTHER, *LEADING_OUT))
     content, done = await exported(tenant, "churn")
-    assert +done.left_out == {"Version.run": 2, "Version.baseVersion": 1, "DatasetUse.datasetVersion": 1}
+    assert +done.left_out == {"ModelVersion.run": 2, "ModelVersion.baseVersion": 1, "DatasetUse.datasetVersion": 1}
     assert done.counts["DatasetUse"] == 1
-    versions = {one["label"]: one for one in shape(content) if one["kind"] == "Version"}
+    versions = {one["label"]: one for one in shape(content) if one["kind"] == "ModelVersion"}
     assert "baseVersion" not in versions["2.0"]
     assert versions["2.1"]["baseVersion"] == versions["2.0"]["key"]
     assert total(await bring(neighbor, content), "refused") == 0

@@ -48,8 +48,8 @@ SMALL = [
          endedAt=NOW),
     line("DatasetUse", run="r", datasetVersion="dv", role="TRAINING"),
     line("Model", "m", project="p", name="churn", framework="SKLEARN", task="CLASSIFICATION", tags={"a": "b"}),
-    line("Version", "v1", model="m", label="1.0", run="r", signature="s", runtime="rt"),
-    line("Version", "v2", model="m", label="1.1", baseVersion="v1"),
+    line("ModelVersion", "v1", model="m", label="1.0", run="r", signature="s", runtime="rt"),
+    line("ModelVersion", "v2", model="m", label="1.1", baseVersion="v1"),
     line("Alias", version="v2", name="@champion"),
     line("Artifact", version="v1", path="model.pkl", artifactKind="MODEL", uri="s3://elsewhere/model.pkl",
          sha256="A" * 64, sizeBytes=12),
@@ -265,10 +265,10 @@ async def test_circles_of_runs_are_refused_however_the_lines_are_cut_into_chunks
 
 async def test_the_ids_of_another_organization_mean_nothing(tenant: Tenant, neighbor: Tenant) -> None:
     theirs = str(uuid_of(await neighbor.model()))
-    refused = await refusal(tenant, encoded(line("Version", model=theirs, label="1")))
+    refused = await refusal(tenant, encoded(line("ModelVersion", model=theirs, label="1")))
     assert (refused.code, refused.path) == ("NOT_FOUND", ("model",))
     own = str(uuid_of(await tenant.model()))
-    assert total(await bring(tenant, encoded(line("Version", model=own, label="1"))), "created") == 1
+    assert total(await bring(tenant, encoded(line("ModelVersion", model=own, label="1"))), "created") == 1
 
 
 async def test_a_line_that_is_changed_updates_what_may_change_and_nothing_else(tenant: Tenant) -> None:

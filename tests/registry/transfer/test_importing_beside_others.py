@@ -10,7 +10,7 @@ from sqlmodel import col
 
 from db.base import utc_now
 from db.codes import Stage
-from db.tables import Alias, Artifact, Model, Project, RunMetric, Version
+from db.tables import Alias, Artifact, Model, ModelVersion, Project, RunMetric
 from registry.kernel.rows import find
 from registry.promotion import aliases
 from registry.tracking import runs
@@ -90,7 +90,7 @@ async def test_no_file_slips_in_while_a_version_goes_into_service(tenant: Tenant
     key = uuid_of(await tenant.version())
     file = line("Artifact", version=str(key), path="m", artifactKind="MODEL", uri="s3://elsewhere/m")
     async with tenant.database.change(tenant.org_id) as change:
-        version = await find(change, Version, key, "version", lock=True)
+        version = await find(change, ModelVersion, key, "version", lock=True)
         version.stage = Stage.PRODUCTION
         await change.flush()
         importing = asyncio.create_task(refusal(tenant, encoded(file)))
@@ -102,7 +102,7 @@ async def test_no_file_slips_in_while_a_version_goes_into_service(tenant: Tenant
 async def test_an_alias_is_moved_by_a_file_after_whoever_moves_it_now(tenant: Tenant) -> None:
     model = await tenant.model()
     first, second, third = [uuid_of(await tenant.version(model)) for _ in range(3)]
-    alias = await tenant.client.make("setAlias", "alias", version=ids.encode("Version", first), name="champion")
+    alias = await tenant.client.make("setAlias", "alias", version=ids.encode("ModelVersion", first), name="champion")
     async with tenant.database.change(tenant.org_id) as change:
         await aliases.point(change, tenant.actor, version_id=second, name="champion")
         importing = asyncio.create_task(bring(tenant, encoded(line("Alias", version=str(third), name="champion"))))

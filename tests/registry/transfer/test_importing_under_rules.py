@@ -179,7 +179,7 @@ async def test_what_waits_for_news_of_a_version_hears_of_what_a_file_brings(tena
         (line("VersionMetric", version=key, phase="TEST", name="a", value=1, measuredAt=NOW), both),
         (line("Artifact", version=key, **FILE), both),
         (line("DatasetUse", run=str(uuid_of(run)), datasetVersion=str(uuid_of(data)), role="TEST"), both),
-        (line("Version", "new", model=str(uuid_of(model)), label="new"), rules),
+        (line("ModelVersion", "new", model=str(uuid_of(model)), label="new"), rules),
         (line("Model", "other", project=str(uuid_of(tenant.project)), name="other", framework="sklearn"), set()),
     ]
     for one, concerned in lines:
@@ -193,16 +193,16 @@ async def test_a_version_from_a_file_has_the_runtime_of_its_run_unless_it_has_it
     runtimes = [line("Runtime", key, pythonVersion=version) for key, version in (("old", "3.11"), ("new", "3.12"))]
     model = line("Model", "m", project="p", name="m", framework="sklearn")
     versions = [
-        line("Version", "1", model="m", label="1", run="r"),
-        line("Version", "2", model="m", label="2", run="r", runtime="new"),
-        line("Version", "3", model="m", label="3"),
+        line("ModelVersion", "1", model="m", label="1", run="r"),
+        line("ModelVersion", "2", model="m", label="2", run="r", runtime="new"),
+        line("ModelVersion", "3", model="m", label="3"),
     ]
     content = encoded(*BASE, *runtimes, changed(RUN, runtime="old"), model, *versions)
     await bring(tenant, content)
     query = "{ versions(orderBy: {field: NUMBER, direction: ASC}) { nodes { label runtime { pythonVersion } } } }"
     found = [one["runtime"] for one in (await tenant.client(query))["versions"]["nodes"]]
     assert found == [{"pythonVersion": "3.11"}, {"pythonVersion": "3.12"}, None]
-    assert +(await bring(tenant, content)).counts["Version"] == {"unchanged": 3}
+    assert +(await bring(tenant, content)).counts["ModelVersion"] == {"unchanged": 3}
 
 
 async def test_shares_of_traffic_from_a_file_fit_to_the_hundredth_and_the_one_too_many_is_named(tenant: Tenant) -> None:

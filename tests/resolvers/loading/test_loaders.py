@@ -9,7 +9,7 @@ from db.base import utc_now
 from db.codes import LineageKind
 from db.ids import uuid7
 from db.session import Database
-from db.tables import LineageEdge, Model, Run, RunMetric, Team, Version
+from db.tables import LineageEdge, Model, ModelVersion, Run, RunMetric, Team
 from registry.graph.lineage import Direction
 from registry.kernel.access import Actor
 from registry.kernel.errors import TooExpensive
@@ -20,7 +20,7 @@ from resolvers.pages.relations import Children
 from resolvers.tracking.latest_metrics import Latest, Points
 from tests.tenant import Tenant, uuid_of
 
-BY_NUMBER, VERSIONS = Order("number"), Children(Version, "model_id")
+BY_NUMBER, VERSIONS = Order("number"), Children(ModelVersion, "model_id")
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ async def test_a_bounded_list_ends_at_its_limit(tenant: Tenant, loaders: Loaders
     model = await tenant.model()
     for _ in range(4):
         await tenant.version(model)
-    load = loaders.bounded(Version, "model_id", Order("number", descending=False), 3).load
+    load = loaders.bounded(ModelVersion, "model_id", Order("number", descending=False), 3).load
     assert [row.number for row in await load(uuid_of(model))] == [1, 2, 3]
     assert await load(uuid7()) == []
 
@@ -104,7 +104,7 @@ async def test_nothing_of_another_organization_is_loaded(tenant: Tenant, neighbo
     version = await neighbor.version(model, run=run)
     assert await loaders.row(Model).load(uuid_of(model)) is None
     assert (await loaders.page(VERSIONS, BY_NUMBER, PageArgs()).load(uuid_of(model))).nodes == []
-    assert await loaders.bounded(Version, "run_id", Order(), 9).load(uuid_of(run)) == []
+    assert await loaders.bounded(ModelVersion, "run_id", Order(), 9).load(uuid_of(run)) == []
     assert await loaders.count(Children(Team, "org_id")).load(neighbor.org_id) == 0
     walk = await loaders.walk(Direction.UPSTREAM, 5, None).load(uuid_of(version))
     assert (walk.steps, walk.edges) == ([], [])

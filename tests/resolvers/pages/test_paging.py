@@ -12,7 +12,7 @@ from strawberry.types import get_object_definition
 
 from db.codes import DatasetRole
 from db.ids import uuid7
-from db.tables import Model, Run, Team, Version
+from db.tables import Model, ModelVersion, Run, Team
 from registry.kernel.errors import BadInput
 from resolvers.pages.paging import DEFAULT_PAGE, MAX_PAGE, Order, PageArgs, decode_cursor, encode_cursor, page_args
 from resolvers.pages.relations import Children, Used
@@ -21,7 +21,7 @@ from schema.root import NODE_TYPES
 
 BY_NUMBER, BY_NAME, BY_TIME = Order("number"), Order("name", descending=False), Order("created_at")
 MODELS, TEAMS, RUNS = (Children(table, "org_id") for table in (Model, Team, Run))
-VERSIONS = Children(Version, "model_id")
+VERSIONS = Children(ModelVersion, "model_id")
 
 
 def marked(children: Children, order: Order) -> list[Any]:

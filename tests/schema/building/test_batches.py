@@ -8,6 +8,7 @@ from sqlalchemy import text
 
 from db.session import Database
 from registry.kernel import operations
+from tests.nouns import kind_of
 from tests.registry.told import events_about
 from tests.schema.built import SCHEMA
 from tests.schema.valid_inputs import (
@@ -81,7 +82,7 @@ def test_a_batch_takes_items_of_its_mutation_and_tells_of_each(batch: str) -> No
     assert isinstance(result, GraphQLObjectType)
     assert {name: str(field.type) for name, field in result.fields.items()} == {
         "index": "Int!",
-        row: row[0].upper() + row[1:],
+        row: kind_of(row),
         "errors": f"[{title(single)}Error!]!",
     }
 

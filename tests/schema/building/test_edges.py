@@ -263,7 +263,7 @@ async def test_a_walk_takes_one_statement_a_level_and_one_for_each_kind_of_thing
     full: Tenant, statements: list[str], count: int
 ) -> None:
     versions = await tenant_versions(full)
-    query = """query($ids: [ID!]!) { nodes(ids: $ids) { ... on Version {
+    query = """query($ids: [ID!]!) { nodes(ids: $ids) { ... on ModelVersion {
         upstream(depth: 9) { steps { node { __typename id } } links { kind } } } } }"""
     sent = await statements_of(full.client, statements, query, versions[:count])
     # From a version to its run and base, from the run to its data, and once in vain from there.

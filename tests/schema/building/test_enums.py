@@ -12,7 +12,7 @@ from db import codes
 from db.base import code
 from db.session import Database
 from db.tables import Run
-from registry.catalog.version_status import VersionStatus
+from registry.catalog.version_status import ModelVersionStatus
 from registry.facts.signature_diff import ChangeKind, Verdict
 from registry.graph.lineage import Direction
 from registry.kernel.batches import BatchMode
@@ -47,7 +47,7 @@ CODES: dict[str, type[StrEnum]] = {
                 Resume,
                 TieBreak,
                 Verdict,
-                VersionStatus,
+                ModelVersionStatus,
             )
         }
     ).items()

@@ -4,6 +4,7 @@ import pytest
 from graphql import GraphQLNonNull, GraphQLObjectType
 
 from db.codes import Role
+from tests.nouns import kind_of, noun
 from tests.schema.built import SCHEMA
 from tests.schema.valid_inputs import MUTATIONS, Refusing, refusal_of, row_of, title, valid_input
 from tests.tenant import GraphQLFailed, Tenant
@@ -32,7 +33,7 @@ def test_a_payload_holds_the_row_the_errors_and_whether_it_was_replayed(mutation
     row = row_of(mutation)
     shown_once = {"secret": "String"} if mutation in SHOWING_ONCE else {}
     assert {name: str(field.type) for name, field in payload.fields.items()} == {
-        row: row[0].upper() + row[1:],
+        row: kind_of(row),
         **shown_once,
         "errors": f"[{title(mutation)}Error!]!",
         "replayed": "Boolean!",
@@ -61,8 +62,8 @@ async def test_a_reader_may_not_write(refusing: Refusing, mutation: str) -> None
 
 ORGANIZING = [
     "createTeam", "createProject", "updateTeam", "updateProject",
-    *(f"delete{kind}" for kind in ("Team", "Project", "Model", "Experiment", "Dataset", "Environment")),
-    *(f"restore{kind}" for kind in ("Team", "Project", "Model", "Experiment", "Dataset", "Environment")),
+    *(f"delete{noun(kind)}" for kind in ("Team", "Project", "Model", "Experiment", "Dataset", "Environment")),
+    *(f"restore{noun(kind)}" for kind in ("Team", "Project", "Model", "Experiment", "Dataset", "Environment")),
 ]  # fmt: skip
 
 

@@ -28,7 +28,7 @@ async def one_of_each(tenant: Tenant) -> dict[str, str]:
         "createUpload", "artifact { id upload { id } }", **await valid_input(tenant, "createUpload")
     )
     answer = await tenant.client(
-        "query($id: ID!) { node(id: $id) { ... on Version {"
+        "query($id: ID!) { node(id: $id) { ... on ModelVersion {"
         " signature { id } runtime { id } model { id project { id team { id } } } } }"
         " viewer { id } organization { id } }",
         id=version,
@@ -69,7 +69,7 @@ async def one_of_each(tenant: Tenant) -> dict[str, str]:
         "setAlias", "alias { id revisions { nodes { id } } }", version=version, name="champion"
     )
     return {
-        "Version": version,
+        "ModelVersion": version,
         "Model": model["id"],
         "Project": model["project"]["id"],
         "Signature": answer["node"]["signature"]["id"],
@@ -138,7 +138,7 @@ async def test_the_lineage_node_is_there_for_what_takes_part_in_the_lineage(tena
     query = "query($id: ID!) { lineageNode(id: $id) { __typename id createdAt upstream { truncated } } }"
     for kind, gid in things.items():
         found = (await tenant.client(query, id=gid))["lineageNode"]
-        assert (found is not None) == (kind in ("DatasetVersion", "Run", "Version", "Deployment")), kind
+        assert (found is not None) == (kind in ("DatasetVersion", "Run", "ModelVersion", "Deployment")), kind
 
 
 async def test_a_model_is_found_by_its_id_or_by_its_project_and_name(tenant: Tenant) -> None:

@@ -18,6 +18,7 @@ from registry.kernel.rows import find
 from registry.webhooks.vault import Vault
 from registry.webhooks.webhooks import MAX_WAITING
 from schema.building.user_errors import ERROR_TYPES, as_data
+from tests.nouns import noun
 from tests.schema.built import SCHEMA
 from tests.schema.deletion_cases import in_use, name_taken_since, not_at_rest, parent_deleted
 from tests.schema.valid_inputs import (
@@ -68,7 +69,7 @@ async def _other_has_the_name(tenant: Tenant, mutation: str) -> Given:
 async def _too_much_traffic(tenant: Tenant, mutation: str) -> Given:
     given = await valid_input(tenant, mutation)
     model = await tenant.client(
-        "query($id: ID!) { node(id: $id) { ... on Version { model { id } } } }", id=given["version"]
+        "query($id: ID!) { node(id: $id) { ... on ModelVersion { model { id } } } }", id=given["version"]
     )
     other = await tenant.version(model["node"]["model"]["id"])
     await tenant.deployment(environment=given["environment"], version=other, trafficPercent=60.0)
@@ -246,14 +247,14 @@ CASES: dict[tuple[str, str], OfTheInput | Callable[[Tenant, str], Awaitable[Give
         )
     },
     **{
-        (f"update{kind}", "NameTakenError"): _other_has_the_name
+        (f"update{noun(kind)}", "NameTakenError"): _other_has_the_name
         for kind in ("Team", "Project", "Model", "Dataset", "Experiment", "Environment", "Webhook")
     },
     **{(name, "InvalidValueError"): _with(idempotencyKey=" ") for name in DELETIONS_OF},
     **{
-        (f"delete{kind}", "InUseError"): in_use
+        (f"delete{noun(kind)}", "InUseError"): in_use
         for kind in (
-            "Team", "Project", "Model", "Experiment", "Dataset", "DatasetVersion", "Run", "Version", "Environment",
+            "Team", "Project", "Model", "Experiment", "Dataset", "DatasetVersion", "Run", "ModelVersion", "Environment",
         )
     },
     **{(f"delete{kind}", "ConflictError"): not_at_rest for kind in ("Run", "Version", "Artifact", "Deployment")},
@@ -263,7 +264,7 @@ CASES: dict[tuple[str, str], OfTheInput | Callable[[Tenant, str], Awaitable[Give
         if name.startswith("restore") and name not in ("restoreTeam", "restoreEnvironment", "restoreWebhook")
     },
     **{
-        (f"restore{kind}", "NameTakenError"): name_taken_since
+        (f"restore{noun(kind)}", "NameTakenError"): name_taken_since
         for kind in (
             "Team", "Project", "Model", "Experiment", "Dataset", "Artifact", "Environment", "Deployment", "Webhook",
         )
@@ -421,8 +422,8 @@ def test_every_failure_of_the_rules_has_a_type_in_the_graph() -> None:
         (errors.NotFound("Model", ("model",)), {}),
         (errors.NameTaken("model", "iris", "project"), {"name": "iris"}),
         (
-            errors.InUse("model", [errors.Dependent("Version", UUID(int=1), "1.0.0")], 2, ("model",)),
-            {"dependents": [errors.Dependent("Version", UUID(int=1), "1.0.0")], "dependent_count": 2},
+            errors.InUse("model", [errors.Dependent("ModelVersion", UUID(int=1), "1.0.0")], 2, ("model",)),
+            {"dependents": [errors.Dependent("ModelVersion", UUID(int=1), "1.0.0")], "dependent_count": 2},
         ),
         (errors.StaleRevision("It moved.", 3, UUID(int=1)), {"revision": 3, "version_id": UUID(int=1)}),
         (errors.GateFailed([], [1]), {"verdicts": [1]}),

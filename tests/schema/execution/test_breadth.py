@@ -120,7 +120,7 @@ async def test_one_list_takes_all_lists_below_it_along(app: Starlette, filled: T
 async def test_fragments_directives_and_variables_count(app: Starlette, filled: Tenant) -> None:
     query = """
         query Q($no: Boolean! = false, $few: Int = 1) { models { nodes { ...M name @include(if: $no) } } }
-        fragment M on Model { versions(first: $few) { nodes { label @skip(if: $no) ... on Version { number } } } }
+        fragment M on Model { versions(first: $few) { nodes { label @skip(if: $no) ... on ModelVersion { number } } } }
     """
 
     data, _ = await same(app, filled, query)

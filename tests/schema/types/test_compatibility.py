@@ -6,11 +6,11 @@ from uuid import uuid4
 import pytest
 
 from db.base import utc_now
-from db.tables import Version
+from db.tables import ModelVersion
 from tests.schema.valid_inputs import unknown
 from tests.tenant import GraphQLFailed, Tenant, uuid_of
 
-CHANGES = """query($ids: [ID!]!, $since: ID) { nodes(ids: $ids) { ... on Version {
+CHANGES = """query($ids: [ID!]!, $since: ID) { nodes(ids: $ids) { ... on ModelVersion {
     signatureChange(since: $since) { verdict since { label } changes { path kind breaking before after } } } } }"""
 
 
@@ -48,7 +48,7 @@ async def test_a_deleted_version_is_passed_over_but_can_be_named(tenant: Tenant)
     gone = await tenant.version(model, label="2", signature=taking("b"))
     third = await tenant.version(model, label="3", signature=taking("a"))
     async with tenant.database.change(tenant.org_id) as change:
-        (await change.get_one(Version, (tenant.org_id, uuid_of(gone)))).deleted_at = utc_now()
+        (await change.get_one(ModelVersion, (tenant.org_id, uuid_of(gone)))).deleted_at = utc_now()
     found = await change_of(tenant, third)
     assert (found["verdict"], found["since"]) == ("IDENTICAL", {"label": "1"})
     assert (await change_of(tenant, third, gone))["verdict"] == "BREAKING"
@@ -73,7 +73,7 @@ async def test_what_is_not_there_for_the_asker_is_not_compared_with(tenant: Tena
     own = await tenant.version(signature=taking("a"))
     theirs = await neighbor.version(signature=taking("secret"))
     assert await change_of(tenant, own, theirs) is None
-    assert await change_of(tenant, own, unknown("Version")) is None
+    assert await change_of(tenant, own, unknown("ModelVersion")) is None
     for wrong in (tenant.project, "nonsense"):
         with pytest.raises(GraphQLFailed) as refused:
             await change_of(tenant, own, wrong)
@@ -144,7 +144,7 @@ async def test_there_is_no_difference_to_what_has_no_runtime_or_is_not_the_asker
     tenant: Tenant, neighbor: Tenant
 ) -> None:
     own = await tenant.run(runtime={"image": "a"})
-    for other in (await tenant.run(), unknown("Version"), await neighbor.run(runtime={"image": "b"})):
+    for other in (await tenant.run(), unknown("ModelVersion"), await neighbor.run(runtime={"image": "b"})):
         assert await tenant.client(DIFFERENCE, **{"from": own, "to": other}) == {"runtimeDifference": None}
     with pytest.raises(GraphQLFailed) as refused:
         await tenant.client(DIFFERENCE, **{"from": own, "to": tenant.project})

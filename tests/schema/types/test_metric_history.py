@@ -177,7 +177,7 @@ async def test_a_metric_unknown_has_an_empty_history(tenant: Tenant) -> None:
 async def test_a_version_has_a_history_too(tenant: Tenant) -> None:
     points = [{"name": "loss", "phase": "TEST", "value": step / 2, "step": step} for step in range(10)]
     version = await tenant.version(metrics=points)
-    query = """query($id: ID!) { node(id: $id) { ... on Version {
+    query = """query($id: ID!) { node(id: $id) { ... on ModelVersion {
         metricHistory(name: " loss", phase: TEST, points: 3) { name buckets { minimum maximum } } } } }"""
     assert (await tenant.client(query, id=version))["node"]["metricHistory"] == {
         "name": "loss",

@@ -49,7 +49,7 @@ class ArtifactConnection:
 
 
 @strawberry.type
-class Version:
+class ModelVersion:
     number: int = 1
 
     @strawberry.field
@@ -58,16 +58,16 @@ class Version:
 
 
 @strawberry.type
-class VersionEdge:
+class ModelVersionEdge:
     cursor: str = "c"
-    node: Version = strawberry.field(default_factory=Version)
+    node: ModelVersion = strawberry.field(default_factory=ModelVersion)
 
 
 @strawberry.type
-class VersionConnection:
+class ModelVersionConnection:
     page_info: PageInfo = strawberry.field(default_factory=PageInfo)
-    edges: list[VersionEdge] = strawberry.field(default_factory=list)
-    nodes: list[Version] = strawberry.field(default_factory=list)
+    edges: list[ModelVersionEdge] = strawberry.field(default_factory=list)
+    nodes: list[ModelVersion] = strawberry.field(default_factory=list)
 
 
 @strawberry.type
@@ -78,8 +78,8 @@ class Model:
     tags: list[Artifact] = strawberry.field(default_factory=list, metadata={"rows": 7})
 
     @strawberry.field
-    def versions(self, first: int = 20, after: str | None = None) -> VersionConnection:
-        return VersionConnection()
+    def versions(self, first: int = 20, after: str | None = None) -> ModelVersionConnection:
+        return ModelVersionConnection()
 
 
 @strawberry.type
