@@ -17,8 +17,8 @@ from db.base import SCHEMA, utc_now
 from registry.tracking import runs
 from resolvers import ids
 
-LOG = """mutation Log($input: LogMetricsInput!) {
-  logMetrics(input: $input) { run { id } errors { __typename } }
+LOG = """mutation Log($input: LogRunMetricsInput!) {
+  logRunMetrics(input: $input) { run { id } errors { __typename } }
 }"""
 
 COLUMNS = ("org_id", "run_id", "phase", "name", "step", "value", "measured_at")

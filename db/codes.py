@@ -57,7 +57,7 @@ class AliasRevisionKind(StrEnum):
     ROLLBACK = "ROLLBACK"
 
 
-class Outcome(StrEnum):
+class GateOutcome(StrEnum):
     """What a gate said."""
 
     PASSED = "PASSED"
@@ -91,7 +91,7 @@ class FiringState(StrEnum):
     FAILED = "FAILED"
 
 
-class Decision(StrEnum):
+class ReviewDecision(StrEnum):
     """What a reviewer decided."""
 
     APPROVED = "APPROVED"

@@ -28,7 +28,7 @@ CHANGED: Final = """query WhatChanged($before: ID!, $after: ID!) {
 
 BEST: Final = """query WhichTrialWasBest($search: ID!) {
  node(id: $search) { ... on Run {
-  name durationS cost { amount currency missing }
+  name durationSeconds cost { amount currency missing }
   experiment { name runCounts { status count } }
   bestTrials(metric: "log_loss", phase: VALIDATION, direction: MINIMIZE, first: 3) {
    rankedCount
@@ -171,7 +171,7 @@ def _best(run: dict[str, Any]) -> RenderableType:
         add_row(table, one["run"]["name"], f"{one['value']:.4f}", settings, _money(one["run"]["cost"]))
     counts = _counts(run["experiment"]["runCounts"], "status")
     ranked = run["bestTrials"]["rankedCount"]
-    said = f"  {ranked} trials in {run['durationS']:.1f} s for {_money(run['cost'])}; all so far: {counts}"
+    said = f"  {ranked} trials in {run['durationSeconds']:.1f} s for {_money(run['cost'])}; all so far: {counts}"
     return Group(table, Text(said))
 
 

@@ -168,11 +168,11 @@ class Catalog:
         """Add measured points to a run."""
         for start in range(0, len(points), METRICS_PER_CHANGE):
             chunk = _metrics(points[start : start + METRICS_PER_CHANGE])
-            self._client.change("logMetrics", "run { id }", run=run, metrics=chunk)
+            self._client.change("logRunMetrics", "run { id }", run=run, metrics=chunk)
 
     def log_samples(self, run: str, samples: Sequence[dict[str, Any]]) -> None:
         """Add what a run used of the machine."""
-        self._client.change("logResourceSamples", "run { id }", run=run, samples=samples)
+        self._client.change("logRunResourceSamples", "run { id }", run=run, samples=samples)
 
     @contextmanager
     def ending(self, run: str) -> Iterator[Ending]:

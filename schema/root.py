@@ -86,15 +86,15 @@ class Heartbeat:
 
 async def _heartbeat(
     info: Info,
-    every_s: Annotated[int, strawberry.argument(description="Seconds between two beats, 1 to 60.")] = 10,
+    every_seconds: Annotated[int, strawberry.argument(description="Seconds between two beats, 1 to 60.")] = 10,
 ) -> AsyncIterator[Heartbeat]:
     """Beats until the client goes. Raises: Forbidden, BadInput."""
     require(info.context.actor, Action.READ)
-    if not 1 <= every_s <= 60:
-        raise BadInput("`everyS` is 1 to 60.")
+    if not 1 <= every_seconds <= 60:
+        raise BadInput("`everySeconds` is 1 to 60.")
     while True:
         yield Heartbeat(at=utc_now(), server_version=info.context.services.version)
-        await asyncio.sleep(every_s)
+        await asyncio.sleep(every_seconds)
 
 
 @strawberry.type
@@ -103,7 +103,7 @@ class HeartbeatSubscription:
 
     heartbeat: AsyncIterator[Heartbeat] = strawberry.subscription(
         resolver=_heartbeat,
-        description="One beat at once and then one each `everyS` seconds: shows that a live connection works.",
+        description="One beat at once and then one each `everySeconds` seconds: shows that a live connection works.",
         metadata={"access": Action.READ},
     )
 

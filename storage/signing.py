@@ -18,15 +18,17 @@ LONGEST_EXPIRY_S = 7 * 24 * 3600
 
 
 class UrlSigner:
-    """Signs requests to one object, each good for `expires_s` from its signing: 1 second to 7 days (else ValueError).
+    """Signs requests to one object, valid for `expires_seconds` from signing: 1 second to 7 days (else ValueError).
 
     It makes no call, and takes about 0.2 ms for each URL. URLs are for whoever holds them: never log one.
     """
 
-    def __init__(self, config: StoreConfig, bucket: str, key: str, expires_s: int) -> None:
-        if not 1 <= expires_s <= LONGEST_EXPIRY_S:
+    def __init__(self, config: StoreConfig, bucket: str, key: str, expires_seconds: int) -> None:
+        if not 1 <= expires_seconds <= LONGEST_EXPIRY_S:
             raise ValueError(f"a presigned URL lives between 1 and {LONGEST_EXPIRY_S} seconds")
-        self._auth = S3SigV4QueryAuth(Credentials(config.access_key, config.secret_key), "s3", config.region, expires_s)
+        self._auth = S3SigV4QueryAuth(
+            Credentials(config.access_key, config.secret_key), "s3", config.region, expires_seconds
+        )
         self._address = f"{config.signing_endpoint}/{quote(bucket)}/{quote(key)}"
 
     def get(self, parameters: Mapping[str, str]) -> str:

@@ -98,18 +98,22 @@ class ObjectStore:
         call = self._client.create_multipart_upload(Bucket=bucket, Key=key, ContentType=safe_content_type(content_type))
         return (await bounded("start_upload", call, CONTROL_S))["UploadId"]
 
-    def presign_part(self, bucket: str, key: str, upload_id: str, number: int, size_bytes: int, expires_s: int) -> str:
+    def presign_part(
+        self, bucket: str, key: str, upload_id: str, number: int, size_bytes: int, expires_seconds: int
+    ) -> str:
         """The URL to PUT one part to; the store refuses a body that is not exactly `size_bytes` long.
 
-        It is dead once the upload is completed or aborted, whatever is left of `expires_s` (1 second to 7 days).
+        It is dead once the upload is completed or aborted, whatever is left of `expires_seconds` (1 second to 7 days).
         """
-        return UrlSigner(self._config, bucket, key, expires_s).put_part(upload_id, PlannedPart(number, size_bytes))
+        return UrlSigner(self._config, bucket, key, expires_seconds).put_part(
+            upload_id, PlannedPart(number, size_bytes)
+        )
 
     async def presign_parts(
-        self, bucket: str, key: str, upload_id: str, parts: Sequence[PlannedPart], expires_s: int
+        self, bucket: str, key: str, upload_id: str, parts: Sequence[PlannedPart], expires_seconds: int
     ) -> list[str]:
         """The URLs of several parts of one upload, in the order given; see `presign_part`."""
-        signer = UrlSigner(self._config, bucket, key, expires_s)
+        signer = UrlSigner(self._config, bucket, key, expires_seconds)
         # A hundred take 20 ms, which would hold up the event loop.
         return await asyncio.to_thread(lambda: [signer.put_part(upload_id, part) for part in parts])
 
@@ -156,14 +160,14 @@ class ObjectStore:
             return await hash_blocks(blocks, on_progress)
 
     def presign_download(
-        self, bucket: str, key: str, *, file_name: str, content_type: str | None, expires_s: int
+        self, bucket: str, key: str, *, file_name: str, content_type: str | None, expires_seconds: int
     ) -> str:
         """The URL to GET the object as an attachment of this name and type, both made safe, for 1 second to 7 days."""
         parameters = {
             "response-content-disposition": attachment(file_name),
             "response-content-type": safe_content_type(content_type),
         }
-        return UrlSigner(self._config, bucket, key, expires_s).get(parameters)
+        return UrlSigner(self._config, bucket, key, expires_seconds).get(parameters)
 
     async def delete(self, bucket: str, key: str) -> None:
         """Remove the object. Removing one that is not there is no error."""

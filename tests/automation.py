@@ -18,7 +18,7 @@ from tests.tenant import Tenant
 FIRINGS = """query($id: ID!) { node(id: $id) { ... on Model { automationFirings(last: 20) { totalCount nodes {
     state reason measured ruleRevision slotRevision rule { name } version { id } deployment { id }
     transition { kind reason version { id } automationRule { name } createdBy { name } } } } } } }"""
-ACCURACY = {"metricBreach": {"metric": "accuracy", "minimum": 0.8, "reports": 3, "coolDownS": 0}}
+ACCURACY = {"metricBreach": {"metric": "accuracy", "minimum": 0.8, "reports": 3, "coolDownSeconds": 0}}
 
 
 @dataclass

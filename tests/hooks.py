@@ -11,7 +11,8 @@ from tests.tenant import Tenant, uuid_of
 LOOK = """query($id: ID!) { webhook(by: {id: $id}) {
     state disabledReason disabledAt failingSince failuresInARow lastSuccessAt eventsBehind deliveredCount failedCount
     deliveries(orderBy: {field: CREATED_AT, direction: ASC}) { nodes {
-      id sequence kind state attempts status failure durationMs nextAttemptAt deliveredAt redeliveryOf { id } } } } }"""
+      id sequence kind state attempts status failure
+      durationMilliseconds nextAttemptAt deliveredAt redeliveryOf { id } } } } }"""
 
 
 async def hook(tenant: Tenant, url: str, **given: Any) -> tuple[str, str]:

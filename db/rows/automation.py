@@ -41,7 +41,7 @@ class AutomationRule(InProject, Row, table=True):
     maximum: float | None = None
     reports: int | None = None
     environment_id: UUID | None = None
-    cool_down_s: int | None = None
+    cool_down_seconds: int | None = None
     revision: int = 1
     removed_at: datetime | None = Field(default=None, sa_type=Time)
     set_by: UUID

@@ -8,7 +8,7 @@ from sqlalchemy import CheckConstraint, Index, UniqueConstraint, text
 from sqlmodel import Field
 
 from db.base import InProject, Json, MaybeInProject, Name, Row, Time, code, utc_now, version_of_model, within
-from db.codes import Decision, RequestState, Role, Stage, TransitionKind
+from db.codes import RequestState, ReviewDecision, Role, Stage, TransitionKind
 
 
 class PromotionPolicy(MaybeInProject, Row, table=True):
@@ -41,7 +41,7 @@ class PromotionPolicy(MaybeInProject, Row, table=True):
     revision: int = 1
     gates: list[dict[str, Any]] = Field(sa_type=Json)
     is_automatic: bool = False
-    request_expires_s: int
+    request_expires_seconds: int
     removed_at: datetime | None = Field(default=None, sa_type=Time)
     created_by: UUID
     updated_at: datetime = Field(default_factory=utc_now, sa_type=Time, sa_column_kwargs={"info": {"derived": True}})
@@ -63,7 +63,7 @@ class PromotionPolicyRevision(MaybeInProject, Row, table=True):
     revision: int
     gates: list[dict[str, Any]] = Field(sa_type=Json)
     is_automatic: bool
-    request_expires_s: int
+    request_expires_seconds: int
     is_removal: bool = False
     reason: str | None = None
     created_by: UUID
@@ -120,7 +120,7 @@ class PromotionReview(InProject, Row, table=True):
     )
 
     request_id: UUID
-    decision: Decision = Field(sa_type=code(Decision))
+    decision: ReviewDecision = Field(sa_type=code(ReviewDecision))
     comment: str | None = None
     role: Role = Field(sa_type=code(Role))
     digest: str

@@ -61,7 +61,7 @@ class Run(Deletable, table=True):
     started_at: datetime = Field(default_factory=utc_now, sa_type=Time)
     ended_at: datetime | None = Field(default=None, sa_type=Time)
     heartbeat_at: datetime = Field(default_factory=utc_now, sa_type=Time, sa_column_kwargs={"info": {"derived": True}})
-    heartbeat_timeout_s: int | None = None
+    heartbeat_timeout_seconds: int | None = None
     tags: dict[str, str] = Field(default_factory=dict, sa_type=Json)
     runtime_id: UUID | None = None
     created_by: UUID

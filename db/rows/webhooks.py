@@ -85,6 +85,6 @@ class WebhookDelivery(Row, table=True):
     attempts: int = 0
     status: int | None = None
     failure: str | None = None
-    duration_ms: int | None = None
+    duration_milliseconds: int | None = None
     next_attempt_at: datetime | None = Field(default=None, sa_type=Time)
     delivered_at: datetime | None = Field(default=None, sa_type=Time)

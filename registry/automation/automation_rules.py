@@ -80,7 +80,7 @@ class MetricBreach(Trigger):
     maximum: Annotated[float | None, Doc("The greatest value that is good.")] = None
     reports: Reports = 3
     environment_id: InEnvironment = None
-    cool_down_s: CoolDown = COOL_DOWN_S
+    cool_down_seconds: CoolDown = COOL_DOWN_S
 
     def columns(self, path: Path) -> dict[str, Any]:
         """Its bounds: at least one, finite, and not the one beyond the other."""
@@ -91,7 +91,7 @@ class MetricBreach(Trigger):
             "metric": inputs.name(self.metric, (*here, "metric")),
             "minimum": self.minimum,
             "maximum": self.maximum,
-            **_rollback(here, self.reports, self.environment_id, self.cool_down_s),
+            **_rollback(here, self.reports, self.environment_id, self.cool_down_seconds),
         }
 
 
@@ -104,16 +104,25 @@ class Unhealthy(Trigger):
 
     reports: Reports = 3
     environment_id: InEnvironment = None
-    cool_down_s: CoolDown = COOL_DOWN_S
+    cool_down_seconds: CoolDown = COOL_DOWN_S
 
     def columns(self, path: Path) -> dict[str, Any]:
         """How many reports, where, and how often."""
-        common = _rollback((*path, "unhealthy"), self.reports, self.environment_id, self.cool_down_s)
+        common = _rollback((*path, "unhealthy"), self.reports, self.environment_id, self.cool_down_seconds)
         return {"trigger": TriggerKind.UNHEALTHY, **common}
 
 
 TRIGGERS: Final[Mapping[str, type[Trigger]]] = {kind.__name__: kind for kind in (GatesOpen, MetricBreach, Unhealthy)}
-_SETTINGS: Final = ("trigger", "stage", "metric", "minimum", "maximum", "reports", "environment_id", "cool_down_s")
+_SETTINGS: Final = (
+    "trigger",
+    "stage",
+    "metric",
+    "minimum",
+    "maximum",
+    "reports",
+    "environment_id",
+    "cool_down_seconds",
+)
 
 
 async def set_rule(
@@ -188,17 +197,17 @@ async def remove_rule(
     return rule
 
 
-def _rollback(path: Path, reports: int, environment_id: UUID | None, cool_down_s: int) -> dict[str, Any]:
+def _rollback(path: Path, reports: int, environment_id: UUID | None, cool_down_seconds: int) -> dict[str, Any]:
     """The columns of rules that roll back. Raises: InvalidValue."""
     if not 1 <= reports <= MAX_REPORTS:
         raise InvalidValue(f"A rule looks at 1 to {MAX_REPORTS} reports in a row.", (*path, "reports"))
-    if not 0 <= cool_down_s <= MAX_COOL_DOWN_S:
-        raise InvalidValue(f"A cool-down takes 0 to {MAX_COOL_DOWN_S} seconds.", (*path, "coolDownS"))
+    if not 0 <= cool_down_seconds <= MAX_COOL_DOWN_S:
+        raise InvalidValue(f"A cool-down takes 0 to {MAX_COOL_DOWN_S} seconds.", (*path, "coolDownSeconds"))
     return {
         "stage": Stage.PRODUCTION,
         "reports": reports,
         "environment_id": environment_id,
-        "cool_down_s": cool_down_s,
+        "cool_down_seconds": cool_down_seconds,
     }
 
 

@@ -176,7 +176,7 @@ async def _rests_until(change: Change, rule: AutomationRule) -> datetime | None:
 
     The longest cool-down of its rules counts: that another rule has none does not end it.
     """
-    longest = select(func.max(col(AutomationRule.cool_down_s))).where(
+    longest = select(func.max(col(AutomationRule.cool_down_seconds))).where(
         col(AutomationRule.org_id) == rule.org_id,
         col(AutomationRule.model_id) == rule.model_id,
         col(AutomationRule.is_enabled),
@@ -188,10 +188,10 @@ async def _rests_until(change: Change, rule: AutomationRule) -> datetime | None:
         col(Transition.kind) == TransitionKind.ROLLBACK,
         col(Transition.automation_rule_id).is_not(None),
     )
-    last, cool_down_s = (await change.execute(statement)).one()
+    last, cool_down_seconds = (await change.execute(statement)).one()
     if last is None:
         return None
-    until: datetime = last + timedelta(seconds=cool_down_s or 0)
+    until: datetime = last + timedelta(seconds=cool_down_seconds or 0)
     return until if until > utc_now() else None
 
 

@@ -19,7 +19,7 @@ from registry.kernel.rows import add, alter, find, find_by
 
 
 @dataclass(frozen=True)
-class Column:
+class DatasetColumn:
     """A column of data."""
 
     name: Annotated[str, Doc(f"Unique among the columns; 1 to {inputs.MAX_NAME} characters.")]
@@ -32,7 +32,7 @@ class Column:
 class DatasetSchema:
     """Which columns the data has."""
 
-    columns: Annotated[Sequence[Column], Doc(f"In this order; 1 to {MAX_FIELDS}.")]
+    columns: Annotated[Sequence[DatasetColumn], Doc(f"In this order; 1 to {MAX_FIELDS}.")]
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ async def set_profile(
     return version
 
 
-def _column(column: Column, path: Sequence[str]) -> dict[str, Any]:
+def _column(column: DatasetColumn, path: Sequence[str]) -> dict[str, Any]:
     return {
         "name": inputs.name(column.name),
         "type": column.type.value,

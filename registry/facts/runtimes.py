@@ -37,7 +37,7 @@ _COMMIT = re.compile(r"[0-9a-f]{7,64}")
 
 
 @dataclass(frozen=True)
-class Package:
+class RuntimePackage:
     """A package that was installed."""
 
     name: Annotated[
@@ -62,7 +62,7 @@ class Runtime:
     """What something was made with. Give what is known; at least one of these."""
 
     python_version: Annotated[str | None, Doc("Such as `3.12.4`.")] = None
-    packages: Annotated[Sequence[Package], Doc(f"What was installed; at most {MAX_PACKAGES}.")] = ()
+    packages: Annotated[Sequence[RuntimePackage], Doc(f"What was installed; at most {MAX_PACKAGES}.")] = ()
     image: Annotated[str | None, Doc("The container image. Kept as text; never opened.")] = None
     repository: Annotated[str | None, Doc("Where the code is. Kept as text; never opened.")] = None
     commit: Annotated[str | None, Doc("The commit of the code: 7 to 64 hexadecimal digits.")] = None
@@ -131,7 +131,7 @@ def _line(value: str | None, path: Sequence[str], *, max_length: int = inputs.MA
     return None if value is None else inputs.name(value, path, max_length=max_length)
 
 
-def _packages(packages: Sequence[Package], path: tuple[str, ...]) -> dict[str, str]:
+def _packages(packages: Sequence[RuntimePackage], path: tuple[str, ...]) -> dict[str, str]:
     if len(packages) > MAX_PACKAGES:
         raise InvalidValue(f"{len(packages)} packages are more than {MAX_PACKAGES}.", path)
     found: dict[str, str] = {}

@@ -13,7 +13,7 @@ from registry.kernel import inputs
 Field = Mapping[str, Any]
 
 
-class Verdict(StrEnum):
+class SignatureCompatibility(StrEnum):
     """What a change of the signature means to those who use the model."""
 
     IDENTICAL = "IDENTICAL"
@@ -150,11 +150,15 @@ def changes(before: Any, after: Any) -> list[PartChange]:
     return sorted(found, key=lambda change: not change.breaking)
 
 
-def verdict(before: Any, after: Any, found: Sequence[PartChange]) -> Verdict:
+def verdict(before: Any, after: Any, found: Sequence[PartChange]) -> SignatureCompatibility:
     """What these differences mean together."""
     if before.id == after.id:
-        return Verdict.IDENTICAL
-    return Verdict.BREAKING if any(change.breaking for change in found) else Verdict.COMPATIBLE
+        return SignatureCompatibility.IDENTICAL
+    return (
+        SignatureCompatibility.BREAKING
+        if any(change.breaking for change in found)
+        else SignatureCompatibility.COMPATIBLE
+    )
 
 
 _BY_POSITION: Final = "values sent or read by position mean something else"

@@ -47,7 +47,7 @@ class SignatureParameter:
 
 
 @dataclass(frozen=True)
-class Feature:
+class SignatureFeature:
     """A feature that the version reads, wherever it is computed."""
 
     name: Annotated[str, Doc(f"Unique among the features; 1 to {inputs.MAX_NAME} characters.")]
@@ -63,7 +63,7 @@ class Signature:
     inputs: Annotated[Sequence[SignatureField], Doc("What it takes, in this order.")] = ()
     outputs: Annotated[Sequence[SignatureField], Doc("What it gives, in this order.")] = ()
     parameters: Annotated[Sequence[SignatureParameter], Doc("Settings of a call.")] = ()
-    features: Annotated[Sequence[Feature], Doc("The features it reads.")] = ()
+    features: Annotated[Sequence[SignatureFeature], Doc("The features it reads.")] = ()
 
 
 async def keep(change: Change, actor: Actor, signature: Signature, path: str = "signature") -> tables.Signature:
@@ -135,7 +135,7 @@ def _parameter(parameter: SignatureParameter, path: Path) -> dict[str, Any]:
     }
 
 
-def _feature(feature: Feature, path: Path) -> dict[str, Any]:
+def _feature(feature: SignatureFeature, path: Path) -> dict[str, Any]:
     return {
         "name": inputs.name(feature.name),
         "type": feature.type.value,

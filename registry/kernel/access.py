@@ -38,7 +38,7 @@ NEEDED: Final = {
 
 
 @dataclass(frozen=True)
-class Grant:
+class RoleGrant:
     """A role in a scope."""
 
     role: Role
@@ -54,7 +54,7 @@ class Actor:
     principal_id: UUID
     kind: PrincipalKind
     name: str
-    grants: tuple[Grant, ...]
+    grants: tuple[RoleGrant, ...]
 
     @property
     def signature(self) -> str:

@@ -17,7 +17,7 @@ from registry.catalog.version_digest import digest_of
 from registry.kernel.errors import GateFailed
 from registry.kernel.rows import find
 from registry.promotion.gates.contents import Integrity
-from registry.promotion.gates.gate import Case, Gate, Verdict
+from registry.promotion.gates.gate import Case, Gate, GateVerdict
 from registry.promotion.gates.kinds import ALWAYS, of_json, verdict_as_json
 from registry.promotion.targets import Target
 
@@ -31,7 +31,7 @@ class Judgment:
 
     case: Case
     policy: Any | None
-    verdicts: Sequence[Verdict]
+    verdicts: Sequence[GateVerdict]
 
     @property
     def passed(self) -> bool:

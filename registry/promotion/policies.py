@@ -61,7 +61,7 @@ async def set_policy(
     is_automatic: Annotated[
         bool, Doc("Whether a request completes by itself at the moment when the last gate opens.")
     ] = False,
-    request_expires_s: Annotated[
+    request_expires_seconds: Annotated[
         int, Doc(f"How many seconds a request stays open, {MIN_EXPIRES_S} to {MAX_EXPIRES_S}.")
     ] = REQUEST_EXPIRES_S,
     expected_revision: Annotated[
@@ -75,12 +75,14 @@ async def set_policy(
     """
     require(actor, Action.ADMINISTER)
     scope = await _scope(change, project_id, model_id, target(to, alias))
-    if not MIN_EXPIRES_S <= request_expires_s <= MAX_EXPIRES_S:
-        raise InvalidValue(f"A request stays open {MIN_EXPIRES_S} to {MAX_EXPIRES_S} seconds.", ("requestExpiresS",))
+    if not MIN_EXPIRES_S <= request_expires_seconds <= MAX_EXPIRES_S:
+        raise InvalidValue(
+            f"A request stays open {MIN_EXPIRES_S} to {MAX_EXPIRES_S} seconds.", ("requestExpiresSeconds",)
+        )
     asked: dict[str, Any] = {
         "gates": checked(gates, ("gates",)),
         "is_automatic": is_automatic,
-        "request_expires_s": request_expires_s,
+        "request_expires_seconds": request_expires_seconds,
     }
     why = inputs.reason(reason)
     known = await _current(change, scope)
@@ -166,7 +168,7 @@ async def _note(change: Change, actor: Actor, policy: PromotionPolicy, reason: s
             revision=policy.revision,
             gates=policy.gates,
             is_automatic=policy.is_automatic,
-            request_expires_s=policy.request_expires_s,
+            request_expires_seconds=policy.request_expires_seconds,
             is_removal=policy.removed_at is not None,
             reason=reason,
             created_by=actor.principal_id,

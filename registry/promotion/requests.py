@@ -66,7 +66,7 @@ async def ask(
     if await open_request(Within(change), place.version, goal, utc_now()) is not None:
         raise Conflict(f"There is an open request for this version to go to {goal.name}.", ("version",))
     policy = await policy_of(change, place)
-    expires_s = REQUEST_EXPIRES_S if policy is None else policy.request_expires_s
+    expires_seconds = REQUEST_EXPIRES_S if policy is None else policy.request_expires_seconds
     request = PromotionRequest(
         org_id=change.org_id,
         model_id=place.version.model_id,
@@ -76,7 +76,7 @@ async def ask(
         target_revision=place.revision,
         digest=await digest_of(Within(change), place.version),
         reason=why,
-        expires_at=utc_now() + timedelta(seconds=expires_s),
+        expires_at=utc_now() + timedelta(seconds=expires_seconds),
         created_by=actor.principal_id,
     )
     await add(change, actor, request)

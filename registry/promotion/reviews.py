@@ -6,7 +6,7 @@ from typing import Annotated, Final
 from typing_extensions import Doc
 
 from db.base import unique_key
-from db.codes import Decision, PrincipalKind, RequestState, Role
+from db.codes import PrincipalKind, RequestState, ReviewDecision, Role
 from db.session import Change, Within
 from db.tables import ModelVersion, PromotionRequest, PromotionReview
 from registry.catalog.version_digest import authors, digest_of
@@ -32,7 +32,7 @@ async def review(
     actor: Actor,
     *,
     request_id: WHICH,
-    decision: Annotated[Decision, Doc("APPROVED, or REJECTED, which closes the request.")],
+    decision: Annotated[ReviewDecision, Doc("APPROVED, or REJECTED, which closes the request.")],
     comment: Annotated[str | None, Doc(f"Why; at most {MAX_REASON} characters.")] = None,
     digest: Annotated[
         str | None,
@@ -55,7 +55,7 @@ async def review(
     check_open(request)
     await _check_reviewer(change, actor, place.version, request)
     digest_now = await digest_of(Within(change), place.version)
-    if decision == Decision.APPROVED:
+    if decision == ReviewDecision.APPROVED:
         _check_counts(actor, place.target, gates_of(await policy_of(change, place), place.target))
         if (digest or request.digest) != digest_now:
             raise Conflict(_OTHER, ("digest",))
@@ -72,7 +72,7 @@ async def review(
     await flush(change, {REVIEW_KEY: Conflict("You have approved this request already.", ("request",))})
     told = {"review_id": row.id, "comment": why, "digest": row.digest}
     record(change, actor, request, decision.lower(), None, told | about(request))
-    if decision == Decision.REJECTED:
+    if decision == ReviewDecision.REJECTED:
         await close(change, actor, [request], RequestState.REJECTED, why or "A reviewer said no.")
     else:
         await settle_now(change, place, request)

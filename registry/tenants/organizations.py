@@ -12,7 +12,7 @@ from db.codes import PrincipalKind, Role, ScopeKind
 from db.session import Change, Database
 from db.tables import Organization, Principal, Project, RoleBinding, Team
 from registry.kernel import inputs
-from registry.kernel.access import Action, Actor, Grant, require
+from registry.kernel.access import Action, Actor, RoleGrant, require
 from registry.kernel.errors import NameTaken
 from registry.kernel.inputs import KEEP, Keep
 from registry.kernel.rows import add, alter, find
@@ -22,7 +22,7 @@ SYSTEM_ID = UUID(int=0)
 
 def system(org_id: UUID) -> Actor:
     """The operator at the command line, acting as owner of one organization."""
-    grant = Grant(Role.OWNER, ScopeKind.ORGANIZATION, org_id)
+    grant = RoleGrant(Role.OWNER, ScopeKind.ORGANIZATION, org_id)
     return Actor(org_id, SYSTEM_ID, PrincipalKind.SERVICE_ACCOUNT, "system", (grant,))
 
 
@@ -72,7 +72,7 @@ async def acting(change: Change, principal: Principal) -> Actor:
         col(RoleBinding.org_id) == change.org_id, col(RoleBinding.principal_id) == principal.id
     )
     bindings = (await change.execute(statement)).scalars()
-    grants = tuple(Grant(one.role, one.scope_kind, one.scope_id) for one in bindings)
+    grants = tuple(RoleGrant(one.role, one.scope_kind, one.scope_id) for one in bindings)
     return Actor(change.org_id, principal.id, principal.kind, principal.name, grants)
 
 

@@ -22,7 +22,7 @@ from db.codes import PrincipalKind, Role, ScopeKind
 from db.session import Change, Database
 from db.tables import ApiToken, Principal
 from registry.kernel import inputs
-from registry.kernel.access import Action, Actor, Grant, require
+from registry.kernel.access import Action, Actor, RoleGrant, require
 from registry.kernel.errors import InvalidValue, Unauthenticated
 from registry.kernel.rows import add, alter, find
 
@@ -62,7 +62,7 @@ async def authenticate(database: Database, token: str) -> Actor:
     if found is None:
         raise Unauthenticated
     grants = tuple(
-        Grant(Role(binding["role"]), ScopeKind(binding["scope_kind"]), UUID(binding["scope_id"]))
+        RoleGrant(Role(binding["role"]), ScopeKind(binding["scope_kind"]), UUID(binding["scope_id"]))
         for binding in found.bindings
     )
     return Actor(

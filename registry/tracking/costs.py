@@ -69,7 +69,7 @@ class RunGroup:
     """Runs on the same hardware that began while the same prices were valid, and how long they took together."""
 
     hardware: Mapping[str, Any] | None
-    duration_s: Decimal
+    duration_seconds: Decimal
     run_count: int
     prices: list[Priced]
 
@@ -91,12 +91,12 @@ class CostSum:
     incomplete_count: int
 
 
-def cost_of(duration_s: float, hardware: Mapping[str, Any] | None, prices: Sequence[Priced]) -> Cost:
+def cost_of(duration_seconds: float, hardware: Mapping[str, Any] | None, prices: Sequence[Priced]) -> Cost:
     """The cost of so many seconds on a machine. `prices` are those that were valid, for this hardware or for any.
 
     Amounts in several currencies are parts without a sum.
     """
-    parts, unknown = _parts(duration_s, hardware, prices)
+    parts, unknown = _parts(duration_seconds, hardware, prices)
     currencies = sorted({part.currency for part in parts})
     missing = _missing(currencies, unknown, any_price=bool(prices))
     if len(currencies) != 1:
@@ -109,7 +109,7 @@ def sum_of(groups: Iterable[RunGroup]) -> CostSum:
     amounts: dict[str, Decimal] = defaultdict(Decimal)
     run_count = incomplete_count = 0
     for group in groups:
-        parts, unknown = _parts(group.duration_s, group.hardware, group.prices)
+        parts, unknown = _parts(group.duration_seconds, group.hardware, group.prices)
         for part in parts:
             amounts[part.currency] += part.amount
         run_count += group.run_count
@@ -119,10 +119,10 @@ def sum_of(groups: Iterable[RunGroup]) -> CostSum:
 
 
 def _parts(
-    duration_s: float | Decimal, hardware: Mapping[str, Any] | None, prices: Sequence[Priced]
+    duration_seconds: float | Decimal, hardware: Mapping[str, Any] | None, prices: Sequence[Priced]
 ) -> tuple[list[CostPart], list[str]]:
     """What each resource cost, and of which ones nobody said how much there was."""
-    hours = Decimal(str(max(duration_s, 0))) / _HOUR_S
+    hours = Decimal(str(max(duration_seconds, 0))) / _HOUR_S
     parts, unknown = [], []
     for resource in PricedResource:
         price = _price(resource, hardware or {}, prices)

@@ -47,7 +47,7 @@ async def create(
     ] = None,
     parameters: Annotated[Sequence[inputs.Parameter], Doc("What is known of its settings at the start.")] = (),
     tags: Annotated[Sequence[inputs.Tag], Doc(f"At most {inputs.MAX_TAGS}.")] = (),
-    heartbeat_timeout_s: Annotated[
+    heartbeat_timeout_seconds: Annotated[
         int | None, Doc("After how many seconds without a sign of life it counts as LOST; never if absent.")
     ] = None,
     datasets: Annotated[
@@ -70,8 +70,10 @@ async def create(
         _in_project(await find(change, Experiment, experiment_id, "experiment"), project, "experiment")
     if parent_run_id is not None:
         _in_project(await find(change, Run, parent_run_id, "parentRun"), project, "parentRun")
-    if heartbeat_timeout_s is not None and not MIN_HEARTBEAT_S <= heartbeat_timeout_s <= MAX_HEARTBEAT_S:
-        raise InvalidValue(f"A time-out is {MIN_HEARTBEAT_S} to {MAX_HEARTBEAT_S} seconds.", ("heartbeatTimeoutS",))
+    if heartbeat_timeout_seconds is not None and not MIN_HEARTBEAT_S <= heartbeat_timeout_seconds <= MAX_HEARTBEAT_S:
+        raise InvalidValue(
+            f"A time-out is {MIN_HEARTBEAT_S} to {MAX_HEARTBEAT_S} seconds.", ("heartbeatTimeoutSeconds",)
+        )
     run = Run(
         org_id=change.org_id,
         project_id=project.id,
@@ -80,7 +82,7 @@ async def create(
         name=inputs.name(name),
         parameters=inputs.parameters(parameters),
         tags=inputs.tags(tags),
-        heartbeat_timeout_s=heartbeat_timeout_s,
+        heartbeat_timeout_seconds=heartbeat_timeout_seconds,
         runtime_id=None if runtime is None else (await runtimes.keep(change, actor, runtime)).id,
         created_by=actor.principal_id,
     )
@@ -117,8 +119,8 @@ async def beat(change: Change, actor: Actor, *, run_id: Annotated[inputs.RunId, 
 
 async def watch(change: Change, run: Run) -> None:
     """Have a worker look after the run when its time-out is over, also if one was to do so already."""
-    if run.heartbeat_timeout_s is not None:
-        when = run.heartbeat_at + timedelta(seconds=run.heartbeat_timeout_s)
+    if run.heartbeat_timeout_seconds is not None:
+        when = run.heartbeat_at + timedelta(seconds=run.heartbeat_timeout_seconds)
         own = (col(Run.org_id) == change.org_id, col(Run.id) == run.id)
         await make_due(change, due(JobKind.WATCH_RUN, Run, when).where(*own))
 
@@ -126,9 +128,9 @@ async def watch(change: Change, run: Run) -> None:
 async def look_after(change: Change, actor: Actor, run_id: UUID) -> None:
     """Mark a run as LOST that gave no sign of life for its time-out; else look again when that could be."""
     run = await find(change, Run, run_id, "run", lock=True, deleted=True)
-    if run.status != RunStatus.RUNNING or run.heartbeat_timeout_s is None:
+    if run.status != RunStatus.RUNNING or run.heartbeat_timeout_seconds is None:
         return
-    if utc_now() - run.heartbeat_at < timedelta(seconds=run.heartbeat_timeout_s):
+    if utc_now() - run.heartbeat_at < timedelta(seconds=run.heartbeat_timeout_seconds):
         await watch(change, run)
         return
     await alter(change, actor, run, {"status": RunStatus.LOST, "ended_at": run.heartbeat_at}, verb="lost")

@@ -95,8 +95,8 @@ async def _trace(change: Change, actor: Actor, _: Mapping[UUID, Record], rows: S
 async def _watch(change: Change, _: Actor, __: Mapping[UUID, Record], rows: Sequence[Mapping[str, Any]]) -> None:
     """Runs that go on are looked after, as those that clients begin."""
     for row in rows:
-        if row["status"] == RunStatus.RUNNING and row["heartbeat_timeout_s"] is not None:
-            due = row["heartbeat_at"] + timedelta(seconds=row["heartbeat_timeout_s"])
+        if row["status"] == RunStatus.RUNNING and row["heartbeat_timeout_seconds"] is not None:
+            due = row["heartbeat_at"] + timedelta(seconds=row["heartbeat_timeout_seconds"])
             change.add(Job(org_id=change.org_id, kind=JobKind.WATCH_RUN, subject_id=row["id"], run_after=due))
     await change.flush()
 

@@ -227,7 +227,9 @@ KINDS: Final[tuple[Kind, ...]] = (
             Field("startedAt", read.moment, "started_at"),
             Field("endedAt", read.moment, "ended_at", editable=True),
             Field(
-                "heartbeatTimeoutS", read.whole(runs.MIN_HEARTBEAT_S, runs.MAX_HEARTBEAT_S), "heartbeat_timeout_s"
+                "heartbeatTimeoutSeconds",
+                read.whole(runs.MIN_HEARTBEAT_S, runs.MAX_HEARTBEAT_S),
+                "heartbeat_timeout_seconds",
             ),
             to("runtime", "Runtime", "runtime_id", required=False),
         ),

@@ -79,7 +79,7 @@ class Answer:
 
     status: int | None
     fault: str | None
-    duration_ms: int
+    duration_milliseconds: int
     reason: DisabledReason = DisabledReason.FAILING
 
 
@@ -282,7 +282,11 @@ async def _goes_on(
 def _count(webhook: Webhook, delivery: WebhookDelivery, answer: Answer) -> None:
     """Write the answer into the log and into the sums of the webhook."""
     delivery.attempts += 1
-    delivery.status, delivery.failure, delivery.duration_ms = answer.status, answer.fault, answer.duration_ms
+    delivery.status, delivery.failure, delivery.duration_milliseconds = (
+        answer.status,
+        answer.fault,
+        answer.duration_milliseconds,
+    )
     delivery.next_attempt_at = None
     if answer.fault is None:
         delivery.delivered_at = utc_now()

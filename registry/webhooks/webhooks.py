@@ -42,7 +42,7 @@ SECRET_GRACE = timedelta(hours=24)
 _SECRET_PREFIX = "whsec_"  # noqa: S105 - how secrets begin
 
 
-class Resume(StrEnum):
+class WebhookResumePoint(StrEnum):
     """From where a webhook goes on."""
 
     WHERE_IT_STOPPED = "WHERE_IT_STOPPED"
@@ -151,7 +151,7 @@ async def enable(
     actor: Actor,
     *,
     webhook_id: Annotated[inputs.WebhookId, Doc("Which one.")],
-    resume: Annotated[Resume, Doc("From where it goes on.")] = Resume.WHERE_IT_STOPPED,
+    resume: Annotated[WebhookResumePoint, Doc("From where it goes on.")] = WebhookResumePoint.WHERE_IT_STOPPED,
     vault: Vault,
 ) -> Webhook:
     """Let a webhook be told of events, at once. One that is enabled already is tried again at once.
@@ -268,7 +268,7 @@ async def _try_now(change: Change, webhook: Webhook) -> None:
     )
 
 
-async def _skip(change: Change, actor: Actor, webhook: Webhook, resume: Resume) -> None:
+async def _skip(change: Change, actor: Actor, webhook: Webhook, resume: WebhookResumePoint) -> None:
     """Move the cursor to where the webhook is to go on; what was being tried in between is given up."""
     waiting = update_rows(WebhookDelivery).where(
         col(WebhookDelivery.org_id) == change.org_id,
@@ -278,13 +278,19 @@ async def _skip(change: Change, actor: Actor, webhook: Webhook, resume: Resume) 
         col(WebhookDelivery.state) == DeliveryState.PENDING,
     )
     stream = await event_log.stream_of(change, change.org_id)
-    if resume == Resume.WHERE_IT_STOPPED:
+    if resume == WebhookResumePoint.WHERE_IT_STOPPED:
         if webhook.cursor_seq < stream.floor_seq:
-            raise Conflict("The events behind where this webhook stopped are no longer kept. Resume NOW.", ("resume",))
+            raise Conflict(
+                "The events behind where this webhook stopped are no longer kept. WebhookResumePoint NOW.", ("resume",)
+            )
         return
     given_up = waiting.values(state=DeliveryState.FAILED, next_attempt_at=None).returning(col(WebhookDelivery.sequence))
     skipped = (await change.execute(given_up.execution_options(synchronize_session=False))).scalars()
-    to = stream.head_seq if resume == Resume.NOW else max((seq or 0 for seq in skipped), default=webhook.cursor_seq)
+    to = (
+        stream.head_seq
+        if resume == WebhookResumePoint.NOW
+        else max((seq or 0 for seq in skipped), default=webhook.cursor_seq)
+    )
     if to != webhook.cursor_seq:
         record(change, actor, webhook, "skipped", {"cursor_seq": webhook.cursor_seq}, {"cursor_seq": to})
         webhook.cursor_seq = to

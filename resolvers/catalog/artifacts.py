@@ -56,16 +56,20 @@ async def parts(root: Any, operation: Operation, after: int, first: int) -> list
     return [UploadPart(part.number, part.size_bytes, url, expires_at) for part, url in zip(planned, urls, strict=True)]
 
 
-async def download(root: Any, operation: Operation, expires_s: int) -> Download | None:
+async def download(root: Any, operation: Operation, expires_seconds: int) -> Download | None:
     """A URL to the bytes of an artifact under its own name and type; null unless it is AVAILABLE.
 
     Raises: BadInput.
     """
-    if not 1 <= expires_s <= MAX_DOWNLOAD_S:
-        raise BadInput(f"`expiresS` is 1 to {MAX_DOWNLOAD_S}.")
+    if not 1 <= expires_seconds <= MAX_DOWNLOAD_S:
+        raise BadInput(f"`expiresSeconds` is 1 to {MAX_DOWNLOAD_S}.")
     if root.state != ArtifactState.AVAILABLE:
         return None
     url = operation.services.store.presign_download(
-        root.bucket, root.object_key, file_name=root.path, content_type=root.content_type, expires_s=expires_s
+        root.bucket,
+        root.object_key,
+        file_name=root.path,
+        content_type=root.content_type,
+        expires_seconds=expires_seconds,
     )
-    return Download(url, utc_now() + timedelta(seconds=expires_s))
+    return Download(url, utc_now() + timedelta(seconds=expires_seconds))

@@ -10,7 +10,7 @@ from sqlalchemy import ARRAY, Select, Uuid, any_, bindparam, select, true
 
 from db.base import SCHEMA, Row, columns, metadata
 from db.tables import Content, DatasetSchema, DatasetVersion, ModelVersion, Signature
-from registry.facts.signature_diff import PartChange, Verdict, changes, verdict
+from registry.facts.signature_diff import PartChange, SignatureCompatibility, changes, verdict
 from resolvers.loading.shapes import Reading, own
 from resolvers.loading.visibility import is_over
 
@@ -35,7 +35,7 @@ class Since(NamedTuple):
     """What changed since an earlier version; `since_id` is the id of that one."""
 
     since_id: UUID
-    verdict: Verdict
+    verdict: SignatureCompatibility
     changes: Sequence[PartChange]
 
 
@@ -65,7 +65,7 @@ class ChangesSince:
 
 def _since(pair: Any, contents: Mapping[UUID, Any]) -> Since:
     if pair.before == pair.after:
-        return Since(pair.since_id, Verdict.IDENTICAL, [])
+        return Since(pair.since_id, SignatureCompatibility.IDENTICAL, [])
     before, after = contents[pair.before], contents[pair.after]
     found = changes(before, after)
     return Since(pair.since_id, verdict(before, after, found), found)

@@ -71,7 +71,7 @@ class Not(Condition):
         return self.part.holds(row).is_not(true())
 
 
-class Deleted(StrEnum):
+class DeletedFilter(StrEnum):
     """What of a list is shown with regard to deletion."""
 
     EXCLUDE = "EXCLUDE"
@@ -84,7 +84,7 @@ class Where:
     """What of a list is wanted. A key: two are equal when they say the same."""
 
     condition: Condition = field(default=All(()), compare=False)
-    deleted: Deleted = Deleted.EXCLUDE
+    deleted: DeletedFilter = DeletedFilter.EXCLUDE
     # Not the values themselves: to Python 1 and true are equal.
     says: str = field(init=False, repr=False)
 
@@ -94,10 +94,10 @@ class Where:
     def holds(self, children: Children) -> Holds:
         """Whether a row of a list is wanted."""
         held = self.condition.holds(columns(children.table)[0].table)
-        if self.deleted is Deleted.INCLUDE or not issubclass(children.table, Deletable):
+        if self.deleted is DeletedFilter.INCLUDE or not issubclass(children.table, Deletable):
             return held
         gone = children.gone()
-        return and_(gone if self.deleted is Deleted.ONLY else ~gone, held)
+        return and_(gone if self.deleted is DeletedFilter.ONLY else ~gone, held)
 
 
 EVERYTHING = Where()

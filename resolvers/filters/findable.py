@@ -163,7 +163,7 @@ FINDABLE: Final[Mapping[type[Tenant], Findable]] = {
             "ended_at": "By the time when it ended.",
             **BY_CREATION,
         },
-        computed={"duration_s": (DurationKey("started_at", "ended_at"), "By how long it took; null until it ended.")},
+        computed={"duration_seconds": (DurationKey("started_at", "ended_at"), "By its duration; null until it ended.")},
         metrics=True,
         parameters=True,
     ),

@@ -7,9 +7,9 @@ from db import tables
 from db.base import Tenant
 from db.codes import (
     AliasRevisionKind,
-    Decision,
     FiringState,
     RequestState,
+    ReviewDecision,
     Stage,
     TransitionKind,
     TriggerKind,
@@ -83,7 +83,7 @@ PROMOTIONS: Final[Mapping[type[Tenant], Findable]] = {
         orders={"expires_at": "By the time until which it can be completed.", **BY_CREATION},
     ),
     tables.PromotionReview: Findable(
-        filters={"decision": Said(Code("decision", Decision), "Any of these was decided."), **CREATED},
+        filters={"decision": Said(Code("decision", ReviewDecision), "Any of these was decided."), **CREATED},
         orders={**BY_CREATION},
     ),
     tables.VersionCheck: Findable(

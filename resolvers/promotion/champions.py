@@ -9,9 +9,9 @@ from uuid import UUID
 from sqlalchemy import ARRAY, Integer, Select, Text, Uuid, any_, bindparam, func, select, true
 
 from db.base import columns
-from db.codes import Outcome, RankingDirection, Stage
+from db.codes import GateOutcome, RankingDirection, Stage
 from db.tables import Model, ModelVersion, Slot
-from registry.facts.signature_diff import Verdict
+from registry.facts.signature_diff import SignatureCompatibility
 from registry.promotion.champion_scoring import (
     Candidate,
     ChampionPlace,
@@ -24,7 +24,7 @@ from registry.promotion.champion_scoring import (
     weigh,
 )
 from registry.promotion.evaluation import judge
-from registry.promotion.gates.gate import Verdict as GateVerdict
+from registry.promotion.gates.gate import GateVerdict
 from registry.promotion.targets import Target, target
 from registry.tracking.costs import Cost
 from resolvers.catalog.compatibility import ChangesSince
@@ -141,7 +141,7 @@ async def _compare_signatures(operation: Operation, candidates: Sequence[Candida
     for candidate, since in zip(others, await loader.load_many([one.thing.id for one in others]), strict=True):
         if since is None:
             candidate.lacks.append(f"It or the champion {champion.label} has no signature: nobody can compare them.")
-        elif since.verdict == Verdict.BREAKING:
+        elif since.verdict == SignatureCompatibility.BREAKING:
             broken = [change.sentence for change in since.changes if change.breaking]
             candidate.lacks.append(
                 f"It breaks what works with the champion {champion.label}: {' '.join(broken[:_SHOWN])}"
@@ -184,8 +184,8 @@ async def _ask_gates(operation: Operation, candidates: Sequence[Candidate], crit
 
 def _say(candidate: Candidate, verdicts: Sequence[GateVerdict], goal: Target, criteria: Criteria) -> None:
     """Say what the gates said: what they fail is lacking, what they wait for is still to be done by others."""
-    candidate.to_do = [verdict.message for verdict in verdicts if verdict.outcome == Outcome.WAITING]
-    candidate.lacks += [verdict.message for verdict in verdicts if verdict.outcome == Outcome.FAILED]
+    candidate.to_do = [verdict.message for verdict in verdicts if verdict.outcome == GateOutcome.WAITING]
+    candidate.lacks += [verdict.message for verdict in verdicts if verdict.outcome == GateOutcome.FAILED]
     waits = [f"Still to be done: {message}" for message in candidate.to_do]
     if not criteria.may_wait:
         candidate.lacks += waits

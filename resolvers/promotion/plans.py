@@ -17,7 +17,7 @@ from registry.kernel.access import NEEDED, RANK
 from registry.kernel.errors import BadInput, Conflict, InvalidValue
 from registry.promotion import aliases
 from registry.promotion.evaluation import judge
-from registry.promotion.gates.gate import Verdict
+from registry.promotion.gates.gate import GateVerdict
 from registry.promotion.targets import Target, action, target
 from resolvers.context import Operation
 from resolvers.loading.shapes import Reading
@@ -35,7 +35,7 @@ class Plan:
     is_automatic: bool
     revision: int
     digest: str
-    verdicts: Sequence[Verdict]
+    verdicts: Sequence[GateVerdict]
     displaced_id: UUID | None
     policy_id: UUID | None
     request_id: UUID | None

@@ -7,13 +7,13 @@ from strawberry.types.enum import StrawberryEnumDefinition
 
 from db import codes
 from registry.catalog.version_status import ModelVersionStatus
-from registry.facts.signature_diff import ChangeKind, Verdict
+from registry.facts.signature_diff import ChangeKind, SignatureCompatibility
 from registry.graph.lineage import Direction
 from registry.kernel.batches import BatchMode
 from registry.promotion.champion_scoring import TieBreak
 from registry.promotion.promotion_events import PromotionEventKind
-from registry.webhooks.webhooks import Resume
-from resolvers.filters.expression import Deleted
+from registry.webhooks.webhooks import WebhookResumePoint
+from resolvers.filters.expression import DeletedFilter
 from resolvers.pages.paging import OrderDirection
 
 
@@ -82,7 +82,7 @@ _describe(
     ROLLBACK="It went back to a version that it pointed at before.",
 )
 _describe(
-    codes.Outcome,
+    codes.GateOutcome,
     "What a gate said.",
     PASSED="It is open.",
     WAITING="It opens when somebody else acts, or with time.",
@@ -112,7 +112,7 @@ _describe(
     FAILED="Nothing: it could not be done, and is not tried again while the slot holds the same.",
 )
 _describe(
-    codes.Decision,
+    codes.ReviewDecision,
     "What a reviewer decided.",
     APPROVED="The version may go there.",
     REJECTED="It may not.",
@@ -302,7 +302,7 @@ _describe(
     FAILED="It was given up: a ping or a redelivery that failed, or an event that somebody skipped.",
 )
 _describe(
-    Resume,
+    WebhookResumePoint,
     "From where a webhook goes on when it is enabled.",
     WHERE_IT_STOPPED="With the event that it was not told of, so that none is lost.",
     BEHIND_THE_FAILED="Behind the event that was tried last and did not arrive.",
@@ -358,7 +358,7 @@ _describe(
     OLDER="The one with the lower number.",
 )
 _describe(
-    Verdict,
+    SignatureCompatibility,
     "What a change of a signature or of a schema means to those who use it.",
     IDENTICAL="Nothing changed.",
     COMPATIBLE="What worked before works as before.",
@@ -378,7 +378,7 @@ _describe(
     DESC="The greatest, the latest, Z.",
 )
 _describe(
-    Deleted,
+    DeletedFilter,
     "What of a list is shown with regard to deletion.",
     EXCLUDE="Only what is not deleted.",
     ONLY="Only what is deleted.",

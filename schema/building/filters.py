@@ -18,7 +18,7 @@ from db.base import Deletable, Row, Tenant
 from db.codes import Phase
 from registry.kernel.errors import BadInput
 from resolvers.filters.declaration import Findable
-from resolvers.filters.expression import All, Condition, Deleted, Either, Not, Single, Where
+from resolvers.filters.expression import All, Condition, DeletedFilter, Either, Not, Single, Where
 from resolvers.filters.findable import FINDABLE
 from resolvers.filters.links import Some
 from resolvers.pages.paging import Order, OrderDirection
@@ -70,7 +70,7 @@ def order_type(table: type[Row]) -> Any:
         "direction", "direction", shape_of(OrderDirection), OrderDirection.ASC, "Which end comes first."
     )
     description = f"An order of {_plural(table)}. Those without a value come last, whichever the direction."
-    return input_type(f"{table.__name__}Order", [*fields, direction], description)
+    return input_type(f"{table.__name__}OrderInput", [*fields, direction], description)
 
 
 @cache
@@ -83,7 +83,7 @@ def parameters(table: type[Row]) -> tuple[inspect.Parameter, ...]:
     found = (optional("where", where_type(table), what), optional("order_by", order_type(table), how))
     if not issubclass(table, Deletable):
         return found
-    return (*found, optional("deleted", Deleted, "Whether deleted ones are shown; by default they are not."))
+    return (*found, optional("deleted", DeletedFilter, "Whether deleted ones are shown; by default they are not."))
 
 
 def order_of(table: type[Row], given: Any, usual: Order) -> Order:
@@ -110,7 +110,7 @@ def _order_key(findable: Findable, name: str) -> str | SortKey:
 def where_of(table: type[Row], given: Any, deleted: Any = UNSET) -> Where:
     """What of a list is wanted. Raises: BadInput, naming the place, for what cannot be meant."""
     condition = _Reading().condition(table, given, "where", 1) if given else All(())
-    return Where(condition, deleted or Deleted.EXCLUDE)
+    return Where(condition, deleted or DeletedFilter.EXCLUDE)
 
 
 class _Reading:
@@ -204,6 +204,8 @@ def _given(given: Any, name: str) -> Any:
 
 def _plural(table: type[Tenant]) -> str:
     words = "".join(f" {letter.lower()}" if letter.isupper() else letter for letter in table.__name__).strip()
+    if words.endswith("y"):
+        return f"{words.removesuffix('y')}ies"
     return f"{words}es" if words.endswith("s") else f"{words}s"
 
 
@@ -215,7 +217,7 @@ def _where(table: type[Tenant]) -> tuple[Any, Mapping[str, Declared]]:
         for name, said in FINDABLE[table].filters.items()
     }
     description = f"What {_plural(table)} are to be like. All that is given must hold; null asks for nothing."
-    made = input_type(f"{table.__name__}Where", list(fields.values()), description, combined=_COMBINED)
+    made = input_type(f"{table.__name__}WhereInput", list(fields.values()), description, combined=_COMBINED)
     return made, fields
 
 

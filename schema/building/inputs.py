@@ -164,10 +164,7 @@ def _object(value_type: type[Any]) -> Shape:
         )
         for field in dataclasses.fields(value_type)
     ]
-    named = value_type.__name__
-    # A filter is only ever an input; other values are also shown.
-    title = named if named.endswith("Filter") else f"{named}Input"
-    made = input_type(title, fields, inspect.cleandoc(value_type.__doc__ or ""))
+    made = input_type(f"{value_type.__name__}Input", fields, inspect.cleandoc(value_type.__doc__ or ""))
     return Shape(made, lambda value, _: value_type(**values_of(value, fields)))
 
 

@@ -11,7 +11,7 @@ from tests.browser.test_graphiql_in_chromium import ANSWER, EDITOR, RUN, shows
 from tests.tenant import Tenant
 
 QUERY = "query Own { models { nodes { name versions { nodes { label } } } } }"
-BEATS = "subscription Beats { heartbeat(everyS: 1) { serverVersion } }"
+BEATS = "subscription Beats { heartbeat(everySeconds: 1) { serverVersion } }"
 
 
 @pytest.fixture

@@ -138,16 +138,16 @@ async def grow(tenant: Tenant, amount: int) -> dict[str, str]:
             "parameters": SETTINGS,
             "tags": TAGS,
             "experiment": experiment,
-            "heartbeatTimeoutS": 3600,
+            "heartbeatTimeoutSeconds": 3600,
             "runtime": RUNTIME,
         }
         run = await tenant.run(datasets=[{"datasetVersion": data}], parentRun=search, **settings)
         for _ in range(amount):
             child = await tenant.run(parentRun=run, **settings)
-            await make("logMetrics", "run", run=child, metrics=POINTS)
+            await make("logRunMetrics", "run", run=child, metrics=POINTS)
             await make("finishRun", "run", run=child)
-        await make("logMetrics", "run", run=run, metrics=POINTS)
-        await make("logResourceSamples", "run", run=run, samples=SAMPLES)
+        await make("logRunMetrics", "run", run=run, metrics=POINTS)
+        await make("logRunResourceSamples", "run", run=run, samples=SAMPLES)
         given = {"run": run, "baseVersion": base, "parameters": SETTINGS, "metrics": POINTS, "runtime": RUNTIME, **told}
         version = await tenant.version(model, label=f"1.{number}", signature=signature(number), **given)
         await promote(tenant, version, "STAGING", *(["PRODUCTION"] if number + 1 < amount else []))

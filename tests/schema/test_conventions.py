@@ -104,7 +104,7 @@ def test_who_made_a_thing_and_where_it_is_are_always_known() -> None:
     assert {kind for path, kind in kinds.items() if path.endswith(by)} == {"Principal!"}
     # A policy or a role is for a project, or for less or more than one; an event may be about none.
     projects = {path: kind for path, kind in kinds.items() if path.endswith(".project")}
-    some = ("PromotionPolicy", "Event", "Grant", "Query")
+    some = ("PromotionPolicy", "Event", "RoleGrant", "Query")
     assert {projects.pop(f"{kind}.project") for kind in some} == {"Project"}
     assert set(projects.values()) == {"Project!"}
     assert {kind for path, kind in kinds.items() if path.endswith(".createdAt")} == {"DateTime!"}

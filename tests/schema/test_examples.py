@@ -219,7 +219,7 @@ async def test_the_history_of_a_metric_and_the_best_run_are_shown(tenant: Tenant
     for value in (0.7, 0.9):
         run = await tenant.run(experiment=experiment, name=f"reached {value}")
         point = {"name": "accuracy", "phase": "TEST", "value": value}
-        await tenant.client.make("logMetrics", "run", run=run, metrics=[point])
+        await tenant.client.make("logRunMetrics", "run", run=run, metrics=[point])
         await tenant.client.make("finishRun", "run", run=run)
     answers = await read_through(tenant, FOLDER / "48_how_did_it_learn.graphql", {})
     runs = answers["HowDidItLearn"]["runs"]["nodes"]

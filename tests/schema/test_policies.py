@@ -164,7 +164,7 @@ async def test_a_principal_without_any_role_reads_nothing(
 
 
 STREAMS = {
-    "heartbeat": "heartbeat(everyS: 1) { at }",
+    "heartbeat": "heartbeat(everySeconds: 1) { at }",
     "events": "events { cursor }",
     "model_events": 'modelEvents(model: "%s") { cursor }',
     "promotion_events": "promotionEvents { cursor }",

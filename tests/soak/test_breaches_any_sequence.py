@@ -50,7 +50,7 @@ async def test_a_model_is_rolled_back_exactly_where_the_last_reports_in_a_row_ar
     for where, value, says, health in reports:
         version = None if says is None else served.line.versions[says]
         await served.report(value, deployment=places[where], version=version, health=health)
-    trigger: dict[str, Any] = {"reports": wanted, "coolDownS": 0}
+    trigger: dict[str, Any] = {"reports": wanted, "coolDownSeconds": 0}
     metric = {"metric": "accuracy", "minimum": 0.8}
     await served.rule({"unhealthy": trigger} if of_health else {"metricBreach": {**trigger, **metric}})
     await work(tenant, store)

@@ -149,8 +149,8 @@ class InService:
 async def in_service(tenant: Tenant) -> InService:
     """A run that has ended, versions that are and were in PRODUCTION, and an alias whose gates have closed since."""
     client, point = tenant.client, {"name": "accuracy", "phase": "TEST", "value": 0.9}
-    run = await tenant.run(heartbeatTimeoutS=60)
-    await client.make("logMetrics", "run", run=run, metrics=[point])
+    run = await tenant.run(heartbeatTimeoutSeconds=60)
+    await client.make("logRunMetrics", "run", run=run, metrics=[point])
     await client.make("finishRun", "run", run=run)
     served = await Served.of(tenant, 3)
     first, second, unfit = served.versions

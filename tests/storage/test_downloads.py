@@ -32,7 +32,7 @@ async def test_a_download_is_an_attachment_of_its_name(
     store: ObjectStore, http: httpx2.AsyncClient, uploader: Uploader, key: str, file_name: str, saved_name: str
 ) -> None:
     await uploader.put_object(key, b"content")
-    url = store.presign_download(BUCKET, key, file_name=file_name, content_type=None, expires_s=URL_EXPIRES_S)
+    url = store.presign_download(BUCKET, key, file_name=file_name, content_type=None, expires_seconds=URL_EXPIRES_S)
 
     answer = await http.get(url)
 
@@ -55,7 +55,7 @@ async def test_a_download_claims_a_safe_type(
     answered: str,
 ) -> None:
     await uploader.put_object(key, b"<script>")
-    url = store.presign_download(BUCKET, key, file_name="f", content_type=content_type, expires_s=URL_EXPIRES_S)
+    url = store.presign_download(BUCKET, key, file_name="f", content_type=content_type, expires_seconds=URL_EXPIRES_S)
 
     assert (await http.get(url)).headers["content-type"] == answered
 
@@ -64,7 +64,7 @@ async def test_a_range_of_a_download_can_be_read(
     store: ObjectStore, http: httpx2.AsyncClient, uploader: Uploader, key: str
 ) -> None:
     await uploader.put_object(key, b"0123456789")
-    url = store.presign_download(BUCKET, key, file_name="f", content_type=None, expires_s=URL_EXPIRES_S)
+    url = store.presign_download(BUCKET, key, file_name="f", content_type=None, expires_seconds=URL_EXPIRES_S)
 
     answer = await http.get(url, headers={"Range": "bytes=2-4"})
 
@@ -79,7 +79,7 @@ async def test_a_download_url_cannot_be_changed(
     store: ObjectStore, http: httpx2.AsyncClient, uploader: Uploader, key: str, signed: str, forged: str
 ) -> None:
     await uploader.put_object(key, b"content")
-    url = store.presign_download(BUCKET, key, file_name="model.bin", content_type=None, expires_s=URL_EXPIRES_S)
+    url = store.presign_download(BUCKET, key, file_name="model.bin", content_type=None, expires_seconds=URL_EXPIRES_S)
     assert signed in url
 
     answer = await http.get(url.replace(signed, forged))
@@ -91,7 +91,7 @@ async def test_an_object_cannot_be_read_without_a_signature(
     store: ObjectStore, http: httpx2.AsyncClient, uploader: Uploader, key: str
 ) -> None:
     await uploader.put_object(key, b"content")
-    url = store.presign_download(BUCKET, key, file_name="f", content_type=None, expires_s=URL_EXPIRES_S)
+    url = store.presign_download(BUCKET, key, file_name="f", content_type=None, expires_seconds=URL_EXPIRES_S)
 
     answer = await http.get(url.partition("?")[0])
 

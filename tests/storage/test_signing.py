@@ -53,17 +53,17 @@ def pieces_of(url: str) -> tuple[str, list[str]]:
     return where, sorted(query.split("&"))
 
 
-def by_the_sdk(client: Any, operation: str, expires_s: int, **parameters: Any) -> tuple[str, list[str]]:
-    return pieces_of(client.generate_presigned_url(operation, Params=parameters, ExpiresIn=expires_s))
+def by_the_sdk(client: Any, operation: str, expires_seconds: int, **parameters: Any) -> tuple[str, list[str]]:
+    return pieces_of(client.generate_presigned_url(operation, Params=parameters, ExpiresIn=expires_seconds))
 
 
 @settings(deadline=None)
-@given(key=PRINTABLE, name=PRINTABLE, expires_s=st.integers(1, 604_800))
-def test_a_download_url_is_the_one_of_the_sdk(client: Any, key: str, name: str, expires_s: int) -> None:
-    url = UrlSigner(CONFIG, "models", key, expires_s).get({"versionId": name, "response-content-type": name})
+@given(key=PRINTABLE, name=PRINTABLE, expires_seconds=st.integers(1, 604_800))
+def test_a_download_url_is_the_one_of_the_sdk(client: Any, key: str, name: str, expires_seconds: int) -> None:
+    url = UrlSigner(CONFIG, "models", key, expires_seconds).get({"versionId": name, "response-content-type": name})
 
     assert pieces_of(url) == by_the_sdk(
-        client, "get_object", expires_s, Bucket="models", Key=key, VersionId=name, ResponseContentType=name
+        client, "get_object", expires_seconds, Bucket="models", Key=key, VersionId=name, ResponseContentType=name
     )
 
 
@@ -86,10 +86,10 @@ def test_a_url_does_not_carry_the_secret() -> None:
     assert quote(CONFIG.secret_key) not in UrlSigner(CONFIG, "models", "k", 60).get({})
 
 
-@pytest.mark.parametrize("expires_s", [0, -1, 604_801])
-def test_a_url_lives_between_a_second_and_a_week(expires_s: int) -> None:
+@pytest.mark.parametrize("expires_seconds", [0, -1, 604_801])
+def test_a_url_lives_between_a_second_and_a_week(expires_seconds: int) -> None:
     with pytest.raises(ValueError, match="seconds"):
-        UrlSigner(CONFIG, "models", "k", expires_s)
+        UrlSigner(CONFIG, "models", "k", expires_seconds)
 
 
 async def test_the_parts_of_an_upload_are_signed_beside_the_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -40,7 +40,7 @@ class Uploader:
         await self._store.complete(BUCKET, key, upload_id, await self._store.list_parts(BUCKET, key, upload_id))
 
     async def read(self, key: str) -> bytes:
-        url = self._store.presign_download(BUCKET, key, file_name="f", content_type=None, expires_s=URL_EXPIRES_S)
+        url = self._store.presign_download(BUCKET, key, file_name="f", content_type=None, expires_seconds=URL_EXPIRES_S)
         answer = await self._http.get(url)
         assert answer.status_code == httpx2.codes.OK, answer.text
         return answer.content

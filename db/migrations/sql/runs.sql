@@ -32,7 +32,7 @@ create table registry.run (
   experiment_id uuid,
   parent_run_id uuid,
   heartbeat_at timestamptz not null,
-  heartbeat_timeout_s integer,
+  heartbeat_timeout_seconds integer,
   tags jsonb not null,
   deleted_at timestamptz,
   runtime_id uuid,

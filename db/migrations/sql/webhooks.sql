@@ -47,7 +47,7 @@ create table registry.webhook_delivery (
   attempts integer not null,
   status integer,
   failure text,
-  duration_ms integer,
+  duration_milliseconds integer,
   next_attempt_at timestamptz,
   delivered_at timestamptz,
   constraint webhook_delivery_pk primary key (org_id, id),

@@ -16,7 +16,7 @@ from db.tables import Artifact, DatasetVersion, LineageEdge, ModelVersion, Run
 from registry.catalog import version_status
 from registry.graph import lineage
 from registry.kernel.errors import InvalidValue
-from registry.promotion.gates.gate import Case, Gate, Path, Verdict
+from registry.promotion.gates.gate import Case, Gate, GateVerdict, Path
 
 _SHOWN = 5
 _FAILED: Final = (RunStatus.FAILED, RunStatus.CANCELED, RunStatus.LOST)
@@ -35,7 +35,7 @@ class Integrity(Gate):
         bool, Doc("Whether files that are kept elsewhere, and that nobody here has read, may pass.")
     ] = False
 
-    async def judge(self, case: Case) -> Verdict:
+    async def judge(self, case: Case) -> GateVerdict:
         """Look for files that are not verified."""
         table = columns(Artifact)[0].table
         statement = select(table.c.path, table.c.state, version_status.is_bad(table).label("is_bad")).where(
@@ -68,7 +68,7 @@ class RequiredArtifacts(Gate):
             raise InvalidValue("Name at least one kind.", (*path, "kinds"))
         return RequiredArtifacts(tuple(dict.fromkeys(self.kinds)))
 
-    async def judge(self, case: Case) -> Verdict:
+    async def judge(self, case: Case) -> GateVerdict:
         """Look for the kinds that are missing."""
         here = (ArtifactState.AVAILABLE, ArtifactState.EXTERNAL, ArtifactState.VERIFYING)
         statement = select(col(Artifact.kind)).where(
@@ -99,7 +99,7 @@ class RequiredFacts(Gate):
             raise InvalidValue("Require at least one of `signature`, `runtime` and `datasets`.", path)
         return self
 
-    async def judge(self, case: Case) -> Verdict:
+    async def judge(self, case: Case) -> GateVerdict:
         """Look for the facts that are missing."""
         wanted = [name for name in ("signature", "runtime", "datasets") if getattr(self, name)]
         missing = [name for name in wanted if not await self._has(case, name)]
@@ -133,7 +133,7 @@ class CleanLineage(Gate):
             raise InvalidValue(f"A depth is 1 to {lineage.MAX_DEPTH}.", (*path, "depth"))
         return self
 
-    async def judge(self, case: Case) -> Verdict:
+    async def judge(self, case: Case) -> GateVerdict:
         """Walk upstream. What lies beyond the depth is not looked at; what no walk could see is not clean."""
         found = await lineage.walk(
             case.reader, case.org_id, [case.version.id], lineage.Direction.UPSTREAM, depth=self.depth

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, TypeAlias
 from uuid import UUID
 
-from db.codes import Outcome
+from db.codes import GateOutcome
 from db.session import Reader
 from registry.kernel.errors import InvalidValue
 from registry.promotion.targets import Target
@@ -34,11 +34,11 @@ class Case:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class GateVerdict:
     """What a gate said. `message` says what would make it pass, where it does not."""
 
     gate: "Gate"
-    outcome: Outcome
+    outcome: GateOutcome
     message: str
     measured: Measured = None
     bound: Measured = None
@@ -46,7 +46,7 @@ class Verdict:
     @property
     def passed(self) -> bool:
         """Whether this gate is open."""
-        return self.outcome == Outcome.PASSED
+        return self.outcome == GateOutcome.PASSED
 
 
 @dataclass(frozen=True)
@@ -61,20 +61,20 @@ class Gate(ABC):
         return self
 
     @abstractmethod
-    async def judge(self, case: Case) -> Verdict:
+    async def judge(self, case: Case) -> GateVerdict:
         """What is true of a case now."""
 
-    def passes(self, message: str, measured: Measured = None, bound: Measured = None) -> Verdict:
+    def passes(self, message: str, measured: Measured = None, bound: Measured = None) -> GateVerdict:
         """It may go on."""
-        return Verdict(self, Outcome.PASSED, message, _plain(measured), _plain(bound))
+        return GateVerdict(self, GateOutcome.PASSED, message, _plain(measured), _plain(bound))
 
-    def fails(self, message: str, measured: Measured = None, bound: Measured = None) -> Verdict:
+    def fails(self, message: str, measured: Measured = None, bound: Measured = None) -> GateVerdict:
         """It may not, until something is done about the version."""
-        return Verdict(self, Outcome.FAILED, message, _plain(measured), _plain(bound))
+        return GateVerdict(self, GateOutcome.FAILED, message, _plain(measured), _plain(bound))
 
-    def waits(self, message: str, measured: Measured = None, bound: Measured = None) -> Verdict:
+    def waits(self, message: str, measured: Measured = None, bound: Measured = None) -> GateVerdict:
         """It may not yet: somebody else has to act, or time to pass."""
-        return Verdict(self, Outcome.WAITING, message, _plain(measured), _plain(bound))
+        return GateVerdict(self, GateOutcome.WAITING, message, _plain(measured), _plain(bound))
 
 
 def finite(value: float | None, path: Path) -> None:

@@ -7,7 +7,7 @@ from pydantic import TypeAdapter
 
 from registry.kernel.errors import InvalidValue
 from registry.promotion.gates.contents import CleanLineage, Integrity, RequiredArtifacts, RequiredFacts
-from registry.promotion.gates.gate import Gate, Path, Verdict
+from registry.promotion.gates.gate import Gate, GateVerdict, Path
 from registry.promotion.gates.measures import EvaluationAge, MetricThreshold, NotWorseThanChampion
 from registry.promotion.gates.others import Approvals, ExternalCheck, MinimumStay
 
@@ -56,7 +56,7 @@ def of_json(kept: Mapping[str, Any]) -> Gate:
     return _SHAPES[kept["kind"]].validate_python(kept)
 
 
-def verdict_as_json(verdict: Verdict) -> dict[str, Any]:
+def verdict_as_json(verdict: GateVerdict) -> dict[str, Any]:
     """A verdict as history keeps it."""
     return {
         "gate": as_json(verdict.gate),

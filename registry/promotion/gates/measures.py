@@ -15,7 +15,7 @@ from db.codes import Phase, RankingDirection
 from db.tables import ModelVersion, RunMetric, VersionMetric
 from registry.kernel import inputs
 from registry.kernel.errors import InvalidValue
-from registry.promotion.gates.gate import Case, Gate, Path, Verdict, bounds, finite, number
+from registry.promotion.gates.gate import Case, Gate, GateVerdict, Path, bounds, finite, number
 from registry.tracking.metric_source import latest_point
 
 MAX_AGE_S = 10 * 366 * 86_400
@@ -41,7 +41,7 @@ class MetricThreshold(Gate):
         bounds(self.minimum, self.maximum, path)
         return replace(self, metric=inputs.name(self.metric, (*path, "metric")))
 
-    async def judge(self, case: Case) -> Verdict:
+    async def judge(self, case: Case) -> GateVerdict:
         """Compare the latest value."""
         bound = self.maximum if self.minimum is None else self.minimum
         point = await latest(case, case.version, self.metric, self.phase)
@@ -77,7 +77,7 @@ class NotWorseThanChampion(Gate):
             raise InvalidValue("A tolerance is 0 or more.", (*path, "tolerance"))
         return replace(self, metric=inputs.name(self.metric, (*path, "metric")))
 
-    async def judge(self, case: Case) -> Verdict:
+    async def judge(self, case: Case) -> GateVerdict:
         """Compare the latest values of the two."""
         ours = await latest(case, case.version, self.metric, self.phase)
         if ours is None or ours.value is None:
@@ -110,29 +110,31 @@ class EvaluationAge(Gate):
 
     metric: MetricName
     phase: OnData
-    maximum_age_s: Annotated[int, Doc("How many seconds ago at most.")]
+    maximum_age_seconds: Annotated[int, Doc("How many seconds ago at most.")]
 
     def checked(self, path: Path) -> "EvaluationAge":
         """An age that a clock can tell."""
-        if not 1 <= self.maximum_age_s <= MAX_AGE_S:
-            raise InvalidValue(f"An age is 1 to {MAX_AGE_S} seconds.", (*path, "maximumAgeS"))
+        if not 1 <= self.maximum_age_seconds <= MAX_AGE_S:
+            raise InvalidValue(f"An age is 1 to {MAX_AGE_S} seconds.", (*path, "maximumAgeSeconds"))
         return replace(self, metric=inputs.name(self.metric, (*path, "metric")))
 
-    async def judge(self, case: Case) -> Verdict:
+    async def judge(self, case: Case) -> GateVerdict:
         """Look at when the latest value was measured."""
         point = await latest(case, case.version, self.metric, self.phase)
         if point is None or point.value is None:
-            return self.fails(await unusable(case, point, self.metric, self.phase), None, self.maximum_age_s)
+            return self.fails(await unusable(case, point, self.metric, self.phase), None, self.maximum_age_seconds)
         age_s = int((case.now - point.measured_at).total_seconds())
         if age_s < -CLOCK_SKEW_S:
             ahead = f"{self.metric} ({self.phase.lower()}) is said to have been measured {-age_s} s from now"
-            return self.fails(f"{ahead}: log it with the time of the evaluation.", age_s, self.maximum_age_s)
+            return self.fails(f"{ahead}: log it with the time of the evaluation.", age_s, self.maximum_age_seconds)
         age_s = max(0, age_s)
         message = f"{self.metric} ({self.phase.lower()}) was measured {age_s} s ago"
-        if age_s <= self.maximum_age_s:
-            return self.passes(f"{message}.", age_s, self.maximum_age_s)
+        if age_s <= self.maximum_age_seconds:
+            return self.passes(f"{message}.", age_s, self.maximum_age_seconds)
         return self.fails(
-            f"{message}, which may be {self.maximum_age_s} s at most: evaluate it again.", age_s, self.maximum_age_s
+            f"{message}, which may be {self.maximum_age_seconds} s at most: evaluate it again.",
+            age_s,
+            self.maximum_age_seconds,
         )
 
 

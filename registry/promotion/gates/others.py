@@ -7,13 +7,13 @@ from sqlalchemy import and_, func, or_, select
 from sqlmodel import col
 from typing_extensions import Doc
 
-from db.codes import Decision, PrincipalKind, Role
+from db.codes import PrincipalKind, ReviewDecision, Role
 from db.tables import Principal, PromotionReview, Transition, VersionCheck
 from registry.catalog.version_digest import authors
 from registry.kernel import inputs
 from registry.kernel.access import NEEDED, RANK
 from registry.kernel.errors import InvalidValue
-from registry.promotion.gates.gate import Case, Gate, Path, Verdict
+from registry.promotion.gates.gate import Case, Gate, GateVerdict, Path
 from registry.promotion.targets import Target, action
 
 MAX_APPROVALS = 20
@@ -45,7 +45,7 @@ class Approvals(Gate):
         """From which role on people count where a version is to go there."""
         return self.role or NEEDED[action(target, is_protected=True)]
 
-    async def judge(self, case: Case) -> Verdict:
+    async def judge(self, case: Case) -> GateVerdict:
         """Count the approvals of the version as it is now, by people who had the role when they gave them."""
         least = self.least_role(case.target)
         if case.request is None:
@@ -54,7 +54,7 @@ class Approvals(Gate):
         statement = select(func.count()).where(
             col(PromotionReview.org_id) == case.org_id,
             col(PromotionReview.request_id) == case.request.id,
-            col(PromotionReview.decision) == Decision.APPROVED,
+            col(PromotionReview.decision) == ReviewDecision.APPROVED,
             col(PromotionReview.digest) == case.digest,
             col(PromotionReview.role).in_(ranks),
         )
@@ -81,7 +81,7 @@ class ExternalCheck(Gate):
         """A name that can be reported."""
         return replace(self, name=inputs.name(self.name, (*path, "name")))
 
-    async def judge(self, case: Case) -> Verdict:
+    async def judge(self, case: Case) -> GateVerdict:
         """Look at the latest report about the version as it is now."""
         statement = (
             select(col(VersionCheck.passed), col(VersionCheck.summary))
@@ -120,15 +120,15 @@ class ExternalCheck(Gate):
 class MinimumStay(Gate):
     """The version has been in its present stage for some time."""
 
-    minimum_s: Annotated[int, Doc("How many seconds at least.")]
+    minimum_seconds: Annotated[int, Doc("How many seconds at least.")]
 
     def checked(self, path: Path) -> "MinimumStay":
         """A time that ends."""
-        if not 1 <= self.minimum_s <= MAX_STAY_S:
-            raise InvalidValue(f"A stay is 1 to {MAX_STAY_S} seconds.", (*path, "minimumS"))
+        if not 1 <= self.minimum_seconds <= MAX_STAY_S:
+            raise InvalidValue(f"A stay is 1 to {MAX_STAY_S} seconds.", (*path, "minimumSeconds"))
         return self
 
-    async def judge(self, case: Case) -> Verdict:
+    async def judge(self, case: Case) -> GateVerdict:
         """Look at when it came."""
         statement = select(func.max(col(Transition.created_at))).where(
             col(Transition.org_id) == case.org_id, col(Transition.version_id) == case.version.id
@@ -136,7 +136,9 @@ class MinimumStay(Gate):
         ((came,),) = await case.reader.rows(statement)
         stay_s = max(0, int((case.now - (came or case.version.created_at)).total_seconds()))
         message = f"It has been in {case.version.stage} for {stay_s} s"
-        if stay_s >= self.minimum_s:
-            return self.passes(f"{message}.", stay_s, self.minimum_s)
-        left = self.minimum_s - stay_s
-        return self.waits(f"{message}; in {left} s it will be the {self.minimum_s} s needed.", stay_s, self.minimum_s)
+        if stay_s >= self.minimum_seconds:
+            return self.passes(f"{message}.", stay_s, self.minimum_seconds)
+        left = self.minimum_seconds - stay_s
+        return self.waits(
+            f"{message}; in {left} s it will be the {self.minimum_seconds} s needed.", stay_s, self.minimum_seconds
+        )

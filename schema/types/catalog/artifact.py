@@ -44,11 +44,11 @@ class UploadPart:
 async def _download(
     root: Parent[tables.Artifact],
     info: Info,
-    expires_s: Annotated[
+    expires_seconds: Annotated[
         int, strawberry.argument(description=f"For how many seconds the URL works, 1 to {artifacts.MAX_DOWNLOAD_S}.")
     ] = 300,
 ) -> artifacts.Download | None:
-    return await artifacts.download(root, info.context, expires_s)
+    return await artifacts.download(root, info.context, expires_seconds)
 
 
 async def _parts(

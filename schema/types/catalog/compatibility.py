@@ -8,7 +8,7 @@ from aiodataloader import DataLoader
 
 from db import tables
 from db.base import Row
-from registry.facts.signature_diff import ChangeKind, Verdict
+from registry.facts.signature_diff import ChangeKind, SignatureCompatibility
 from resolvers.catalog.compatibility import LINES, ChangesSince
 from resolvers.ids import decode_as
 from resolvers.loading.loaders import Loaders
@@ -41,7 +41,7 @@ def _change(table: type[Row], name: str) -> Any:
         name,
         (),
         {
-            "__annotations__": {"verdict": Verdict, "changes": list[PartChange]},
+            "__annotations__": {"verdict": SignatureCompatibility, "changes": list[PartChange]},
             "__doc__": f"What changed since an earlier {table.__name__}.",
             "verdict": strawberry.field(description="What the changes mean together."),
             "changes": strawberry.field(

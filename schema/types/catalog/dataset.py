@@ -74,8 +74,8 @@ class DatasetVersion(LineageNode):
 
 
 @strawberry.type(description="A column of data.")
-class Column:
-    """See `registry.facts.dataset_facts.Column`."""
+class DatasetColumn:
+    """See `registry.facts.dataset_facts.DatasetColumn`."""
 
     name: str = strawberry.field(description="Unique among the columns.")
     type: DataType = strawberry.field(description="What its values are.")
@@ -91,7 +91,7 @@ class DatasetSchema(RowNode):
 
     digest: str = strawberry.field(description="What identifies its content.")
     created_at: datetime = strawberry.field(description="When it was first given.")
-    columns = entries(Column, "columns", description="In their order; at most 2,000.")
+    columns = entries(DatasetColumn, "columns", description="In their order; at most 2,000.")
 
     dataset_versions = many(tables.DatasetVersion, "schema_id", description="Versions that have it, newest first.")
 
@@ -118,7 +118,7 @@ class DatasetProfile(RowNode):
 
     row_count: BigInt | None = strawberry.field(description="How many rows were counted.")
     created_at: datetime = strawberry.field(description="When there was first a profile.")
-    columns = entries(ColumnProfile, "columns", description="Column by column; at most 2,000.")
+    columns = entries(ColumnProfile, "columns", description="DatasetColumn by column; at most 2,000.")
 
     dataset_version = one(
         tables.DatasetVersion,

@@ -19,8 +19,8 @@ _USUAL_DIFFERENCES = 20
 
 
 @strawberry.type(description="A package that was installed.")
-class Package:
-    """See `registry.facts.runtimes.Package`."""
+class RuntimePackage:
+    """See `registry.facts.runtimes.RuntimePackage`."""
 
     name: str = strawberry.field(description="As Python's packaging normalizes it.")
     version: str = strawberry.field(description="Which version.")
@@ -65,7 +65,7 @@ class Runtime(RowNode):
     commit: str | None = strawberry.field(description="The commit of the code.")
     created_at: datetime = strawberry.field(description="When it was first given.")
     packages = strawberry.field(
-        _packages, graphql_type=list[Package], description="By name; at most 2,000.", metadata={"rows": 1}
+        _packages, graphql_type=list[RuntimePackage], description="By name; at most 2,000.", metadata={"rows": 1}
     )
     hardware = strawberry.field(_hardware, graphql_type=Hardware | None, description="The machine.")
 

@@ -34,8 +34,8 @@ class SignatureParameter:
 
 
 @strawberry.type(description="A feature that a version reads.")
-class Feature:
-    """See `registry.facts.signatures.Feature`."""
+class SignatureFeature:
+    """See `registry.facts.signatures.SignatureFeature`."""
 
     name: str = strawberry.field(description="Unique among the features.")
     type: DataType = strawberry.field(description="What its values are.")
@@ -54,6 +54,6 @@ class Signature(RowNode):
     inputs = entries(SignatureField, "inputs", description="What is taken, in order; at most 2,000.")
     outputs = entries(SignatureField, "outputs", description="What is given, in order; at most 2,000.")
     parameters = entries(SignatureParameter, "parameters", description="Settings of a call; at most 2,000.")
-    features = entries(Feature, "features", description="The features that are read; at most 2,000.")
+    features = entries(SignatureFeature, "features", description="The features that are read; at most 2,000.")
 
     versions = many(tables.ModelVersion, "signature_id", description="Versions that have it, newest first.")

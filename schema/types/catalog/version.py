@@ -123,7 +123,7 @@ class VersionMutation:
     create_versions = batch(create_version, "createVersions", description="Registers versions.")
     update_versions = batch(update_version, "updateVersions", description="Changes what people say about versions.")
     log_metrics_of_versions = batch(
-        log_version_metrics, "logMetricsOfVersions", description="Adds metric points to versions."
+        log_version_metrics, "logVersionsMetrics", description="Adds metric points to versions."
     )
     delete_versions = batch(delete_version, "deleteVersions", description="Deletes versions.")
     restore_versions = batch(restore_version, "restoreVersions", description="Brings back versions.")

@@ -95,7 +95,7 @@ class WebhookDelivery(RowNode):
     attempts: int = strawberry.field(description="How often it was tried.")
     status: int | None = strawberry.field(description="The HTTP status of the last answer; null where there was none.")
     failure: str | None = strawberry.field(description="Why the last try failed; null where it did not.")
-    duration_ms: int | None = strawberry.field(description="How many milliseconds the last try took.")
+    duration_milliseconds: int | None = strawberry.field(description="How many milliseconds the last try took.")
     next_attempt_at: datetime | None = strawberry.field(description="When it is tried again; null where it is not.")
     delivered_at: datetime | None = strawberry.field(description="When it arrived.")
     created_at: datetime = strawberry.field(description="When it was first tried, or asked for.")
@@ -160,7 +160,7 @@ class WebhookMutation:
         f" Refused while {rules.MAX_WAITING} pings and redeliveries of the webhook wait.",
     )  # fmt: skip
     redeliver = change(
-        rules.redeliver, "redeliver", WebhookDelivery, tables.WebhookDelivery, action=Action.ADMINISTER,
+        rules.redeliver, "redeliverWebhookDelivery", WebhookDelivery, tables.WebhookDelivery, action=Action.ADMINISTER,
         errors=[NotFound, InvalidValue, Conflict],
         description="Posts an event again, once, beside the order of events and with the id that it had."
         f" Refused while {rules.MAX_WAITING} pings and redeliveries of the webhook wait.",

@@ -185,7 +185,7 @@ class SearchResultConnection:
 
 
 @strawberry.input(description="A tag that a thing has to have.")
-class SearchTag:
+class SearchTagInput:
     """See `registry.graph.search.TagFilter`."""
 
     key: str = strawberry.field(description="The exact key.")
@@ -213,7 +213,7 @@ async def _search(
         list[str] | None, _argument("Only models made with one of these, and what belongs to them.")
     ] = None,
     stages: Annotated[list[Stage] | None, _argument("Only versions at one of these stages.")] = None,
-    tags: Annotated[list[SearchTag] | None, _argument("Only things with all of these tags.")] = None,
+    tags: Annotated[list[SearchTagInput] | None, _argument("Only things with all of these tags.")] = None,
     first: Annotated[int, _argument(f"How many hits, the best first; at most {MAX_PAGE}.")] = DEFAULT_PAGE,
     after: Annotated[str | None, _argument("Only hits behind this cursor.")] = None,
 ) -> Any:

@@ -34,7 +34,7 @@ class AutomationRule(RowNode):
     reports: int | None = strawberry.field(
         description="How many bad reports of one deployment in a row make it act; null where it looks at none."
     )
-    cool_down_s: int | None = strawberry.field(
+    cool_down_seconds: int | None = strawberry.field(
         description="For how many seconds after a rollback by a rule it leaves the model alone; null where it promotes."
     )
     revision: int = strawberry.field(description="1 at first; each change adds 1. Send it as `expectedRevision`.")

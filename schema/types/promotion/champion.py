@@ -15,7 +15,7 @@ from schema.building.edges import one, read
 
 
 @strawberry.input(description="What the latest value of a metric has to be: give at least one of the two bounds.")
-class MetricBound:
+class MetricBoundInput:
     """See `registry.promotion.champion_scoring.Bound`."""
 
     metric: str = strawberry.field(description="The exact name of the metric.")
@@ -25,7 +25,7 @@ class MetricBound:
 
 
 @strawberry.input(description="What the run of a version may have cost.")
-class MaximumCost:
+class MaximumCostInput:
     """See `registry.promotion.champion_scoring.Criteria`."""
 
     amount: Decimal = strawberry.field(description="At most so much.")
@@ -90,11 +90,11 @@ async def _select_champion(
         strawberry.argument(description="Where candidates stand; DEVELOPMENT, STAGING and PRODUCTION if absent."),
     ] = None,
     constraints: Annotated[
-        list[MetricBound] | None,
+        list[MetricBoundInput] | None,
         strawberry.argument(description=f"What other metrics have to be; at most {MAX_BOUNDS}."),
     ] = None,
     maximum_cost: Annotated[
-        MaximumCost | None, strawberry.argument(description="What the run that made it may have cost.")
+        MaximumCostInput | None, strawberry.argument(description="What the run that made it may have cost.")
     ] = None,
     compatible_with_champion: Annotated[
         bool, strawberry.argument(description="Whether its signature must break nothing that works with the champion.")

@@ -9,7 +9,7 @@ import strawberry
 from strawberry import Parent
 from typing_extensions import Doc
 
-from db.codes import Outcome
+from db.codes import GateOutcome
 from registry.kernel.inputs import ParameterValue
 from registry.promotion.gates.gate import Gate as GateRule
 from registry.promotion.gates.kinds import GATES, of_json
@@ -47,10 +47,10 @@ GATE_TYPES: Final = tuple(_shown(kind, rule) for kind, rule in GATES.items())
 
 @strawberry.type(description="What a gate said of a version.")
 class GateVerdict:
-    """See `registry.promotion.gates.gate.Verdict`."""
+    """See `registry.promotion.gates.gate.GateVerdict`."""
 
     gate: Gate = strawberry.field(description="The gate.")
-    outcome: Outcome = strawberry.field(description="Whether it is open.")
+    outcome: GateOutcome = strawberry.field(description="Whether it is open.")
     message: str = strawberry.field(description="What was found and, unless it is open, what would open it.")
     measured: ParameterValue | None = strawberry.field(
         description="What was found, as a value; null where there is none."
@@ -63,7 +63,7 @@ class _Kept:
     """A verdict out of history."""
 
     gate: GateRule
-    outcome: Outcome
+    outcome: GateOutcome
     message: str
     measured: Any
     bound: Any
@@ -78,7 +78,7 @@ def _verdicts(root: Parent[Any]) -> list[Any]:
 
 
 def _kept(one: Mapping[str, Any]) -> _Kept:
-    return _Kept(of_json(one["gate"]), Outcome(one["outcome"]), one["message"], one["measured"], one["bound"])
+    return _Kept(of_json(one["gate"]), GateOutcome(one["outcome"]), one["message"], one["measured"], one["bound"])
 
 
 def gates() -> Any:

@@ -31,7 +31,7 @@ class PromotionPolicy(RowNode):
     is_automatic: bool = strawberry.field(
         description="Whether a request completes by itself at the moment when the last gate opens."
     )
-    request_expires_s: int = strawberry.field(description="How many seconds a request stays open.")
+    request_expires_seconds: int = strawberry.field(description="How many seconds a request stays open.")
     created_at: datetime = strawberry.field(description="When it was first set.")
     updated_at: datetime = strawberry.field(description="When it last changed.")
     removed_at: datetime | None = strawberry.field(description="Since when it holds no more; null while it does.")
@@ -54,7 +54,7 @@ class PromotionPolicyRevision(RowNode):
 
     revision: int = strawberry.field(description="1 is what it asked for first.")
     is_automatic: bool = strawberry.field(description="Whether requests completed by themselves.")
-    request_expires_s: int = strawberry.field(description="How many seconds requests stayed open.")
+    request_expires_seconds: int = strawberry.field(description="How many seconds requests stayed open.")
     is_removal: bool = strawberry.field(
         description="Whether the policy was removed: it asks for nothing from then on, and says what it asked for last."
     )

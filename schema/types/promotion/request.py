@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import strawberry
 
 from db import tables
-from db.codes import Decision, RequestState, Role, Stage
+from db.codes import RequestState, ReviewDecision, Role, Stage
 from registry.catalog import checks
 from registry.kernel.access import Action
 from registry.kernel.errors import Conflict, GateFailed, InvalidValue, NotFound, StaleRevision
@@ -57,7 +57,7 @@ class PromotionReview(RowNode):
 
     table = tables.PromotionReview
 
-    decision: Decision = strawberry.field(description="What was decided.")
+    decision: ReviewDecision = strawberry.field(description="What was decided.")
     comment: str | None = strawberry.field(description="Why.")
     role: Role = strawberry.field(description="The role that the reviewer had.")
     digest: str = strawberry.field(description="The digest of the version that was reviewed.")

@@ -31,7 +31,7 @@ def _within(kind: ScopeKind, table: type[Row]) -> Any:
 
 
 @strawberry.type(description="A role that a principal has in a scope.")
-class Grant:
+class RoleGrant:
     """See `db.tables.RoleBinding`."""
 
     role: Role = strawberry.field(description="What it may do there.")
@@ -48,6 +48,6 @@ GRANTS: Any = few(
     tables.RoleBinding,
     "principal_id",
     limit=MAX_PAGE,
-    shown=Grant,
+    shown=RoleGrant,
     description=f"What it may do, and where, oldest first; at most {MAX_PAGE}.",
 )

@@ -65,7 +65,7 @@ class CostComparison:
 
 
 @strawberry.input(description="By which metric things are ranked.")
-class RankBy:
+class RankByInput:
     """See `registry.promotion.champion_scoring.Criteria`."""
 
     metric: str = strawberry.field(description="The exact name of the metric.")
@@ -179,7 +179,7 @@ class RunComparison(Compared):
 
     runs = _rows(_things, type_of(tables.Run), "The runs, in the order of the ids.", MAX_THINGS)
     places = _ranked(ComparedRun)
-    durations_s: list[float | None] = strawberry.field(
+    durations_seconds: list[float | None] = strawberry.field(
         resolver=_durations, description="Seconds from begin to end of each run, in their order; null while it goes on."
     )
 
@@ -202,10 +202,10 @@ class VersionComparison(Compared):
 OnlyDifferent = Annotated[bool, strawberry.argument(description="Leave out the rows in which all have the same.")]
 
 
-RankedBy = Annotated[RankBy | None, strawberry.argument(description="Rank them, as `places`, by this metric.")]
+RankedBy = Annotated[RankByInput | None, strawberry.argument(description="Rank them, as `places`, by this metric.")]
 
 
-def _criteria(by: RankBy | None) -> Criteria | None:
+def _criteria(by: RankByInput | None) -> Criteria | None:
     return None if by is None else Criteria(by.metric, by.phase, by.direction, tie_breaks=())
 
 

@@ -37,10 +37,10 @@ class Run(LineageNode):
     started_at: datetime = strawberry.field(description="When it began.")
     ended_at: datetime | None = strawberry.field(description="When it ended; null while it goes on.")
     heartbeat_at: datetime = strawberry.field(description="Its last sign of life.")
-    heartbeat_timeout_s: int | None = strawberry.field(
+    heartbeat_timeout_seconds: int | None = strawberry.field(
         description="After how many seconds without a sign of life it counts as LOST; null for never."
     )
-    duration_s = DURATION
+    duration_seconds = DURATION
     tags = tags()
     parameters = parameters()
 
@@ -92,11 +92,11 @@ class RunMutation:
         errors=[NotFound, InvalidValue], description="Changes what people say about a run, also when it has ended.",
     )  # fmt: skip
     log_parameters = change(
-        runs.log_parameters, "logParameters", Run, tables.Run,
+        runs.log_parameters, "logRunParameters", Run, tables.Run,
         errors=[NotFound, InvalidValue, Conflict], description="Adds parameters to a run that is going on.",
     )  # fmt: skip
     log_metrics = change(
-        runs.log_metrics, "logMetrics", Run, tables.Run,
+        runs.log_metrics, "logRunMetrics", Run, tables.Run,
         errors=[NotFound, InvalidValue, Conflict], description="Adds metric points to a run that is going on.",
     )  # fmt: skip
     log_run_datasets = change(
@@ -109,7 +109,7 @@ class RunMutation:
         errors=[NotFound, InvalidValue, Conflict], description="Says what a run that is going on is made with.",
     )  # fmt: skip
     log_resource_samples = change(
-        runs.log_resource_samples, "logResourceSamples", Run, tables.Run,
+        runs.log_resource_samples, "logRunResourceSamples", Run, tables.Run,
         errors=[NotFound, InvalidValue, Conflict],
         description="Adds resource samples to a run that is going on. One of the same moment is replaced.",
     )  # fmt: skip
@@ -131,9 +131,9 @@ class RunMutation:
     create_runs = batch(create_run, "createRuns", description="Begins runs.")
     update_runs = batch(update_run, "updateRuns", description="Changes what people say about runs.")
     finish_runs = batch(finish_run, "finishRuns", description="Ends runs.")
-    log_metrics_of_runs = batch(log_metrics, "logMetricsOfRuns", description="Adds metric points to runs.")
+    log_metrics_of_runs = batch(log_metrics, "logRunsMetrics", description="Adds metric points to runs.")
     log_datasets_of_runs = batch(
-        log_run_datasets, "logDatasetsOfRuns", description="Adds uses of dataset versions to runs."
+        log_run_datasets, "logRunsDatasets", description="Adds uses of dataset versions to runs."
     )
     delete_runs = batch(delete_run, "deleteRuns", description="Deletes runs.")
     restore_runs = batch(restore_run, "restoreRuns", description="Brings back runs.")

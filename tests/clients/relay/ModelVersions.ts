@@ -63,7 +63,7 @@ export const add = graphql`
 
 export const live = graphql`
   subscription ModelVersionsSubscription {
-    heartbeat(everyS: 10) {
+    heartbeat(everySeconds: 10) {
       at
     }
   }

@@ -45,8 +45,8 @@ async def test_a_training_script_is_told_back_what_it_did(tenant: Tenant) -> Non
     run = await tenant.run(parameters=[{"name": "rate", "value": 0.1}])
     for step in range(3):
         point = {"name": "loss", "phase": "TRAINING", "value": 1 / (step + 1), "step": step}
-        await tenant.client.make("logMetrics", "run", run=run, metrics=[point])
-    await tenant.client.make("logParameters", "run", run=run, parameters=[{"name": "depth", "value": 3}])
+        await tenant.client.make("logRunMetrics", "run", run=run, metrics=[point])
+    await tenant.client.make("logRunParameters", "run", run=run, parameters=[{"name": "depth", "value": 3}])
     ended = await tenant.client.change(
         "finishRun", "run { status endedAt parameters { name value } metrics { step value } }", run=run
     )
@@ -57,7 +57,7 @@ async def test_a_training_script_is_told_back_what_it_did(tenant: Tenant) -> Non
         "metrics": [{"step": "2", "value": 1 / 3}],
     }
     refused = await tenant.client.refusal(
-        "logMetrics", "run", run=run, metrics=[{"name": "loss", "phase": "TEST", "value": 1.0}]
+        "logRunMetrics", "run", run=run, metrics=[{"name": "loss", "phase": "TEST", "value": 1.0}]
     )
     assert (refused["__typename"], refused["path"]) == ("ConflictError", ["run"])
 

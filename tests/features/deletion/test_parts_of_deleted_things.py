@@ -47,7 +47,9 @@ async def test_a_file_goes_out_of_sight_with_its_owner_and_comes_back_with_it(te
     assert await tenant.client(SEEN) == KEPT
     await tenant.client.make(f"delete{noun(kind)}", own_field(kind), **named)
     assert await tenant.client(SEEN) == GONE
-    deleted = "query($deleted: Deleted) { artifacts(deleted: $deleted, orderBy: {field: PATH}) { nodes { path } } }"
+    deleted = (
+        "query($deleted: DeletedFilter) { artifacts(deleted: $deleted, orderBy: {field: PATH}) { nodes { path } } }"
+    )
     both = [{"path": "zebra 2.png"}, {"path": "zebra.png"}]
     for shown in ("ONLY", "INCLUDE"):
         assert (await tenant.client(deleted, deleted=shown))["artifacts"]["nodes"] == both

@@ -6,7 +6,7 @@ from pathlib import Path
 from sqlalchemy import text
 
 from db.base import noun_of
-from db.codes import Decision, RequestState, UploadState
+from db.codes import RequestState, ReviewDecision, UploadState
 from db.session import Database
 from registry.automation import rule_worker
 from registry.deletion.deletion import DELETIONS
@@ -34,7 +34,7 @@ VERBS_OF_VERSIONS = set(VERBS.values())
 """The verb of a version that moved follows from the kind of its transition."""
 VERBS_OF_RULES = set(rule_worker.VERBS.values())
 """The verb of a rule that acted is what came of it."""
-VERBS_OF_REQUESTS = {"closed"} | {one.lower() for one in (*RequestState, *Decision) if one != RequestState.OPEN}
+VERBS_OF_REQUESTS = {"closed"} | {one.lower() for one in (*RequestState, *ReviewDecision) if one != RequestState.OPEN}
 """The verb of a request that ends is its state, or `closed` behind a review, whose verb is what was decided."""
 
 

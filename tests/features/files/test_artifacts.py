@@ -18,7 +18,9 @@ from tests import sending
 from tests.patience import PATIENCE_S
 from tests.tenant import GraphQLFailed, Tenant
 
-DOWNLOAD = "query($id: ID!, $s: Int) { node(id: $id) { ... on Artifact { download(expiresS: $s) { url expiresAt } } } }"
+DOWNLOAD = (
+    "query($id: ID!, $s: Int) { node(id: $id) { ... on Artifact { download(expiresSeconds: $s) { url expiresAt } } } }"
+)
 
 
 def saved_as(response: httpx2.Response) -> str:
@@ -71,14 +73,14 @@ async def test_a_download_url_lives_as_long_as_was_asked(
     tenant: Tenant, database: Database, store: ObjectStore
 ) -> None:
     found = await sending.deliver(tenant.client, database, store, sending.content(), run=await tenant.run())
-    for expires_s in (1, 300, 900):
-        download = (await tenant.client(DOWNLOAD, id=found["id"], s=expires_s))["node"]["download"]
-        assert f"X-Amz-Expires={expires_s}&" in download["url"]
+    for expires_seconds in (1, 300, 900):
+        download = (await tenant.client(DOWNLOAD, id=found["id"], s=expires_seconds))["node"]["download"]
+        assert f"X-Amz-Expires={expires_seconds}&" in download["url"]
         until = datetime.fromisoformat(download["expiresAt"]) - datetime.now(UTC)
-        assert until <= timedelta(seconds=expires_s)
-    for expires_s in (0, -1, 901, 2**31 - 1):
+        assert until <= timedelta(seconds=expires_seconds)
+    for expires_seconds in (0, -1, 901, 2**31 - 1):
         with pytest.raises(GraphQLFailed) as refused:
-            await tenant.client(DOWNLOAD, id=found["id"], s=expires_s)
+            await tenant.client(DOWNLOAD, id=found["id"], s=expires_seconds)
         assert refused.value.code == "BAD_USER_INPUT"
 
 

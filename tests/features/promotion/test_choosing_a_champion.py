@@ -16,8 +16,8 @@ from tests.stages import Line
 from tests.tenant import GraphQLFailed, Tenant, uuid_of
 
 SELECT = """query($model: ID!, $metric: String! = "accuracy", $phase: Phase! = TEST,
-    $direction: RankingDirection! = MAXIMIZE, $stages: [Stage!], $constraints: [MetricBound!],
-    $maximumCost: MaximumCost, $compatible: Boolean! = false,
+    $direction: RankingDirection! = MAXIMIZE, $stages: [Stage!], $constraints: [MetricBoundInput!],
+    $maximumCost: MaximumCostInput, $compatible: Boolean! = false,
     $gates: Stage, $mayWait: Boolean! = true, $ties: [TieBreak!], $first: Int! = 10) {
     selectChampion(model: $model, metric: $metric, phase: $phase, direction: $direction, stages: $stages,
         constraints: $constraints, maximumCost: $maximumCost, compatibleWithChampion: $compatible,
@@ -106,7 +106,7 @@ async def test_what_the_champion_has_counts_where_it_is_no_candidate(tenant: Ten
 
 async def test_the_latest_value_counts_its_own_before_that_of_its_run(tenant: Tenant) -> None:
     run = await tenant.run()
-    await tenant.client.make("logMetrics", "run", run=run, metrics=[accuracy(0.6), accuracy(0.8, step="5")])
+    await tenant.client.make("logRunMetrics", "run", run=run, metrics=[accuracy(0.6), accuracy(0.8, step="5")])
     line = await line_of(tenant)
     metrics: list[list[dict[str, Any]]] = [
         [],

@@ -8,13 +8,13 @@ import pytest
 from db.session import Database
 from tests.tenant import Tenant, found_tenant
 
-MODELS = "query($where: ModelWhere, $orderBy: ModelOrder) { models(where: $where, orderBy: $orderBy)"
+MODELS = "query($where: ModelWhereInput, $orderBy: ModelOrderInput) { models(where: $where, orderBy: $orderBy)"
 MODELS += " { nodes { name } totalCount } }"
-VERSIONS = """query($models: ModelWhere, $where: ModelVersionWhere, $orderBy: ModelVersionOrder) {
+VERSIONS = """query($models: ModelWhereInput, $where: ModelVersionWhereInput, $orderBy: ModelVersionOrderInput) {
     models(where: $models, orderBy: {field: NAME}) { nodes { name
         versions(where: $where, orderBy: $orderBy) { nodes { label } totalCount } } } }"""
 TABLE = """query(
-    $id: ID!, $where: RunWhere, $orderBy: RunOrder, $first: Int, $after: String, $last: Int, $before: String
+    $id: ID!, $where: RunWhereInput, $orderBy: RunOrderInput, $first: Int, $after: String, $last: Int, $before: String
 ) {
     node(id: $id) { ... on Experiment { runs(where: $where, orderBy: $orderBy, first: $first, after: $after,
         last: $last, before: $before) { nodes { name } totalCount pageInfo { startCursor endCursor } } } } }"""
@@ -113,7 +113,7 @@ async def test_the_runs_of_an_experiment_are_a_table_sorted_by_a_metric(shop: Te
     for name, depth, value in [("a", 2, 0.5), ("b", 3, 0.9), ("c", 4, None), ("d", 5, 0.9), ("e", 6, 0.7)]:
         run = await shop.run(experiment=experiment, name=name, parameters=[{"name": "depth", "value": depth}])
         point = accuracy(value) if value is not None else accuracy(None, special="POSITIVE_INFINITY")
-        await shop.client.make("logMetrics", "run", run=run, metrics=[point])
+        await shop.client.make("logRunMetrics", "run", run=run, metrics=[point])
     await shop.run(experiment=experiment, name="f")
     by_accuracy = {"metric": {"name": "accuracy", "phase": "VALIDATION"}, "direction": "DESC"}
 
@@ -143,7 +143,7 @@ async def test_runs_are_found_by_the_data_they_read_and_by_who_began_them(shop: 
     )
     parent = await shop.run(name="parent", datasets=[{"datasetVersion": data}])
     await shop.run(name="trial", parentRun=parent)
-    query = "query($where: RunWhere) { runs(where: $where) { nodes { name } } }"
+    query = "query($where: RunWhereInput) { runs(where: $where) { nodes { name } } }"
     for where, wanted in [
         ({"datasetVersion": data}, ["parent"]),
         ({"dataset": [dataset["node"]["dataset"]["id"]]}, ["parent"]),
@@ -159,7 +159,8 @@ async def test_what_is_deleted_is_listed_where_it_is_asked_for(tenant: Tenant) -
     gone, stays = await tenant.model(name="gone"), await tenant.model(name="stays")
     payload = await tenant.client.change("deleteModel", "replayed", model=gone)
     assert payload["errors"] == []
-    query = "query($deleted: Deleted) { models(deleted: $deleted, orderBy: {field: NAME}) { nodes { id } totalCount } }"
+    query = """query($deleted: DeletedFilter) {
+        models(deleted: $deleted, orderBy: {field: NAME}) { nodes { id } totalCount } }"""
     for deleted, wanted in [(None, [stays]), ("EXCLUDE", [stays]), ("ONLY", [gone]), ("INCLUDE", [gone, stays])]:
         found = (await tenant.client(query, deleted=deleted))["models"]
         assert ([node["id"] for node in found["nodes"]], found["totalCount"]) == (wanted, len(wanted))
@@ -179,7 +180,7 @@ async def test_what_is_deleted_is_found_by_what_it_is_a_part_of_even_if_that_is_
     version = await tenant.version(model)
     for mutation, given in (("deleteVersion", {"version": version}), ("deleteModel", {"model": model})):
         assert (await tenant.client.change(mutation, "replayed", **given))["errors"] == []
-    query = "query($where: ModelVersionWhere) { versions(deleted: ONLY, where: $where) { totalCount } }"
+    query = "query($where: ModelVersionWhereInput) { versions(deleted: ONLY, where: $where) { totalCount } }"
     for where, count in (
         ({"framework": {"equals": "sklearn"}}, 1),
         ({"not": {"framework": {"equals": "sklearn"}}}, 0),

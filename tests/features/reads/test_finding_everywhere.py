@@ -15,7 +15,7 @@ from tests.tenant import Tenant, found_tenant, join, uuid_of
 
 SHA256 = "ab" * 32
 DIGEST = f"sha256:{'77' * 32}"
-LABELS = "query($where: ModelVersionWhere) { versions(where: $where) { nodes { label } totalCount } }"
+LABELS = "query($where: ModelVersionWhereInput) { versions(where: $where) { nodes { label } totalCount } }"
 
 
 @pytest.fixture(scope="module")
@@ -58,13 +58,15 @@ async def test_versions_are_found_by_framework_metric_and_project(shop: Tenant) 
 async def test_versions_are_found_by_the_bytes_that_they_hold(shop: Tenant) -> None:
     assert await labels(shop, artifacts={"sha256": {"equals": SHA256}}) == ["good"]
     assert await labels(shop, artifacts={"sha256": {"equals": "cd" * 32}}) == []
-    holding = "query($where: ArtifactWhere) { artifacts(where: $where) { nodes { path version { label } } } }"
+    holding = "query($where: ArtifactWhereInput) { artifacts(where: $where) { nodes { path version { label } } } }"
     found = await shop.client(holding, where={"sha256": {"equals": SHA256}})
     assert found["artifacts"]["nodes"] == [{"path": "model.bin", "version": {"label": "good"}}]
 
 
 async def test_versions_are_found_by_the_data_and_the_packages_behind_them(shop: Tenant) -> None:
-    digest = "query($where: DatasetVersionWhere) { datasetVersions(where: $where) { nodes { id dataset { id } } } }"
+    digest = (
+        "query($where: DatasetVersionWhereInput) { datasetVersions(where: $where) { nodes { id dataset { id } } } }"
+    )
     where = {"digest": {"equals": DIGEST}, "project": shop.project, "hasSchema": True}
     (data,) = (await shop.client(digest, where=where))["datasetVersions"]["nodes"]
     assert (await shop.client(digest, where={"description": {"contains": "june"}}))["datasetVersions"]["nodes"] == []
@@ -79,10 +81,10 @@ async def test_versions_are_found_by_the_data_and_the_packages_behind_them(shop:
         ({"name": "torch"}, []),
     ):
         assert await labels(shop, runtime={"packages": package}) == expected
-    runs = "query($where: RunWhere) { runs(where: $where) { nodes { name } } }"
+    runs = "query($where: RunWhereInput) { runs(where: $where) { nodes { name } } }"
     made = {"runtime": {"packages": {"name": "torch-vision"}, "pythonVersion": {"startsWith": "3.12"}}}
     assert (await shop.client(runs, where=made))["runs"]["nodes"] == [{"name": "trained"}]
-    listed = "query($where: RuntimeWhere) { runtimes(where: $where) { nodes { pythonVersion } } }"
+    listed = "query($where: RuntimeWhereInput) { runtimes(where: $where) { nodes { pythonVersion } } }"
     packages = {"packages": {"name": "torch-vision"}}
     assert (await shop.client(listed, where=packages))["runtimes"]["nodes"] == [{"pythonVersion": "3.12.4"}]
 
@@ -92,7 +94,7 @@ async def test_who_can_be_an_owner_is_listed_and_shows_what_it_answers_for(
 ) -> None:
     await join(database, http, tenant.org_id, "robot", Role.WRITER, PrincipalKind.SERVICE_ACCOUNT)
     reader = await join(database, http, tenant.org_id, "ann", Role.READER)
-    asked = """query($where: PrincipalWhere) { principals(where: $where) { nodes {
+    asked = """query($where: PrincipalWhereInput) { principals(where: $where) { nodes {
         id name models { nodes { name } } versions { totalCount } } } }"""
     everybody = (await reader(asked))["principals"]["nodes"]
     assert [one["name"] for one in everybody] == ["ann", "owner", "robot"]
@@ -118,7 +120,7 @@ async def test_runs_are_ordered_by_how_long_they_took_and_those_that_go_on_come_
             times = update(Run).values(status=status, started_at=began, ended_at=ended)
             await change.execute(times.where(col(Run.org_id) == tenant.org_id, col(Run.id) == run))
     query = """query($direction: OrderDirection!, $after: String) {
-        runs(first: 1, after: $after, orderBy: {field: DURATION_S, direction: $direction}) {
+        runs(first: 1, after: $after, orderBy: {field: DURATION_SECONDS, direction: $direction}) {
             nodes { name } pageInfo { endCursor } } }"""
     for direction, expected in (
         ("ASC", ["quicker", "quick", "slow", "goes on"]),

@@ -27,7 +27,7 @@ async def search(tenant: Tenant, text: str, selection: str = HITS, /, **given: A
         "team": "ID",
         "frameworks": "[String!]",
         "stages": "[Stage!]",
-        "tags": "[SearchTag!]",
+        "tags": "[SearchTagInput!]",
         "first": "Int!",
         "after": "String",
     }
@@ -182,7 +182,7 @@ async def test_a_version_is_found_by_its_label_and_the_name_of_its_model(tenant:
 async def test_what_changes_is_found_by_its_new_words_only(tenant: Tenant) -> None:
     run = await tenant.run(name="first")
     await tenant.client.change(
-        "logParameters", "replayed", run=run, parameters=[{"name": "optimizer", "value": "adam"}]
+        "logRunParameters", "replayed", run=run, parameters=[{"name": "optimizer", "value": "adam"}]
     )
     assert await found(tenant, "adam") == [run]
     model = await tenant.model(name="old", description="kept")

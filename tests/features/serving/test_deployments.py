@@ -205,7 +205,7 @@ async def test_what_is_deleted_runs_nowhere_and_what_comes_back_runs_as_it_was_l
     assert found == [{(version, made)}, set(), {(version, made)}]
 
 
-FOUND = """query($where: DeploymentWhere, $orderBy: DeploymentOrder) {
+FOUND = """query($where: DeploymentWhereInput, $orderBy: DeploymentOrderInput) {
     deployments(where: $where, orderBy: $orderBy) { nodes { name inSync } } }"""
 
 

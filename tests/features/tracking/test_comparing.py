@@ -9,7 +9,7 @@ from tests.tenant import GraphQLFailed, Tenant
 
 RUNS = """query($runs: [ID!]!, $different: Boolean! = false) {
     compareRuns(runs: $runs, onlyDifferent: $different) {
-        runs { id name } durationsS
+        runs { id name } durationsSeconds
         parameters { name values differs }
         metrics { phase name differs values { value special step } }
         tags { name values differs } runtime { name values differs } packages { name values differs } } }"""
@@ -34,7 +34,7 @@ async def measured(tenant: Tenant, *points: dict[str, Any], **given: Any) -> str
     run = await tenant.run(**given)
     metrics = [{"name": "loss", "phase": "TEST", **point} for point in points]
     if metrics:
-        await tenant.client.make("logMetrics", "run", run=run, metrics=metrics)
+        await tenant.client.make("logRunMetrics", "run", run=run, metrics=metrics)
     return run
 
 
@@ -64,8 +64,8 @@ async def test_a_run_is_chosen_and_what_its_version_would_break_is_seen(tenant: 
     await tenant.client.make("finishRun", "run", run=slow)
     found = await compared(tenant, slow, fast)
     assert [run["name"] for run in found["runs"]] == ["slow", "fast"]
-    assert found["durationsS"][0] > 0
-    assert found["durationsS"][1] is None
+    assert found["durationsSeconds"][0] > 0
+    assert found["durationsSeconds"][1] is None
     assert found["parameters"] == [
         {"name": "bagging", "values": [True, None], "differs": True},
         {"name": "depth", "values": [3, 3], "differs": False},
@@ -101,7 +101,7 @@ async def test_only_what_differs_is_shown_on_request(tenant: Tenant) -> None:
     one = await measured(tenant, {"value": 0.5}, **same)
     two = await measured(tenant, {"value": 0.5, "step": "7"}, **same)
     found = await compared(tenant, one, two, different=True)
-    assert len(found.pop("runs")) == len(found.pop("durationsS")) == 2
+    assert len(found.pop("runs")) == len(found.pop("durationsSeconds")) == 2
     assert found == {"parameters": [], "metrics": [], "tags": [], "runtime": [], "packages": []}
 
 
@@ -159,7 +159,7 @@ async def test_twenty_versions_take_as_many_statements_as_two(
     assert len(statements) == 7
 
 
-RANKED = """query($ids: [ID!]!, $by: RankBy) {
+RANKED = """query($ids: [ID!]!, $by: RankByInput) {
     of: %s(%s: $ids, rankBy: $by) { places { place value difference reason %s { id } } } }"""
 BY_LOSS = {"metric": "loss", "phase": "TEST", "direction": "MINIMIZE"}
 

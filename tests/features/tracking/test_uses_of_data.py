@@ -13,7 +13,8 @@ from db.tables import LineageEdge
 from tests.tenant import GraphQLFailed, Tenant, found_tenant, uuid_of
 
 ROLES = ("TRAINING", "VALIDATION", "TEST")
-USES = "query($id: ID!, $role: [DatasetRole!], $where: %sWhere, $orderBy: %sOrder, $deleted: Deleted, $first: Int = 20,"
+USES = "query($id: ID!, $role: [DatasetRole!], $where: %sWhereInput, $orderBy: %sOrderInput,"
+USES += " $deleted: DeletedFilter, $first: Int = 20,"
 USES += (
     " $after: String) { node(id: $id) { ... on %s { %s(role: $role, where: $where, orderBy: $orderBy, first: $first,"
 )

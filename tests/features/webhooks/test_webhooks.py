@@ -288,7 +288,7 @@ async def test_an_event_is_delivered_again_with_the_id_that_it_had(
     await teams(tenant, 2)
     await deliver_due(means)
     first, second = await log_of(tenant, webhook)
-    again = await tenant.client.make("redeliver", "webhookDelivery", delivery=first["id"])
+    again = await tenant.client.make("redeliverWebhookDelivery", "webhookDelivery", delivery=first["id"])
     await deliver_due(means)
     assert [one.body for one in endpoint.received] == [endpoint.received[place].body for place in (0, 1, 0)]
     (entry,) = [one for one in await log_of(tenant, webhook) if one["id"] == again]

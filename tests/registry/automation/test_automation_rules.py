@@ -13,7 +13,8 @@ from tests.schema.valid_inputs import unknown
 from tests.tenant import GraphQLFailed, Tenant, uuid_of
 
 RULE = """query($id: ID!) { node(id: $id) { ... on AutomationRule { name isEnabled trigger stage metric minimum maximum
-    reports coolDownS revision removedAt environment { id } setBy { name } createdBy { name } model { id } } } }"""
+    reports
+    coolDownSeconds revision removedAt environment { id } setBy { name } createdBy { name } model { id } } } }"""
 
 
 async def look(tenant: Tenant, rule: str) -> dict[str, Any]:
@@ -28,7 +29,7 @@ async def test_a_rule_shows_what_it_says_and_is_off_unless_it_is_switched_on(ten
     rule = await tenant.client.make("setAutomationRule", "automationRule", **given)
     assert await look(tenant, rule) == {
         "name": "guard", "isEnabled": False, "trigger": "METRIC_BREACH", "stage": "PRODUCTION", "metric": "accuracy",
-        "minimum": 0.8, "maximum": None, "reports": 3, "coolDownS": 3600, "revision": 1, "removedAt": None,
+        "minimum": 0.8, "maximum": None, "reports": 3, "coolDownSeconds": 3600, "revision": 1, "removedAt": None,
         "environment": {"id": place}, "setBy": {"name": "owner"}, "createdBy": {"name": "owner"},
         "model": {"id": model},
     }  # fmt: skip
@@ -56,7 +57,7 @@ async def test_a_rule_that_is_removed_stays_as_history_and_leaves_its_name(tenan
     for _ in range(2):
         await tenant.client.make("removeAutomationRule", "automationRule", rule=rule)
     assert await set_rule(tenant, model, ACCURACY) != rule
-    listed = """query($where: AutomationRuleWhere) { automationRules(where: $where) { totalCount } }"""
+    listed = """query($where: AutomationRuleWhereInput) { automationRules(where: $where) { totalCount } }"""
     for is_removed in (True, False):
         answer = await tenant.client(listed, where={"isRemoved": is_removed, "model": [model]})
         assert answer["automationRules"]["totalCount"] == 1
@@ -99,8 +100,8 @@ def breach(**given: Any) -> dict[str, Any]:
         ({"trigger": breach(minimum=1.0, metric="\u202e")}, ["trigger", "metricBreach", "metric"]),
         ({"trigger": breach(minimum=1.0, reports=101)}, ["trigger", "metricBreach", "reports"]),
         ({"trigger": {"unhealthy": {"reports": 0}}}, ["trigger", "unhealthy", "reports"]),
-        ({"trigger": {"unhealthy": {"coolDownS": -1}}}, ["trigger", "unhealthy", "coolDownS"]),
-        ({"trigger": {"unhealthy": {"coolDownS": 2_592_001}}}, ["trigger", "unhealthy", "coolDownS"]),
+        ({"trigger": {"unhealthy": {"coolDownSeconds": -1}}}, ["trigger", "unhealthy", "coolDownSeconds"]),
+        ({"trigger": {"unhealthy": {"coolDownSeconds": 2_592_001}}}, ["trigger", "unhealthy", "coolDownSeconds"]),
     ],
 )
 async def test_a_rule_that_cannot_be_meant_is_refused_by_the_place(

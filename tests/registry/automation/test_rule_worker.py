@@ -204,7 +204,7 @@ async def test_a_value_on_the_bound_is_good_and_one_that_is_no_number_is_bad(
     tenant: Tenant, store: ObjectStore, bounds: dict[str, float], values: tuple[Any, ...], acts: bool, side: str
 ) -> None:
     served = await Served.of(tenant)
-    await served.rule({"metricBreach": {"metric": "accuracy", "coolDownS": 0, **bounds}})
+    await served.rule({"metricBreach": {"metric": "accuracy", "coolDownSeconds": 0, **bounds}})
     await served.report(*values)
     await work(tenant, store)
     assert await served.in_production() == (0 if acts else 1)
@@ -259,7 +259,7 @@ async def test_unhealthy_reports_in_a_row_roll_back_and_those_that_say_nothing_a
     tenant: Tenant, store: ObjectStore
 ) -> None:
     served = await Served.of(tenant)
-    await served.rule({"unhealthy": {"reports": 2, "coolDownS": 0}})
+    await served.rule({"unhealthy": {"reports": 2, "coolDownSeconds": 0}})
     await served.feel("UNHEALTHY", "DEGRADED", "UNHEALTHY")
     await work(tenant, store)
     assert await served.in_production() == 1
@@ -304,7 +304,7 @@ async def test_after_a_rollback_the_model_is_left_alone_for_the_cool_down_and_lo
     tenant: Tenant, store: ObjectStore, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     served = await Served.of(tenant, 3)
-    await served.rule({"metricBreach": {**ACCURACY["metricBreach"], "coolDownS": 600}})
+    await served.rule({"metricBreach": {**ACCURACY["metricBreach"], "coolDownSeconds": 600}})
     await served.report(0.1, 0.1, 0.1)
     await work(tenant, store)
     assert await served.in_production() == 1
@@ -354,7 +354,7 @@ async def test_a_value_that_is_replaced_counts_as_it_is_now(tenant: Tenant, stor
 
 async def test_many_workers_at_once_have_one_effect(tenant: Tenant, store: ObjectStore, database: Database) -> None:
     served = await Served.of(tenant, 4)
-    for name, trigger in (("metric", ACCURACY), ("health", {"unhealthy": {"reports": 3, "coolDownS": 0}})):
+    for name, trigger in (("metric", ACCURACY), ("health", {"unhealthy": {"reports": 3, "coolDownSeconds": 0}})):
         await served.rule(trigger, name=name)
     for _ in range(3):
         await served.report(0.1, health="UNHEALTHY")

@@ -18,8 +18,8 @@ from tests.stages import Line
 from tests.tenant import Tenant, uuid_of
 
 GATE = {"metricThreshold": {"metric": "accuracy", "phase": "TEST", "minimum": 0.9}}
-SLOW = {"metricBreach": {**ACCURACY["metricBreach"], "coolDownS": 600}}
-QUICK = {"unhealthy": {"reports": 3, "coolDownS": 0}}
+SLOW = {"metricBreach": {**ACCURACY["metricBreach"], "coolDownSeconds": 600}}
+QUICK = {"unhealthy": {"reports": 3, "coolDownSeconds": 0}}
 OUT = {"gatesOpen": {"to": "PRODUCTION"}}
 
 

@@ -51,7 +51,7 @@ async def test_a_version_tells_whether_its_files_are_all_there_and_right(
 ) -> None:
     version = await version_with(tenant, database, files)
     assert (await tenant.client(STATUS, id=version))["node"] == {"status": status}
-    listed = "query($where: ModelVersionWhere) { versions(where: $where) { nodes { id } } }"
+    listed = "query($where: ModelVersionWhereInput) { versions(where: $where) { nodes { id } } }"
     for wanted in (BROKEN, PENDING, READY):
         shown = (await tenant.client(listed, where={"status": wanted}))["versions"]["nodes"]
         assert shown == ([{"id": version}] if wanted == status else [])

@@ -9,7 +9,7 @@ import pytest
 from db import tables
 from db.codes import DataType
 from registry.facts import dataset_facts
-from registry.facts.dataset_facts import Column, ColumnProfile, DatasetProfile, DatasetSchema
+from registry.facts.dataset_facts import ColumnProfile, DatasetColumn, DatasetProfile, DatasetSchema
 from registry.kernel.errors import InvalidValue
 from registry.kernel.inputs import BigInt, ParameterValue
 from tests.blocking import until_it_waits
@@ -100,10 +100,10 @@ async def test_a_profile_that_cannot_be_is_refused_at_its_place(
 
 @pytest.mark.parametrize(
     ("columns", "path"),
-    [([], ()), ([Column("a", DataType.INT8), Column("a ", DataType.INT8)], ("1", "name"))],
+    [([], ()), ([DatasetColumn("a", DataType.INT8), DatasetColumn("a ", DataType.INT8)], ("1", "name"))],
 )
 async def test_a_schema_has_columns_with_names_of_their_own(
-    tenant: Tenant, columns: list[Column], path: tuple[str, ...]
+    tenant: Tenant, columns: list[DatasetColumn], path: tuple[str, ...]
 ) -> None:
     with pytest.raises(InvalidValue) as refused:
         async with tenant.database.change(tenant.org_id) as change:

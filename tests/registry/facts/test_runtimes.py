@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from db import tables
-from registry.facts.runtimes import MAX_PACKAGES, Hardware, Package, Runtime, apart, facts_of, keep
+from registry.facts.runtimes import MAX_PACKAGES, Hardware, Runtime, RuntimePackage, apart, facts_of, keep
 from registry.kernel.errors import Conflict, InvalidValue
 from registry.kernel.inputs import BigInt
 from registry.tracking import runs
@@ -23,8 +23,8 @@ async def set_runtime(tenant: Tenant, run: str, **given: Any) -> tables.Run:
 
 
 async def test_packages_are_kept_by_their_normal_names_in_any_order(tenant: Tenant) -> None:
-    one = await kept(tenant, packages=[Package("Scikit_Learn", "1.7"), Package("zope.interface", "8")])
-    two = await kept(tenant, packages=[Package("zope-interface", "8"), Package("scikit-learn", " 1.7 ")])
+    one = await kept(tenant, packages=[RuntimePackage("Scikit_Learn", "1.7"), RuntimePackage("zope.interface", "8")])
+    two = await kept(tenant, packages=[RuntimePackage("zope-interface", "8"), RuntimePackage("scikit-learn", " 1.7 ")])
     assert one.packages == {"scikit-learn": "1.7", "zope-interface": "8"}
     assert one.id == two.id
 
@@ -35,11 +35,11 @@ async def test_packages_are_kept_by_their_normal_names_in_any_order(tenant: Tena
         ({}, ()),
         ({"hardware": Hardware()}, ()),
         ({"python_version": "3" * 51}, ("pythonVersion",)),
-        ({"packages": [Package("numpy", "2"), Package("-numpy", "2")]}, ("packages", "1", "name")),
-        ({"packages": [Package("num py", "2")]}, ("packages", "0", "name")),
-        ({"packages": [Package("a.b", "2"), Package("A__b", "3")]}, ("packages", "1", "name")),
-        ({"packages": [Package("numpy", "")]}, ("packages", "0", "version")),
-        ({"packages": [Package(f"p{i}", "1") for i in range(MAX_PACKAGES + 1)]}, ("packages",)),
+        ({"packages": [RuntimePackage("numpy", "2"), RuntimePackage("-numpy", "2")]}, ("packages", "1", "name")),
+        ({"packages": [RuntimePackage("num py", "2")]}, ("packages", "0", "name")),
+        ({"packages": [RuntimePackage("a.b", "2"), RuntimePackage("A__b", "3")]}, ("packages", "1", "name")),
+        ({"packages": [RuntimePackage("numpy", "")]}, ("packages", "0", "version")),
+        ({"packages": [RuntimePackage(f"p{i}", "1") for i in range(MAX_PACKAGES + 1)]}, ("packages",)),
         ({"image": "i" * 2001}, ("image",)),
         ({"commit": "abcdef"}, ("commit",)),
         ({"commit": "main"}, ("commit",)),

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from registry.facts.signature_diff import ChangeKind, Verdict, changes, verdict
+from registry.facts.signature_diff import ChangeKind, SignatureCompatibility, changes, verdict
 
 FIELD = {"name": "a", "type": "INT32", "shape": None, "required": True, "description": None}
 TENSOR = FIELD | {"shape": [-1, 4]}
@@ -18,7 +18,7 @@ def signature(id: int, **sections: Any) -> Any:
     return SimpleNamespace(id=id, **({"inputs": [], "outputs": [], "parameters": [], "features": []} | sections))
 
 
-def judged(section: str, before: list[Any], after: list[Any]) -> Verdict:
+def judged(section: str, before: list[Any], after: list[Any]) -> SignatureCompatibility:
     """What it means that one list of fields follows another."""
     one, two = signature(1, **{section: before}), signature(2, **{section: after})
     return verdict(one, two, changes(one, two))
@@ -80,19 +80,19 @@ COMPATIBLE = [
 
 @pytest.mark.parametrize(("section", "before", "after"), BREAKING)
 def test_what_may_fail_from_now_on_is_breaking(section: str, before: list[Any], after: list[Any]) -> None:
-    assert judged(section, before, after) is Verdict.BREAKING
+    assert judged(section, before, after) is SignatureCompatibility.BREAKING
 
 
 @pytest.mark.parametrize(("section", "before", "after"), COMPATIBLE)
 def test_what_goes_on_working_is_compatible(section: str, before: list[Any], after: list[Any]) -> None:
     one, two = signature(1, **{section: before}), signature(2, **{section: after})
     assert changes(one, two), "a change is listed even where it is compatible"
-    assert judged(section, before, after) is Verdict.COMPATIBLE
+    assert judged(section, before, after) is SignatureCompatibility.COMPATIBLE
 
 
 def test_the_same_signature_is_identical() -> None:
     one = signature(1, inputs=[FIELD])
-    assert verdict(one, one, changes(one, one)) is Verdict.IDENTICAL
+    assert verdict(one, one, changes(one, one)) is SignatureCompatibility.IDENTICAL
 
 
 def test_breaking_changes_come_first_each_with_its_place_and_a_sentence() -> None:

@@ -8,7 +8,7 @@ import pytest
 from db import tables
 from db.codes import DataType
 from registry.catalog import versions
-from registry.facts.signatures import MAX_FIELDS, Feature, Signature, SignatureField, SignatureParameter, keep
+from registry.facts.signatures import MAX_FIELDS, Signature, SignatureFeature, SignatureField, SignatureParameter, keep
 from registry.kernel.errors import Conflict, InvalidValue
 from registry.kernel.inputs import ParameterValue
 from tests.registry.told import events_about
@@ -20,7 +20,7 @@ FULL = Signature(
     inputs=[IMAGE, AGE],
     outputs=[SignatureField("class", DataType.STRING, description="Which digit.")],
     parameters=[SignatureParameter("top", DataType.INT32, default=ParameterValue(3))],
-    features=[Feature("mean", DataType.FLOAT64, source="features.daily")],
+    features=[SignatureFeature("mean", DataType.FLOAT64, source="features.daily")],
 )
 
 
@@ -84,7 +84,7 @@ async def test_organizations_do_not_share_signatures(tenant: Tenant, neighbor: T
         ({"outputs": [SignatureField("a", DataType.INT8, shape=[2**31])]}, ("outputs", "0", "shape", "0")),
         ({"outputs": [SignatureField("a", DataType.INT8, shape=[1] * 33)]}, ("outputs", "0", "shape")),
         ({"inputs": [SignatureField("a", DataType.INT8, description="x" * 1001)]}, ("inputs", "0", "description")),
-        ({"features": [Feature("a", DataType.INT8, source="x" * 2001)]}, ("features", "0", "source")),
+        ({"features": [SignatureFeature("a", DataType.INT8, source="x" * 2001)]}, ("features", "0", "source")),
         ({"inputs": [SignatureField(f"f{i}", DataType.INT8) for i in range(MAX_FIELDS + 1)]}, ("inputs",)),
     ],
 )

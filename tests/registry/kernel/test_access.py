@@ -7,14 +7,14 @@ import pytest
 
 from db.codes import PrincipalKind, Role, ScopeKind
 from db.tables import Model
-from registry.kernel.access import NEEDED, RANK, Action, Actor, Grant, require
+from registry.kernel.access import NEEDED, RANK, Action, Actor, RoleGrant, require
 from registry.kernel.errors import Forbidden
 
 ORG = uuid4()
 
 
 def actor(*roles: Role, scope_kind: ScopeKind = ScopeKind.ORGANIZATION, scope_id: UUID = ORG) -> Actor:
-    grants = tuple(Grant(role, scope_kind, scope_id) for role in roles)
+    grants = tuple(RoleGrant(role, scope_kind, scope_id) for role in roles)
     return Actor(ORG, uuid4(), PrincipalKind.USER, "ada", grants)
 
 

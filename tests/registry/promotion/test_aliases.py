@@ -234,10 +234,10 @@ async def test_aliases_are_filtered_with_or_without_their_at_sign(tenant: Tenant
         "requestPromotion", "promotionRequest", version=await tenant.version(model), alias="champion"
     )
     lists = {
-        "versions": ("ModelVersionWhere", "alias"),
-        "promotionPolicies": ("PromotionPolicyWhere", "alias"),
-        "promotionRequests": ("PromotionRequestWhere", "alias"),
-        "aliasHistory": ("AliasRevisionWhere", "name"),
+        "versions": ("ModelVersionWhereInput", "alias"),
+        "promotionPolicies": ("PromotionPolicyWhereInput", "alias"),
+        "promotionRequests": ("PromotionRequestWhereInput", "alias"),
+        "aliasHistory": ("AliasRevisionWhereInput", "name"),
     }
     conditions: list[dict[str, Any]] = [
         {"equals": "champion"},

@@ -116,7 +116,7 @@ async def test_ten_metrics_of_version_and_run_are_told_each_once_and_none_of_ano
     version = await tenant.version(run=run)
     of_run = [{**POINT, "name": f"m{nth}", "step": str(step), "value": 1} for nth in range(6) for step in range(3)]
     other = {**POINT, "name": "a", "phase": "TRAINING", "step": "0", "value": 1}
-    await tenant.client.make("logMetrics", "run", run=run, metrics=[*of_run, other])
+    await tenant.client.make("logRunMetrics", "run", run=run, metrics=[*of_run, other])
     for nth in range(5, 12):
         await log(tenant, version, name=f"m{nth}", value=1)
     *_, message = await verdict_of(tenant, version, {"metricThreshold": ACCURACY | {"minimum": 0.9}})
@@ -135,7 +135,7 @@ async def test_what_is_no_number_passes_no_bound(tenant: Tenant, special: str) -
 
 async def test_the_latest_step_counts_and_a_run_speaks_for_a_version_that_says_nothing(tenant: Tenant) -> None:
     run = await tenant.run()
-    await tenant.client.make("logMetrics", "run", run=run, metrics=[{**POINT, "value": 0.95}])
+    await tenant.client.make("logRunMetrics", "run", run=run, metrics=[{**POINT, "value": 0.95}])
     version = await tenant.version(run=run)
     gate = {"metricThreshold": ACCURACY | {"minimum": 0.9}}
     assert (await verdict_of(tenant, version, gate))[:2] == ("PASSED", 0.95)
@@ -200,7 +200,7 @@ async def test_without_a_champion_any_value_will_do_and_a_champion_without_one_c
 
 async def test_an_evaluation_grows_old(tenant: Tenant) -> None:
     version = await tenant.version()
-    gate = {"evaluationAge": ACCURACY | {"maximumAgeS": 3600}}
+    gate = {"evaluationAge": ACCURACY | {"maximumAgeSeconds": 3600}}
     assert (await verdict_of(tenant, version, gate))[0] == "FAILED"
     await log(tenant, version, value=0.9, measuredAt="2026-03-03T12:00:00Z")
     outcome, measured, bound, message = await verdict_of(tenant, version, gate)
@@ -345,7 +345,7 @@ async def test_a_version_stays_for_a_while(tenant: Tenant, database: Database) -
     line = await Line.of(tenant, 1)
     (version,) = line.versions
     await line.promote(version, "STAGING")
-    gate = {"minimumStay": {"minimumS": 3600}}
+    gate = {"minimumStay": {"minimumSeconds": 3600}}
     outcome, measured, bound, message = await verdict_of(tenant, version, gate, "PRODUCTION")
     assert (outcome, bound) == ("WAITING", 3600)
     assert measured < 3600

@@ -45,7 +45,7 @@ async def test_each_change_is_a_revision_with_its_reason_and_an_event(tenant: Te
     for number, asked in enumerate(gates):
         policy = await set_policy(tenant, gates=asked, reason=f"because {number}", isAutomatic=True)
     answer = await tenant.client(
-        """query($id: ID!) { node(id: $id) { ... on PromotionPolicy { revision isAutomatic requestExpiresS
+        """query($id: ID!) { node(id: $id) { ... on PromotionPolicy { revision isAutomatic requestExpiresSeconds
             revisions { nodes { revision reason createdBy { name }
                 gates { ... on Approvals { count role } } } } } } }""",
         id=policy,
@@ -138,10 +138,10 @@ BAD: list[tuple[dict[str, Any], list[str]]] = [
     ({"gates": [{"approvals": {"role": "READER"}}]}, ["gates", "0", "role"]),
     ({"gates": [{"requiredFacts": {}}]}, ["gates", "0"]),
     ({"gates": [{"requiredArtifacts": {"kinds": []}}]}, ["gates", "0", "kinds"]),
-    ({"gates": [{"minimumStay": {"minimumS": 0}}]}, ["gates", "0", "minimumS"]),
+    ({"gates": [{"minimumStay": {"minimumSeconds": 0}}]}, ["gates", "0", "minimumSeconds"]),
     ({"gates": [{"cleanLineage": {"depth": 21}}]}, ["gates", "0", "depth"]),
     ({"gates": [{"externalCheck": {"name": "\u202e"}}]}, ["gates", "0", "name"]),
-    ({"gates": [{"evaluationAge": {**ACCURACY, "maximumAgeS": -1}}]}, ["gates", "0", "maximumAgeS"]),
+    ({"gates": [{"evaluationAge": {**ACCURACY, "maximumAgeSeconds": -1}}]}, ["gates", "0", "maximumAgeSeconds"]),
     (
         {"gates": [{"notWorseThanChampion": {**ACCURACY, "direction": "MINIMIZE", "tolerance": -0.1}}]},
         ["gates", "0", "tolerance"],
@@ -151,7 +151,7 @@ BAD: list[tuple[dict[str, Any], list[str]]] = [
     ({"to": None}, ["to"]),
     ({"alias": "champion"}, ["to"]),
     ({"to": None, "alias": "@"}, ["alias"]),
-    ({"requestExpiresS": 59}, ["requestExpiresS"]),
+    ({"requestExpiresSeconds": 59}, ["requestExpiresSeconds"]),
     ({"reason": "x" * 2001}, ["reason"]),
 ]
 
@@ -166,7 +166,7 @@ async def test_a_policy_that_cannot_be_meant_is_refused_by_the_place(
     assert (await tenant.client("{ promotionPolicies { totalCount } }"))["promotionPolicies"]["totalCount"] == 0
 
 
-@pytest.mark.parametrize("gate", [{}, {"approvals": {}, "minimumStay": {"minimumS": 5}}, {"approvals": None}])
+@pytest.mark.parametrize("gate", [{}, {"approvals": {}, "minimumStay": {"minimumSeconds": 5}}, {"approvals": None}])
 async def test_a_gate_is_of_exactly_one_kind(tenant: Tenant, gate: dict[str, Any]) -> None:
     with pytest.raises(GraphQLFailed):
         await tenant.client.change("setPromotionPolicy", "promotionPolicy { id }", to="STAGING", gates=[gate])

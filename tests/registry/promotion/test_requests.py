@@ -287,7 +287,7 @@ async def test_what_a_request_was_approved_for_does_not_happen_after_it_expired(
 
 
 async def test_a_request_expires(tenant: Tenant, database: Database, store: ObjectStore) -> None:
-    desk = await Desk.of(tenant, {"approvals": {}}, isAutomatic=True, requestExpiresS=60)
+    desk = await Desk.of(tenant, {"approvals": {}}, isAutomatic=True, requestExpiresSeconds=60)
     request = await desk.ask()
     await be_late(database, tenant, request)
     assert await desk.review(request) == "CONFLICT"
@@ -446,7 +446,7 @@ async def test_requests_that_a_promotion_outdates_are_closed_in_one_statement_ho
 async def test_a_request_that_waits_for_somebody_to_complete_it_is_looked_at_at_its_end_and_when_the_policy_changes(
     tenant: Tenant, database: Database
 ) -> None:
-    desk = await Desk.of(tenant, {"approvals": {}}, requestExpiresS=86_400)
+    desk = await Desk.of(tenant, {"approvals": {}}, requestExpiresSeconds=86_400)
     request = uuid_of(await desk.ask())
 
     async def due_in_s() -> float:

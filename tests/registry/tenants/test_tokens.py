@@ -19,7 +19,7 @@ from db.errors import DatabaseUnavailable
 from db.roles import Roles
 from db.session import Database
 from db.tables import ApiToken
-from registry.kernel.access import Actor, Grant
+from registry.kernel.access import Actor, RoleGrant
 from registry.kernel.errors import Forbidden, InvalidValue, NotFound, Unauthenticated
 from registry.tenants import tokens
 from tests.tenant import Tenant
@@ -111,7 +111,7 @@ async def test_the_actor_has_the_roles_of_its_principal(tenant: Tenant) -> None:
         member.actor.principal_id,
         PrincipalKind.SERVICE_ACCOUNT,
     )
-    assert actor.grants == (Grant(Role.WRITER, ScopeKind.ORGANIZATION, tenant.org_id),)
+    assert actor.grants == (RoleGrant(Role.WRITER, ScopeKind.ORGANIZATION, tenant.org_id),)
 
 
 async def test_a_principal_without_a_role_is_known_and_has_no_grants(tenant: Tenant) -> None:

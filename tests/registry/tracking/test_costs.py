@@ -96,8 +96,8 @@ def test_a_clock_that_went_back_costs_nothing() -> None:
 @given(
     st.floats(0, 1e9), st.lists(st.tuples(st.sampled_from(PricedResource), st.decimals(0, 10**9, places=9)), max_size=6)
 )
-def test_a_sum_is_the_sum_of_its_parts(duration_s: float, priced: list[tuple[Any, Decimal]]) -> None:
-    cost = cost_of(duration_s, MACHINE, [Price(resource, amount) for resource, amount in priced])
+def test_a_sum_is_the_sum_of_its_parts(duration_seconds: float, priced: list[tuple[Any, Decimal]]) -> None:
+    cost = cost_of(duration_seconds, MACHINE, [Price(resource, amount) for resource, amount in priced])
     assert sum(part.amount for part in cost.parts) == (cost.amount or 0)
     assert len({part.resource for part in cost.parts}) == len(cost.parts)
 

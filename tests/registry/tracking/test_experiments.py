@@ -72,7 +72,7 @@ async def silence(tenant: Tenant, database: Database, run: str, ago: timedelta) 
 async def test_a_run_that_goes_silent_is_lost_and_found_again(
     tenant: Tenant, database: Database, store: ObjectStore
 ) -> None:
-    run = await tenant.run(heartbeatTimeoutS=60)
+    run = await tenant.run(heartbeatTimeoutSeconds=60)
     await silence(tenant, database, run, timedelta(seconds=61))
 
     await work(database, store)
@@ -88,9 +88,9 @@ async def test_a_run_that_goes_silent_is_lost_and_found_again(
 async def test_a_sign_of_life_keeps_a_run_and_moves_the_next_look(
     tenant: Tenant, database: Database, store: ObjectStore
 ) -> None:
-    run = await tenant.run(heartbeatTimeoutS=60)
+    run = await tenant.run(heartbeatTimeoutSeconds=60)
     await silence(tenant, database, run, timedelta(seconds=61))
-    await tenant.client.make("logMetrics", "run", run=run, metrics=[{"name": "a", "phase": "TEST", "value": 1}])
+    await tenant.client.make("logRunMetrics", "run", run=run, metrics=[{"name": "a", "phase": "TEST", "value": 1}])
 
     await work(database, store)
 
@@ -103,7 +103,7 @@ async def test_a_sign_of_life_keeps_a_run_and_moves_the_next_look(
 
 
 async def test_an_ended_run_is_left_alone(tenant: Tenant, database: Database, store: ObjectStore) -> None:
-    run = await tenant.run(heartbeatTimeoutS=60)
+    run = await tenant.run(heartbeatTimeoutSeconds=60)
     await tenant.client.make("finishRun", "run", run=run)
     await silence(tenant, database, run, timedelta(seconds=61))
 
@@ -117,6 +117,6 @@ async def test_an_ended_run_is_left_alone(tenant: Tenant, database: Database, st
 async def test_a_time_out_has_bounds(tenant: Tenant) -> None:
     for seconds in (-1, 0, 9, 604_801):
         refused = await tenant.client.refusal(
-            "createRun", "run", project=tenant.project, name="run", heartbeatTimeoutS=seconds
+            "createRun", "run", project=tenant.project, name="run", heartbeatTimeoutSeconds=seconds
         )
-        assert (refused["code"], refused["path"]) == ("INVALID_VALUE", ["heartbeatTimeoutS"])
+        assert (refused["code"], refused["path"]) == ("INVALID_VALUE", ["heartbeatTimeoutSeconds"])

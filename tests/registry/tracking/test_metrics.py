@@ -52,7 +52,7 @@ async def test_a_point_is_stored_with_its_time(tenant: Tenant, database: Databas
 async def test_a_finite_value_comes_back_to_the_last_bit(tenant: Tenant, value: float) -> None:
     point = {"name": "v", "phase": "TEST", "value": value}
     payload = await tenant.client.change(
-        "logMetrics", "run { metrics { value special } }", run=await tenant.run(), metrics=[point]
+        "logRunMetrics", "run { metrics { value special } }", run=await tenant.run(), metrics=[point]
     )
     assert payload["run"]["metrics"] == [{"value": value, "special": None}]
 
@@ -77,7 +77,7 @@ async def test_what_is_not_finite_is_stored_as_what_it_is(
 async def test_a_special_value_is_sent_and_read_under_its_name(tenant: Tenant, special: SpecialValue) -> None:
     point = {"name": "loss", "phase": "TRAINING", "special": special.value}
     payload = await tenant.client.change(
-        "logMetrics", "run { metrics { value special } }", run=await tenant.run(), metrics=[point]
+        "logRunMetrics", "run { metrics { value special } }", run=await tenant.run(), metrics=[point]
     )
     assert payload["run"]["metrics"] == [{"value": None, "special": special.value}]
 
@@ -121,7 +121,7 @@ async def test_clocks_may_be_wrong_by_hours_but_not_by_days(tenant: Tenant) -> N
 @pytest.mark.parametrize("moment", ["2026-03-03T12:00:00", "yesterday", 0])
 async def test_a_time_that_is_none_is_a_request_error(tenant: Tenant, moment: Any) -> None:
     answer = await tenant.client.post(
-        "mutation($input: LogMetricsInput!) { logMetrics(input: $input) { replayed } }",
+        "mutation($input: LogRunMetricsInput!) { logRunMetrics(input: $input) { replayed } }",
         {
             "input": {
                 "run": await tenant.run(),
@@ -198,7 +198,7 @@ async def test_a_thousand_points_fit_into_one_request(tenant: Tenant) -> None:
         for step in range(MAX_METRICS)
     ]  # fmt: skip
     payload = await tenant.client.change(
-        "logMetrics", "run { metrics { step } }", run=await tenant.run(), metrics=points
+        "logRunMetrics", "run { metrics { step } }", run=await tenant.run(), metrics=points
     )
     assert payload["run"]["metrics"] == [{"step": str(MAX_METRICS - 1)}]
 
@@ -250,7 +250,9 @@ async def test_clients_that_log_the_same_points_at_once_do_not_lock_each_other(
     async def client(number: int) -> list[Any]:
         steps = [(number * 7 + place) % 40 for place in range(40)]
         points = [{"name": "loss", "phase": "TEST", "value": float(number), "step": step} for step in steps]
-        errors: list[Any] = (await tenant.client.insist("logMetrics", "run { id }", run=run, metrics=points))["errors"]
+        errors: list[Any] = (await tenant.client.insist("logRunMetrics", "run { id }", run=run, metrics=points))[
+            "errors"
+        ]
         return errors
 
     assert await asyncio.gather(*[client(number) for number in range(20)]) == [[]] * 20

@@ -259,7 +259,7 @@ async def run_here(tenant: Tenant) -> Run:
 async def test_a_lost_run_that_a_file_says_goes_on_is_looked_after_again(
     tenant: Tenant, database: Database, lost_by: str
 ) -> None:
-    goes_on = changed(RUN, status="RUNNING", startedAt=EARLIER, heartbeatTimeoutS=60)
+    goes_on = changed(RUN, status="RUNNING", startedAt=EARLIER, heartbeatTimeoutSeconds=60)
     lost = changed(goes_on, status="LOST", endedAt=NOW)
     await bring(tenant, encoded(*BASE, goes_on))
     run = await run_here(tenant)

@@ -16,9 +16,15 @@ from db.base import utc_now
 from db.codes import Phase, RunStatus
 from db.session import Database
 from db.tables import Run
-from resolvers.filters.expression import All, Condition, Deleted, Either, Not, Single, Where
+from resolvers.filters.expression import All, Condition, DeletedFilter, Either, Not, Single, Where
 from resolvers.filters.fields import Code, Metrics, Parameters, Present, Tags, Text, Time
-from resolvers.filters.operators import MetricFilter, ParameterFilter, TagFilter, TextFilter, TimeFilter
+from resolvers.filters.operators import (
+    MetricFilter,
+    ParameterFilter,
+    TagFilter,
+    TextFilter,
+    TimeFilter,
+)
 from resolvers.loading.loaders import Loaders
 from resolvers.loading.shapes import Reading
 from resolvers.pages.paging import Order, Page, PageArgs
@@ -199,7 +205,7 @@ async def test_any_combination_finds_what_python_finds(ground: Ground, question:
 def test_true_and_one_are_two_questions() -> None:
     assert Where(set_to(name="depth", equals=True)) != Where(set_to(name="depth", equals=1))
     assert Where(set_to(name="depth", equals=1)) == Where(set_to(name="depth", equals=1))
-    assert Where(deleted=Deleted.ONLY) != Where()
+    assert Where(deleted=DeletedFilter.ONLY) != Where()
 
 
 async def test_questions_that_differ_by_type_alone_have_answers_of_their_own(ground: Ground) -> None:
@@ -288,10 +294,10 @@ async def test_deleted_rows_are_shown_where_they_are_asked_for(ground: Ground) -
     async with tenant.database.change(tenant.org_id) as change:
         (await change.get_one(Run, (tenant.org_id, gone))).deleted_at = utc_now()
     own = Ground(tenant, uuid_of(gid))
-    shown = {Deleted.EXCLUDE: {stays}, Deleted.ONLY: {gone}, Deleted.INCLUDE: {gone, stays}}
+    shown = {DeletedFilter.EXCLUDE: {stays}, DeletedFilter.ONLY: {gone}, DeletedFilter.INCLUDE: {gone, stays}}
     for deleted, wanted in shown.items():
         found = await page(own, Order(), PageArgs(9), Where(deleted=deleted))
         assert {run.id for run in found.nodes} == wanted
-        assert await found.count() == len(wanted) if deleted is Deleted.EXCLUDE else True
-    found = await page(own, Order(), PageArgs(9), Where(named(equals="b"), deleted=Deleted.ONLY))
+        assert await found.count() == len(wanted) if deleted is DeletedFilter.EXCLUDE else True
+    found = await page(own, Order(), PageArgs(9), Where(named(equals="b"), deleted=DeletedFilter.ONLY))
     assert found.nodes == []

@@ -92,7 +92,7 @@ async def test_the_latest_point_of_a_metric_is_the_one_with_the_greatest_step(te
             ("b", "TEST", 1), ("a", "TRAINING", 9), ("a", "TRAINING", 10), ("a", "TEST", 2), ("a", "TRAINING", 3),
         ]
     ]  # fmt: skip
-    await tenant.client.make("logMetrics", "run", run=run, metrics=points)
+    await tenant.client.make("logRunMetrics", "run", run=run, metrics=points)
     latest = await loaders.of(Latest(Points(RunMetric, "run_id"), 100)).load(uuid_of(run))
     found = [(row.phase, row.name, row.step) for row in latest]
     assert found == [("TEST", "a", 2), ("TEST", "b", 1), ("TRAINING", "a", 10)]

@@ -213,13 +213,13 @@ async def test_the_items_of_a_batch_count_in_its_cost_however_they_are_sent(tena
     deep = "results { run { versions(first: 100) { nodes { id } } } }"
     literal = ", ".join([f'{{run: "{run}", metrics: []}}'] * 100)
     for document, variables in (
-        (f"mutation {{ logMetricsOfRuns(input: {{items: [{literal}]}}) {{ {deep} }} }}", {}),
+        (f"mutation {{ logRunsMetrics(input: {{items: [{literal}]}}) {{ {deep} }} }}", {}),
         (
-            f"mutation($i: [LogMetricsInput!]!) {{ logMetricsOfRuns(input: {{items: $i}}) {{ {deep} }} }}",
+            f"mutation($i: [LogRunMetricsInput!]!) {{ logRunsMetrics(input: {{items: $i}}) {{ {deep} }} }}",
             {"i": [{"run": run, "metrics": []}] * 100},
         ),
         (
-            f"mutation($input: LogMetricsOfRunsInput!) {{ logMetricsOfRuns(input: $input) {{ {deep} }} }}",
+            f"mutation($input: LogRunsMetricsInput!) {{ logRunsMetrics(input: $input) {{ {deep} }} }}",
             {"input": {"items": [{"run": run, "metrics": []}] * 100}},
         ),
     ):
@@ -252,6 +252,6 @@ async def test_metrics_of_many_runs_are_logged_at_once(tenant: Tenant) -> None:
     await tenant.client.make("finishRun", "run", run=runs[1])
     point = {"name": "loss", "phase": "TRAINING", "value": 0.5}
     items = [{"run": run, "metrics": [point]} for run in runs]
-    payload = await send(tenant.client, "logMetricsOfRuns", items, "metrics { value }", mode="ITEM_BY_ITEM")
+    payload = await send(tenant.client, "logRunsMetrics", items, "metrics { value }", mode="ITEM_BY_ITEM")
     assert codes(payload) == [[], ["CONFLICT"], []]
     assert payload["results"][2]["run"] == {"metrics": [{"value": 0.5}]}

@@ -28,7 +28,7 @@ COMPUTED = {
     "tags", "parameters", "inputs", "outputs", "features", "columns", "packages", "hardware",
     "signature_change", "schema_change",
     "gates", "verdicts", "measured", "upstream", "downstream", "download", "parts", "url",
-    "in_sync", "duration_s",
+    "in_sync", "duration_seconds",
 }  # fmt: skip
 EDGES = [
     (node, field)
@@ -112,7 +112,7 @@ async def full(database: Database, http: httpx2.AsyncClient) -> Tenant:
             datasets=[{"datasetVersion": data}], experiment=experiment, parentRun=run, runtime=runtime
         )
         point = {"name": "loss", "phase": "TRAINING", "value": 0.5}
-        await tenant.client.make("logMetrics", "run", run=own_run, metrics=[point])
+        await tenant.client.make("logRunMetrics", "run", run=own_run, metrics=[point])
         version = await tenant.version(run=own_run, baseVersion=base, metrics=[point], signature=signature)
         for owner in ({"version": version}, {"run": run}):
             given = await valid_input(tenant, "createUpload")
@@ -129,8 +129,8 @@ async def full(database: Database, http: httpx2.AsyncClient) -> Tenant:
         seen = {"observedState": "RUNNING", "version": version, "metrics": [{"name": "load", "value": 0.5}]}
         await tenant.client.make("reportDeployment", "deployment", deployment=deployment, **seen)
         await join(database, http, tenant.org_id, tenant.name(), Role.READER)
-        samples = (await valid_input(tenant, "logResourceSamples"))["samples"]
-        await tenant.client.make("logResourceSamples", "run", run=own_run, samples=samples)
+        samples = (await valid_input(tenant, "logRunResourceSamples"))["samples"]
+        await tenant.client.make("logRunResourceSamples", "run", run=own_run, samples=samples)
         await tenant.client.make("setPrice", "price", **await valid_input(tenant, "setPrice"))
         for mutation in ("setPromotionPolicy", "reportCheck"):
             await tenant.client.change(mutation, "replayed", **await valid_input(tenant, mutation))
@@ -150,7 +150,9 @@ async def full(database: Database, http: httpx2.AsyncClient) -> Tenant:
         only = {"onlyProject": tenant.project, "onlyModel": await tenant.model()}
         given = await valid_input(tenant, "createWebhook") | only
         await tenant.client.make("createWebhook", "webhook", **given)
-        await tenant.client.make("redeliver", "webhookDelivery", **await valid_input(tenant, "redeliver"))
+        await tenant.client.make(
+            "redeliverWebhookDelivery", "webhookDelivery", **await valid_input(tenant, "redeliverWebhookDelivery")
+        )
         await fired(tenant)
     return tenant
 

@@ -13,13 +13,13 @@ from db.base import code
 from db.session import Database
 from db.tables import Run
 from registry.catalog.version_status import ModelVersionStatus
-from registry.facts.signature_diff import ChangeKind, Verdict
+from registry.facts.signature_diff import ChangeKind, SignatureCompatibility
 from registry.graph.lineage import Direction
 from registry.kernel.batches import BatchMode
 from registry.promotion.champion_scoring import TieBreak
 from registry.promotion.promotion_events import PromotionEventKind
-from registry.webhooks.webhooks import Resume
-from resolvers.filters.expression import Deleted
+from registry.webhooks.webhooks import WebhookResumePoint
+from resolvers.filters.expression import DeletedFilter
 from resolvers.pages.paging import OrderDirection
 from schema.building import enums
 from tests.schema.built import SCHEMA
@@ -40,13 +40,13 @@ CODES: dict[str, type[StrEnum]] = {
             for one in (
                 BatchMode,
                 ChangeKind,
-                Deleted,
+                DeletedFilter,
                 Direction,
                 OrderDirection,
                 PromotionEventKind,
-                Resume,
+                WebhookResumePoint,
                 TieBreak,
-                Verdict,
+                SignatureCompatibility,
                 ModelVersionStatus,
             )
         }

@@ -23,7 +23,7 @@ LISTS = {
     # A search has its own order and its own words, and the feed has one order and is asked as it is followed.
     if str(definition.type).endswith("Connection!") and field not in ("search", "events")
 }
-RUNS = "query($where: RunWhere, $orderBy: RunOrder, $after: String) "
+RUNS = "query($where: RunWhereInput, $orderBy: RunOrderInput, $after: String) "
 RUNS += "{ runs(where: $where, orderBy: $orderBy, after: $after) { nodes { id } edges { cursor } } }"
 
 
@@ -36,7 +36,7 @@ def test_a_list_can_be_filtered_and_ordered(path: str) -> None:
     kind = str(LISTS[path].type).removesuffix("Connection!").removesuffix("Use")
     assert kind in TABLES, f"Declare in resolvers/filters/findable.py what rows of {kind} can be found by."
     taken = {name: str(argument.type) for name, argument in LISTS[path].args.items()}
-    assert taken.items() >= {"where": f"{kind}Where", "orderBy": f"{kind}Order"}.items()
+    assert taken.items() >= {"where": f"{kind}WhereInput", "orderBy": f"{kind}OrderInput"}.items()
     assert ("deleted" in taken) == ("deleted_at" in {column.name for column in columns(TABLES[kind])})
 
 
@@ -52,10 +52,10 @@ def test_what_is_ordered_by_are_columns_or_computed_each_with_its_sentence(kind:
 
 @pytest.mark.parametrize("kind", TABLES)
 def test_conditions_combine(kind: str) -> None:
-    where = SCHEMA.type_map[f"{kind}Where"]
+    where = SCHEMA.type_map[f"{kind}WhereInput"]
     assert isinstance(where, GraphQLInputObjectType)
     shown = {name: str(field.type) for name, field in where.fields.items()}
-    combined = {"and": f"[{kind}Where!]", "or": f"[{kind}Where!]", "not": f"{kind}Where"}
+    combined = {"and": f"[{kind}WhereInput!]", "or": f"[{kind}WhereInput!]", "not": f"{kind}WhereInput"}
     assert shown.items() >= combined.items()
 
 

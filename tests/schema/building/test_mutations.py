@@ -77,7 +77,7 @@ async def test_a_writer_may_not_organize_but_a_maintainer_may(tenant: Tenant, mu
     assert await maintainer.make(mutation, row_of(mutation), **given)
 
 
-ADMINISTERING = [name for name in MUTATIONS if "Webhook" in name or name == "redeliver"]
+ADMINISTERING = [name for name in MUTATIONS if "Webhook" in name or name == "redeliverWebhookDelivery"]
 
 
 @pytest.mark.parametrize("mutation", ADMINISTERING)

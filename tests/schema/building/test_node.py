@@ -104,7 +104,7 @@ async def one_of_each(tenant: Tenant) -> dict[str, str]:
             "reportCheck", "versionCheck", **await valid_input(tenant, "reportCheck")
         ),
         "Webhook": await tenant.client.make("createWebhook", "webhook", **await valid_input(tenant, "createWebhook")),
-        "WebhookDelivery": (await valid_input(tenant, "redeliver"))["delivery"],
+        "WebhookDelivery": (await valid_input(tenant, "redeliverWebhookDelivery"))["delivery"],
         "Principal": answer["viewer"]["id"],
         "Organization": answer["organization"]["id"],
     }

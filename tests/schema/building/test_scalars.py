@@ -135,7 +135,7 @@ async def test_a_variable_that_is_no_parameter_is_a_request_error(shared_tenant:
 async def test_a_step_that_is_no_whole_number_of_64_bits_is_a_request_error(tenant: Tenant, step: Any) -> None:
     point = {"name": "loss", "phase": "TRAINING", "value": 1.0, "step": step}
     with pytest.raises(GraphQLFailed) as refused:
-        await tenant.client.change("logMetrics", "replayed", run=await tenant.run(), metrics=[point])
+        await tenant.client.change("logRunMetrics", "replayed", run=await tenant.run(), metrics=[point])
     assert refused.value.code == "BAD_USER_INPUT"
 
 
@@ -143,6 +143,6 @@ async def test_a_step_that_is_no_whole_number_of_64_bits_is_a_request_error(tena
 async def test_a_step_comes_back_as_text(tenant: Tenant, step: Any) -> None:
     point = {"name": "loss", "phase": "TRAINING", "value": 1.0, "step": step}
     payload = await tenant.client.change(
-        "logMetrics", "run { metrics { step } }", run=await tenant.run(), metrics=[point]
+        "logRunMetrics", "run { metrics { step } }", run=await tenant.run(), metrics=[point]
     )
     assert payload["run"]["metrics"] == [{"step": str(step)}]

@@ -283,10 +283,12 @@ CASES: dict[tuple[str, str], OfTheInput | Callable[[Tenant, str], Awaitable[Give
     ("updateWebhook", "InvalidValueError"): _with(kinds=["everything"]),
     **{
         (name, "InvalidValueError"): _with(idempotencyKey=" ")
-        for name in ("rotateWebhookSecret", "enableWebhook", "disableWebhook", "testWebhook", "redeliver")
+        for name in (
+            "rotateWebhookSecret", "enableWebhook", "disableWebhook", "testWebhook", "redeliverWebhookDelivery"
+        )
     },
     ("enableWebhook", "ConflictError"): _unreadable,
-    ("redeliver", "ConflictError"): _ping,
+    ("redeliverWebhookDelivery", "ConflictError"): _ping,
     ("testWebhook", "ConflictError"): _too_many_wait,
     ("createDatasetVersion", "InvalidValueError"): _with(digest="unknown"),
     ("updateDatasetVersion", "InvalidValueError"): _with(tags=[{"key": ""}]),
@@ -296,13 +298,13 @@ CASES: dict[tuple[str, str], OfTheInput | Callable[[Tenant, str], Awaitable[Give
     ("setRunRuntime", "ConflictError"): _ended_run,
     ("updateVersion", "ConflictError"): _another_signature,
     ("createVersion", "InvalidValueError"): _with(label=" "),
-    ("logParameters", "InvalidValueError"): _with(parameters=[{"name": "a", "value": 1}, {"name": "a", "value": 1}]),
-    ("logMetrics", "InvalidValueError"): _with(metrics=BAD_METRIC),
+    ("logRunParameters", "InvalidValueError"): _with(parameters=[{"name": "a", "value": 1}, {"name": "a", "value": 1}]),
+    ("logRunMetrics", "InvalidValueError"): _with(metrics=BAD_METRIC),
     ("logRunDatasets", "InvalidValueError"): _too_many_datasets,
     ("logRunDatasets", "ConflictError"): _ended_run,
     ("logVersionMetrics", "InvalidValueError"): _with(metrics=BAD_METRIC),
-    ("logResourceSamples", "InvalidValueError"): _with(samples=[{"sampledAt": "1066-10-14T00:00:00Z"}]),
-    ("logResourceSamples", "ConflictError"): _ended_run,
+    ("logRunResourceSamples", "InvalidValueError"): _with(samples=[{"sampledAt": "1066-10-14T00:00:00Z"}]),
+    ("logRunResourceSamples", "ConflictError"): _ended_run,
     ("setPrice", "InvalidValueError"): _with(currency="euro"),
     ("setPrice", "ConflictError"): _earlier_price,
     ("removePrice", "InvalidValueError"): _with(idempotencyKey=" "),
@@ -313,8 +315,8 @@ CASES: dict[tuple[str, str], OfTheInput | Callable[[Tenant, str], Awaitable[Give
     ("completeUpload", "InvalidValueError"): _external_with_bad_key,
     ("heartbeatRun", "InvalidValueError"): _with(idempotencyKey=" "),
     ("abortUpload", "InvalidValueError"): _with(idempotencyKey=" "),
-    ("logParameters", "ConflictError"): _ended_run,
-    ("logMetrics", "ConflictError"): _ended_run,
+    ("logRunParameters", "ConflictError"): _ended_run,
+    ("logRunMetrics", "ConflictError"): _ended_run,
     ("finishRun", "ConflictError"): _ended_run,
     ("createUpload", "ConflictError"): _announced_as_another_kind,
     ("heartbeatRun", "ConflictError"): _ended_run,

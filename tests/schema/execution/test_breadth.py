@@ -20,7 +20,7 @@ ITEM_BY_ITEM = build_schema()
 ITEM_BY_ITEM.execution_context_class = StrawberryGraphQLCoreExecutionContext
 
 # What differs from one moment to the next.
-FLEETING = {"download", "parts", "durationS", "cost", "resources"}
+FLEETING = {"download", "parts", "durationSeconds", "cost", "resources"}
 ROOTS = ("models", "projects", "runs", "datasets", "teams", "organization", "viewer")
 
 

@@ -29,7 +29,7 @@ async def run_with(tenant: Tenant, *values: float | str | None, status: str = "F
         for step, value in enumerate(values)
     ]
     if points:
-        await tenant.client.make("logMetrics", "run", run=run, metrics=points)
+        await tenant.client.make("logRunMetrics", "run", run=run, metrics=points)
     if status != "RUNNING":
         await tenant.client.make("finishRun", "run", run=run, status=status)
     return run
@@ -79,7 +79,7 @@ async def test_another_phase_metric_parent_or_organization_does_not_count(tenant
     of = await experiment(tenant)
     run = await run_with(tenant, 0.5, status="RUNNING", experiment=of)
     for point in ({"name": "f1", "phase": "TEST", "step": 9}, {"name": "f2", "phase": "VALIDATION", "step": 9}):
-        await tenant.client.make("logMetrics", "run", run=run, metrics=[{**point, "value": 0.9}])
+        await tenant.client.make("logRunMetrics", "run", run=run, metrics=[{**point, "value": 0.9}])
     await tenant.client.make("finishRun", "run", run=run)
     await run_with(tenant, 0.9, experiment=await experiment(tenant))
     await run_with(neighbor, 0.9, experiment=await experiment(neighbor))
@@ -102,7 +102,7 @@ async def test_only_runs_that_finished_take_part_unless_others_are_asked_for(ten
         status: await run_with(tenant, value, status=status, experiment=of, tags=[{"key": "kind", "value": status}])
         for status, value in [("FINISHED", 0.1), ("FAILED", 0.9), ("CANCELED", 0.8), ("RUNNING", 0.7)]
     }
-    query = """query($id: ID!, $where: RunWhere) { node(id: $id) { ... on Experiment {
+    query = """query($id: ID!, $where: RunWhereInput) { node(id: $id) { ... on Experiment {
         bestRun(metric: "f1", where: $where) { run { id } rankedCount missingCount } } } }"""
     cases: list[tuple[dict[str, Any] | None, str | None, int]] = [
         (None, "FINISHED", 1),

@@ -27,7 +27,7 @@ async def used(tenant: Tenant, run: str, points: int = 200) -> dict[str, Any]:
 
 async def refusal(tenant: Tenant, *samples: dict[str, Any]) -> dict[str, Any]:
     run = await tenant.run()
-    error = await tenant.client.refusal("logResourceSamples", "run", run=run, samples=[sample(), *samples])
+    error = await tenant.client.refusal("logRunResourceSamples", "run", run=run, samples=[sample(), *samples])
     assert (await used(tenant, run))["resources"]["sampleCount"] == 0, "some of it was written"
     return error
 
@@ -38,7 +38,7 @@ async def test_samples_are_summed_up(tenant: Tenant) -> None:
         sample(0, cpuPercent=100.0, memoryBytes=str(2**40), diskReadBytes="10"),
         sample(9, cpuPercent=300.0, memoryBytes=str(2**40 + 2), diskReadBytes=str(2**63 - 1)),
     ]
-    assert (await tenant.client.change("logResourceSamples", "run { id }", run=run, samples=samples))["errors"] == []
+    assert (await tenant.client.change("logRunResourceSamples", "run { id }", run=run, samples=samples))["errors"] == []
     assert (await used(tenant, run))["resources"] == {
         "sampleCount": 2,
         "firstAt": "2026-03-03T12:00:00Z",
@@ -62,7 +62,7 @@ async def test_a_run_without_samples_used_nothing_that_is_known(tenant: Tenant) 
 async def test_spans_of_time_hold_every_sample_once_and_in_order(tenant: Tenant, points: int) -> None:
     run, count = await tenant.run(), 11
     samples = [sample(second, cpuPercent=float(second)) for second in range(count)]
-    await tenant.client.make("logResourceSamples", "run", run=run, samples=samples)
+    await tenant.client.make("logRunResourceSamples", "run", run=run, samples=samples)
     spans = (await used(tenant, run, points))["resourceHistory"]
     assert len(spans) == min(points, count)
     assert sum(span["sampleCount"] for span in spans) == count
@@ -74,10 +74,10 @@ async def test_spans_of_time_hold_every_sample_once_and_in_order(tenant: Tenant,
 async def test_samples_of_one_moment_are_one_and_the_last_wins(tenant: Tenant) -> None:
     run = await tenant.run()
     await tenant.client.make(
-        "logResourceSamples", "run", run=run, samples=[sample(cpuPercent=1.0), sample(cpuPercent=2.0)]
+        "logRunResourceSamples", "run", run=run, samples=[sample(cpuPercent=1.0), sample(cpuPercent=2.0)]
     )
     assert (await used(tenant, run))["resources"]["cpuPercent"] == {"mean": 2.0, "maximum": 2.0}
-    await tenant.client.make("logResourceSamples", "run", run=run, samples=[sample(gpuPercent=3.0)])
+    await tenant.client.make("logRunResourceSamples", "run", run=run, samples=[sample(gpuPercent=3.0)])
     found = await used(tenant, run)
     assert (found["resources"]["cpuPercent"], found["resources"]["gpuPercent"]) == (None, {"mean": 3.0})
     assert len(found["resourceHistory"]) == 1
@@ -107,15 +107,15 @@ async def test_ancient_and_future_moments_are_refused(tenant: Tenant, moment: st
 
 async def test_a_thousand_samples_are_taken_at_once_and_not_one_more(tenant: Tenant) -> None:
     run, samples = await tenant.run(), [sample(second) for second in range(MAX_SAMPLES + 1)]
-    error = await tenant.client.refusal("logResourceSamples", "run", run=run, samples=samples)
+    error = await tenant.client.refusal("logRunResourceSamples", "run", run=run, samples=samples)
     assert error["path"] == ["samples"]
-    await tenant.client.make("logResourceSamples", "run", run=run, samples=samples[1:])
+    await tenant.client.make("logRunResourceSamples", "run", run=run, samples=samples[1:])
     assert (await used(tenant, run))["resources"]["sampleCount"] == MAX_SAMPLES
 
 
 async def test_a_number_of_bytes_beyond_64_bits_is_a_request_error(tenant: Tenant) -> None:
     answer = await tenant.client.post(
-        "mutation($input: LogResourceSamplesInput!) { logResourceSamples(input: $input) { replayed } }",
+        "mutation($input: LogRunResourceSamplesInput!) { logRunResourceSamples(input: $input) { replayed } }",
         {"input": {"run": await tenant.run(), "samples": [sample(memoryBytes=str(2**63))]}},
     )
     assert answer["errors"][0]["extensions"]["code"] == "BAD_USER_INPUT"
@@ -124,7 +124,7 @@ async def test_a_number_of_bytes_beyond_64_bits_is_a_request_error(tenant: Tenan
 async def test_a_run_that_has_ended_takes_no_samples(tenant: Tenant) -> None:
     run = await tenant.run()
     await tenant.client.make("finishRun", "run", run=run)
-    error = await tenant.client.refusal("logResourceSamples", "run", run=run, samples=[sample()])
+    error = await tenant.client.refusal("logRunResourceSamples", "run", run=run, samples=[sample()])
     assert error["code"] == "CONFLICT"
 
 
@@ -137,11 +137,11 @@ async def test_a_number_of_spans_out_of_range_is_refused(tenant: Tenant, points:
 
 async def test_the_duration_is_that_of_the_run(tenant: Tenant) -> None:
     run = await tenant.run()
-    query = "query($id: ID!) { node(id: $id) { ... on Run { durationS startedAt } } }"
-    so_far = (await tenant.client(query, id=run))["node"]["durationS"]
+    query = "query($id: ID!) { node(id: $id) { ... on Run { durationSeconds startedAt } } }"
+    so_far = (await tenant.client(query, id=run))["node"]["durationSeconds"]
     assert so_far >= 0
     began = datetime.fromisoformat((await tenant.client(query, id=run))["node"]["startedAt"])
     ended = began + (utc_now() - began) / 2
     await tenant.client.make("finishRun", "run", run=run, endedAt=ended.isoformat())
-    found = (await tenant.client(query, id=run))["node"]["durationS"]
+    found = (await tenant.client(query, id=run))["node"]["durationSeconds"]
     assert found == (ended - began).total_seconds()

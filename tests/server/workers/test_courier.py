@@ -90,7 +90,7 @@ async def test_a_receiver_can_verify_what_comes() -> None:
     async with receiver() as endpoint:
         answer = await sent(endpoint.url)
     assert (answer.status, answer.fault) == (204, None)
-    assert answer.duration_ms >= 0
+    assert answer.duration_milliseconds >= 0
     (one,) = endpoint.received
     secret = "whsec_" + base64.b64encode(SECRET).decode()
     assert is_genuine(secret, one.headers, one.body)
@@ -188,7 +188,7 @@ async def test_silence_is_a_failure_in_time() -> None:
     async with receiver() as endpoint:
         endpoint.held.clear()
         answer = await sent(endpoint.url, timeout_s=0.1)
-    assert answer == Answer(None, "No answer came within 0.1 s.", answer.duration_ms)
+    assert answer == Answer(None, "No answer came within 0.1 s.", answer.duration_milliseconds)
 
 
 async def test_a_name_server_that_hangs_is_a_failure_in_time() -> None:
