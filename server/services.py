@@ -1,6 +1,8 @@
 """The services of a process as the settings name them, and the checks of the database that it starts with."""
 
-from importlib.metadata import version as version_of
+import tomllib
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Final
 
 import structlog
@@ -18,7 +20,17 @@ from storage.store import ObjectStore
 
 log = structlog.get_logger(__name__)
 
-VERSION: Final = version_of("model-registry-server")
+
+def _version() -> str:
+    """Return the version of the distribution, which a server that runs from its folder without one reads there."""
+    try:
+        return version("model-registry-server")
+    except PackageNotFoundError:
+        project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
+        return str(project["version"])
+
+
+VERSION: Final = _version()
 
 
 def create_services(settings: Settings) -> Services:

@@ -10,7 +10,9 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, ExitStack, closing, contextmanager
 from datetime import timedelta
+from pathlib import Path
 from types import FrameType
+from typing import Final
 
 import structlog
 import uvicorn
@@ -31,6 +33,8 @@ from server.settings import Settings
 from server.telemetry import logs
 
 log = structlog.get_logger(__name__)
+
+ROOT: Final = Path(__file__).parents[1]
 
 GRACE_S = 25
 _WATCH_S = 0.5
@@ -166,6 +170,8 @@ def _worker_beside(local: Local) -> Iterator[Child]:
     settings = local.settings
     environment = {
         **minimal_environment(),
+        # This code, also where it runs from its folder without being installed.
+        "PYTHONPATH": str(ROOT),
         "DATABASE_URL": settings.database,
         "LISTEN_DATABASE_URL": settings.listen_database,
         "DATABASE_ROLE_PREFIX": settings.database_role_prefix,

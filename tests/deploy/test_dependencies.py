@@ -51,3 +51,9 @@ def test_a_dependency_has_a_lower_and_an_upper_bound(wish: str) -> None:
 def test_no_index_takes_the_server() -> None:
     assert PROJECT["name"] == "model-registry-server"
     assert "Private :: Do Not Upload" in PROJECT["classifiers"]
+
+
+def test_pip_installs_from_the_list_that_everybody_looks_for() -> None:
+    (line,) = [line for line in (ROOT / "requirements.txt").read_text().splitlines() if not line.startswith("#")]
+    assert line == "-r requirements/local.lock"
+    assert (ROOT / "requirements/local.lock").is_file()
