@@ -156,6 +156,18 @@ def unique_key(table: type[Tenant], *names: str) -> str:
     raise LookupError(f"{table.__name__} does not keep {names} unique.")
 
 
+def unique_within(table: type[Tenant], parent: str) -> set[frozenset[str]]:
+    """Return the sets of columns of which no two live rows with the same `parent` have the same values.
+
+    `parent` is a column, or `org_id` for what is unique in the whole organization.
+    """
+    found = metadata.tables[f"{SCHEMA}.{table.__tablename__}"]
+    keys: list[UniqueConstraint | Index] = [one for one in found.constraints if isinstance(one, UniqueConstraint)]
+    keys += [index for index in found.indexes if index.unique]
+    named = [{column.name for column in key.columns} for key in keys]
+    return {frozenset(names - {"org_id", parent}) for names in named if parent in names} - {frozenset()}
+
+
 def columns(table: type[Tenant]) -> list[Column[Any]]:
     """The columns of a table, in order. Reads select these; whole entities are for changes."""
     return list(metadata.tables[f"{SCHEMA}.{table.__tablename__}"].columns)

@@ -62,10 +62,12 @@ def edge_field(
     description: str,
     takes: Sequence[Parameter] = (),
     rows: int | Share | None = None,
+    unique: Sequence[frozenset[str]] = (),
 ) -> Any:
     """The field that shows what is at the far end of an edge; null where the parent's key is null.
 
-    `takes` are its arguments. `rows` is what it counts in the cost of an operation, where its type does not tell.
+    `takes` are its arguments. `rows` is what it counts in the cost of an operation, where its type does not tell;
+    `unique` are the sets of filters that leave one row of a page at most.
     """
 
     async def resolve(root: Any, info: Info, **arguments: Any) -> Any:
@@ -73,7 +75,7 @@ def edge_field(
         return None if key is None else await edge.load(info.context.loaders, arguments).load(key)
 
     take(resolve, *takes)
-    metadata = {"edge": edge} if rows is None else {"edge": edge, "rows": rows}
+    metadata = {"edge": edge, "unique": unique} if rows is None else {"edge": edge, "rows": rows}
     return strawberry.field(resolve, graphql_type=graphql_type, description=description, metadata=metadata)
 
 
@@ -89,7 +91,9 @@ def one(table: type[Tenant], key: str, *, description: str, child_key: str = "id
 def many(table: type[Row], child_key: str, *, description: str, order: Order = NEWEST_FIRST) -> Any:
     """The rows of `table` whose `child_key` is this row's id, page by page, filtered and ordered as declared for it."""
     edge = Edge(table, "id", child_key, _pages(Children(table, child_key), order))
-    return edge_field(edge, _page_of(table), description=description, takes=_page_arguments(table))
+    unique = filters.unique_filters(table, child_key)
+    takes = _page_arguments(table)
+    return edge_field(edge, _page_of(table), description=description, takes=takes, unique=unique)
 
 
 def alike(table: type[Row], other: type[Row], names: tuple[str, ...], *, description: str, order: Order) -> Any:
@@ -171,16 +175,25 @@ class Requires(FieldExtension):
         return await next_(source, info, **arguments)
 
 
-def read(resolver: Callable[..., Any], graphql_type: Any, *, description: str, rows: int = 1, work: int = 0) -> Any:
+def read(
+    resolver: Callable[..., Any],
+    graphql_type: Any,
+    *,
+    description: str,
+    rows: int = 1,
+    work: int = 0,
+    unique: Sequence[frozenset[str]] = (),
+) -> Any:
     """A root field for whoever may read the organization.
 
-    `rows` is how many rows it may fetch at most; `work` is as how many more it counts, however few it shows.
+    `rows` is how many rows it may fetch at most; `work` is as how many more it counts, however few it shows; `unique`
+    are the sets of filters that leave one row of a page at most.
     """
     return strawberry.field(
         resolver,
         graphql_type=graphql_type,
         description=description,
-        metadata={"access": Action.READ, "rows": rows, "work": work},
+        metadata={"access": Action.READ, "rows": rows, "work": work, "unique": unique},
         extensions=[Requires(Action.READ)],
     )
 
@@ -193,4 +206,5 @@ def all_of(table: type[Row], *, description: str, order: Order = NEWEST_FIRST) -
         return await load(info.context.loaders, arguments).load(info.context.actor.org_id)
 
     take(resolve, *_page_arguments(table))
-    return read(resolve, _page_of(table), description=description)
+    unique = filters.unique_filters(table, "org_id")
+    return read(resolve, _page_of(table), description=description, unique=unique)

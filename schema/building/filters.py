@@ -14,11 +14,12 @@ from strawberry import UNSET
 from strawberry.utils.str_converters import to_camel_case
 from typing_extensions import Doc
 
-from db.base import Deletable, Row, Tenant
+from db.base import Deletable, Row, Tenant, unique_within
 from db.codes import Phase
 from registry.kernel.errors import BadInput
 from resolvers.filters.declaration import Findable
 from resolvers.filters.expression import All, Condition, DeletedFilter, Either, Not, Single, Where
+from resolvers.filters.fields import Id, Text, WholeNumber
 from resolvers.filters.findable import FINDABLE
 from resolvers.filters.links import Some
 from resolvers.pages.paging import Order, OrderDirection
@@ -230,6 +231,17 @@ def _shape(filter_: Any) -> Shape:
 def _declared(name: str, type_: Any, description: str, *, required: bool = False) -> Declared:
     default = inspect.Parameter.empty if required else None
     return Declared(name, name, shape_of(type_ if required else type_ | None), default, description)
+
+
+def unique_filters(table: type[Row], parent: str) -> tuple[frozenset[str], ...]:
+    """Return the sets of filters that, all asked for one value, leave at most one row of those with one `parent`."""
+    names = {
+        said.filter.column: declared_name(name)
+        for name, said in FINDABLE[table].filters.items()
+        if isinstance(said.filter, Text | WholeNumber | Id)
+    }
+    found = [key for key in unique_within(table, parent) if key <= names.keys()]
+    return tuple(sorted((frozenset(names[column] for column in key) for key in found), key=sorted))
 
 
 def _columns(table: type[Row], findable: Findable) -> Any:

@@ -1,14 +1,14 @@
 """The guard: what an operation may ask for, checked on its text before validation and before any resolver."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
 
+import orjson
 from graphql import (
     DocumentNode,
     GraphQLError,
-    GraphQLSchema,
     NoSchemaIntrospectionCustomRule,
     OperationDefinitionNode,
     OperationType,
@@ -17,8 +17,13 @@ from graphql import (
 from strawberry.extensions import SchemaExtension
 
 from schema.execution.json_guard import BAD_TEXT, fault_of, is_bad_text
-from schema.execution.query_cost import Demand, Meter, Repetitions, too_much
+from schema.execution.query_cost import Demand, Meter, too_much
+from schema.execution.repetitions import Repetitions
 from schema.execution.scope import OperationScope
+
+_DEMANDS: Final = 16
+"""How many demands are remembered of a document: programs ask for few sizes of pages."""
+_KEY_BYTES: Final = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +35,7 @@ class Limits:
     """
 
     max_depth: int = 12
-    max_cost: int = 10_000
+    max_cost: int = 20_000
     max_aliases: int = 30
     max_directives: int = 50
     max_root_fields: int = 20
@@ -56,31 +61,68 @@ def door_extensions(
     ]
 
 
+@dataclass(frozen=True, slots=True)
+class KnownDocument:
+    """A document that was found valid, and what its operations asked for with the variables that it depends on."""
+
+    document: DocumentNode
+    demands: OrderedDict[bytes, Demand] = field(default_factory=OrderedDict)
+    read: dict[str | None, frozenset[str]] = field(default_factory=dict)
+
+    def demand(self, operation: str | None, variables: Mapping[str, Any]) -> Demand | None:
+        """Return what an operation asks for, if it was measured with these variables."""
+        key = self._key(operation, variables)
+        return None if key is None else self.demands.get(key)
+
+    def remember(self, operation: str | None, variables: Mapping[str, Any], demand: Demand, read: set[str]) -> None:
+        """Remember what an operation asks for, in place of the oldest."""
+        self.read[operation] = self.read.get(operation, frozenset()) | read
+        key = self._key(operation, variables)
+        if key is not None:
+            self.demands[key] = demand
+            if len(self.demands) > _DEMANDS:
+                self.demands.popitem(last=False)
+
+    def _key(self, operation: str | None, variables: Mapping[str, Any]) -> bytes | None:
+        read = self.read.get(operation)
+        if read is None:
+            return None
+        values = [(name, name in variables, variables.get(name)) for name in sorted(read)]
+        try:
+            key = orjson.dumps([operation, values])
+        except orjson.JSONEncodeError:
+            # A number beyond 64 bits, or a value of a caller in this process: measured each time.
+            return None
+        return key if len(key) <= _KEY_BYTES else None
+
+
 class KnownDocuments:
     """The documents that were found valid lately, by their text: programs send the same few again and again.
 
-    Only short ones are kept, so that no client can make them take much memory.
+    Together they have at most `characters`, which take about 60 bytes each: no client can make them take more.
     """
 
-    def __init__(self, most: int = 128, longest: int = 4_000) -> None:
-        self._most = most
-        self._longest = longest
-        self._documents: OrderedDict[str, DocumentNode] = OrderedDict()
+    def __init__(self, characters: int = 1_000_000) -> None:
+        self._most = characters
+        self._characters = 0
+        self._documents: OrderedDict[str, KnownDocument] = OrderedDict()
 
-    def get(self, text: str | None) -> DocumentNode | None:
-        """The document of this text, if it is known to be valid."""
+    def get(self, text: str | None) -> KnownDocument | None:
+        """Return the document of this text, if it is known to be valid."""
         if text is None or text not in self._documents:
             return None
         self._documents.move_to_end(text)
         return self._documents[text]
 
     def add(self, text: str | None, document: DocumentNode | None) -> None:
-        """Keep a valid document, in place of the one that was last asked for the longest ago."""
-        if text is None or document is None or len(text) > self._longest:
+        """Remember a valid document, in place of those that were last asked for the longest ago."""
+        if text is None or document is None or text in self._documents or len(text) > self._most:
             return
-        self._documents[text] = document
-        if len(self._documents) > self._most:
-            self._documents.popitem(last=False)
+        self._documents[text] = KnownDocument(document)
+        self._characters += len(text)
+        while self._characters > self._most:
+            forgotten, _ = self._documents.popitem(last=False)
+            self._characters -= len(forgotten)
 
 
 class Guard(SchemaExtension):
@@ -96,7 +138,7 @@ class Guard(SchemaExtension):
         self._known = known or KnownDocuments()
         self._introspection = introspection
         self._cost: int | None = None
-        self._is_known = False
+        self._of_known: KnownDocument | None = None
 
     def on_operation(self) -> Iterator[None]:
         """Bound the parser."""
@@ -113,14 +155,14 @@ class Guard(SchemaExtension):
         """Take a document that is known to be valid."""
         context = self.execution_context
         if context.graphql_document is None:
-            context.graphql_document = self._known.get(context.query)
-            self._is_known = context.graphql_document is not None
+            self._of_known = self._known.get(context.query)
+            context.graphql_document = self._of_known.document if self._of_known else None
         yield
 
     def on_validate(self) -> Iterator[None]:
         """Check the limits; give validation errors a code."""
         context = self.execution_context
-        if self._is_known:
+        if self._of_known:
             # An empty list makes Strawberry skip validation: the schema has not changed since it passed.
             context.pre_execution_errors = []
         try:
@@ -148,11 +190,19 @@ class Guard(SchemaExtension):
         if document is None:
             return
         variables = context.variables or {}
-        if fault := fault_of(variables) or fault_of_literals(document):
+        known = self._of_known
+        # The literals of a known document were found to be good.
+        if fault := fault_of(variables) or (None if known else fault_of_literals(document)):
             raise too_much("BAD_USER_INPUT", fault)
         # Strawberry falls back to the first operation where the request names none; only this attribute tells.
-        operation = operation_to_run(document, context._provided_operation_name)
-        demand = check(context.schema._schema, document, operation, variables, self._limits)
+        name = context._provided_operation_name
+        operation = operation_to_run(document, name)
+        demand = known.demand(name, variables) if known else None
+        if demand is None:
+            meter = Meter(context.schema._schema, document, variables, max_page_size=self._limits.max_page_size)
+            demand = check(meter, document, operation, self._limits)
+            if known:
+                known.remember(name, variables, demand, meter.read)
         if operation.operation is not OperationType.SUBSCRIPTION:
             self._cost = demand.cost
 
@@ -171,15 +221,8 @@ def operation_to_run(document: DocumentNode, name: str | None) -> OperationDefin
     return operation
 
 
-def check(
-    schema: GraphQLSchema,
-    document: DocumentNode,
-    operation: OperationDefinitionNode,
-    variables: dict[str, Any],
-    limits: Limits,
-) -> Demand:
+def check(meter: Meter, document: DocumentNode, operation: OperationDefinitionNode, limits: Limits) -> Demand:
     """Return what the operation asks for. Raises GraphQLError with the code of the first limit it exceeds."""
-    meter = Meter(schema, document, variables, max_page_size=limits.max_page_size)
     demand = meter.measure(operation)
     for code, what, asked, limit in (
         ("QUERY_TOO_DEEP", "nests fields {} deep", demand.depth, limits.max_depth),

@@ -1,10 +1,11 @@
-"""Measures what a GraphQL operation asks for, on its text alone: depth, rows, aliases, directives and repetitions.
+"""Measures what a GraphQL operation asks for, on its text alone: depth, rows, aliases and directives.
 
 Every walk is bounded: one visit for each selection in the document, however often its fragments are spread.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import Any, Final
 
 from graphql import (
     DocumentNode,
@@ -31,14 +32,28 @@ from graphql import (
     VariableNode,
     get_named_type,
     is_composite_type,
+    is_list_type,
+    is_non_null_type,
 )
 
 PAGE_ARGUMENTS = ("first", "last")
 MAX_NESTING = 50
 """Selection sets inside each other, fragments included; keeps the walk clear of the interpreter's recursion limit."""
 
+ROW: Final = 4
+"""The weight of a row of a list or a page. Weights are whole numbers, so that a quarter of a row can be counted."""
+TO_ONE: Final = 1
+"""The weight of the object at the far end of a to-one edge. All of a level are read by one statement on a primary key,
+and rows that share an object share it in the answer, so that it counts a quarter of a row."""
+COUNT: Final = 10 * ROW
+"""The weight of a `totalCount`, and of each condition on a metric and of an order by one, for each list they are of."""
 _MAX_INT = 2**31 - 1
 _SOMETHING_ELSE = object()
+
+
+def rows_inside(limit: int) -> int:
+    """Return what a list inside a row counts that has at most `limit` entries: they come with the row, 100 for one."""
+    return max(1, limit // 100)
 
 
 def too_much(code: str, message: str) -> GraphQLError:
@@ -58,14 +73,21 @@ class Share:
 class Demand:
     """What a selection asks for, once for each object it is applied to.
 
-    `depth` counts fields inside each other, `width` fields side by side at the top, `cost` rows that may be fetched.
+    `depth` counts fields inside each other, `width` fields side by side at the top, `weight` what may be fetched, in
+    quarters of a row. `once` is what counts once for the list that the objects are in, and not for each of them.
     """
 
     depth: int = 0
     width: int = 0
     aliases: int = 0
     directives: int = 0
-    cost: int = 0
+    weight: int = 0
+    once: int = 0
+
+    @property
+    def cost(self) -> int:
+        """The rows that may be fetched, rounded up."""
+        return -(-self.weight // ROW)
 
     def beside(self, other: "Demand") -> "Demand":
         """Return the demand of both, selected side by side. Fields that would merge are counted twice."""
@@ -74,32 +96,40 @@ class Demand:
             self.width + other.width,
             self.aliases + other.aliases,
             self.directives + other.directives,
-            self.cost + other.cost,
+            self.weight + other.weight,
+            self.once + other.once,
         )
 
 
 class Meter:
     """Measures one operation of a document against the schema, in one walk with each fragment visited once.
 
-    The cost of a field that returns objects is `rows x (1 + cost of its selection)`. Scalars are free, unless the
-    field's metadata has `rows` that are read for one. `rows` is
+    The cost of a field that returns objects is `rows x (1 + cost of its selection)`; the object at the far end of a
+    to-one edge counts a quarter of a row. Scalars are free, unless the field's metadata has `rows` that are read for
+    one. `rows` is
 
-    - the page size where the field takes `first` or `last`: the literal, the variable, or the argument's default;
+    - the page size where the field takes `first` or `last`: the literal, the variable, or the argument's default,
+      which counts only where the client pages forward;
+    - 1 where `where` gives `equals` for what is unique in the list (`unique` of the field's metadata);
     - the number of `ids` where it takes them, and that of `items` in the input of a batch;
     - the bound in the field's metadata (`rows`), for plain lists; 1 for everything else.
 
-    A field that does much for few rows counts `work` of its metadata besides.
+    A field that does much for few rows counts `work` of its metadata besides. A `totalCount`, each condition on a
+    metric and an order by one count ten rows for each list that they are of.
 
-    The wrappers inside a connection (`edges`, `node`, `nodes`) are the page's rows themselves and add nothing, so a
-    page of 100 models with 10 versions of 3 artifacts each costs 100 + 1,000 + 3,000. `@skip`, `@include` and type
-    conditions are taken as if everything applied. What validation will refuse anyway (unknown names, cyclic fragments,
-    a page size that is no Int) is passed over here. Introspection adds neither depth nor cost.
+    The wrappers inside a connection (`edges`, `node`, `nodes`) are the page's rows themselves and add nothing, nor does
+    `pageInfo`, so a page of 100 models with 10 versions of 3 artifacts each costs 100 + 1,000 + 3,000. `@skip`,
+    `@include` and type conditions are taken as if everything applied. What validation will refuse anyway (unknown
+    names, cyclic fragments, a page size that is no Int) is passed over here. Introspection adds neither depth nor cost.
+
+    `read` are the names of the variables that the demand depends on.
     """
 
     def __init__(
         self, schema: GraphQLSchema, document: DocumentNode, variables: Mapping[str, object], *, max_page_size: int
     ) -> None:
         self.visits = 0
+        self.read: set[str] = set()
         self._schema = schema
         self._variables = variables
         self._defaults: dict[str, ValueNode | None] = {}
@@ -161,38 +191,87 @@ class Meter:
         inner = Demand()
         if node.selection_set:
             inner = self._selections(node.selection_set, returned, nesting + 1)
-        cost = 0
-        if field and is_composite_type(returned):
-            cost = inner.cost if _is_wrapper(parent, name) else self._rows(field, node) * (1 + inner.cost)
-            cost += _work(field)
-        elif field and isinstance(rows := _told_rows(field), int):
-            cost = rows
         return Demand(
             depth=0 if introspects else 1 + inner.depth,
             width=1,
             aliases=inner.aliases + (node.alias is not None),
             directives=inner.directives,
-            cost=cost,
+            weight=self._weight(parent, field, node, inner) if field else 0,
+            once=COUNT if name == "totalCount" and _is_connection(parent) else 0,
         )
 
-    def _rows(self, field: GraphQLField, node: FieldNode) -> int:
+    def _weight(self, parent: GraphQLNamedType | None, field: GraphQLField, node: FieldNode, inner: Demand) -> int:
+        """What a field asks for, with its selection."""
+        metadata = _metadata(field)
+        if not is_composite_type(get_named_type(field.type)):
+            rows = metadata.get("rows")
+            return rows * ROW if isinstance(rows, int) else 0
+        name = node.name.value
+        if _is_wrapper(parent, name):
+            return inner.weight
+        if _is_connection(parent) and name == "pageInfo":
+            return 0
         given = {argument.name.value: argument.value for argument in node.arguments or ()}
-        paged = [name for name in PAGE_ARGUMENTS if name in field.args]
-        if paged:
-            sizes = [size for name in paged if (size := self._page_size(name, field.args[name], given)) is not None]
-            return max(sizes, default=self._max_page_size)
+        own = TO_ONE if _is_to_one(field) else ROW
+        work: int = metadata.get("work", 0)
+        return self._rows(field, given) * (own + inner.weight) + inner.once + self._searching(given) + work * ROW
+
+    def _searching(self, given: Mapping[str, ValueNode]) -> int:
+        """What a list costs for the metrics that its rows are chosen and ordered by."""
+        where, order = (self._plain(given.get(name)) for name in ("where", "orderBy"))
+        by_metric = isinstance(order, Mapping) and order.get("metric") is not None
+        return COUNT * (_metric_conditions(where) + by_metric)
+
+    def _rows(self, field: GraphQLField, given: Mapping[str, ValueNode]) -> int:
+        metadata = _metadata(field)
+        if any(name in field.args for name in PAGE_ARGUMENTS):
+            size = self._page(field, given)
+            return min(size, 1) if self._is_one(metadata.get("unique", ()), given) else size
         if "ids" in field.args:
             ids = self._value(given.get("ids"))
             return self._within_page(len(ids), "ids") if isinstance(ids, (list, tuple)) else 1
-        definition = field.extensions.get("strawberry-definition")
-        if definition is not None and "batch" in definition.metadata:
+        if "batch" in metadata:
             return self._items(given.get("input"))
-        rows = _told_rows(field)
+        rows = metadata.get("rows")
         if isinstance(rows, Share):
             asked = self._value(given.get(rows.argument))
             asked = self._default(field.args[rows.argument]) if asked is Undefined else asked
             return max(1, asked // rows.size) if isinstance(asked, int) else 1
         return rows if isinstance(rows, int) else 1
+
+    def _page(self, field: GraphQLField, given: Mapping[str, ValueNode]) -> int:
+        """How many rows a page has at most."""
+        asked = {name: self._value(given.get(name)) for name in (*PAGE_ARGUMENTS, "before")}
+        is_backward = any(asked[name] not in (None, Undefined) for name in ("last", "before"))
+        sizes = []
+        for name in PAGE_ARGUMENTS:
+            # The default of `first` says nothing where the client pages backward.
+            value = self._default(field.args[name]) if asked[name] is Undefined and name in field.args else asked[name]
+            if asked[name] is Undefined and name == "first" and asked["last"] not in (None, Undefined):
+                continue
+            if value is not None and value is not Undefined:
+                sizes.append(self._page_size(name, value))
+        return max(sizes, default=self._default_page(field) if is_backward else self._max_page_size)
+
+    def _default_page(self, field: GraphQLField) -> int:
+        """How many rows a page has where only a cursor is given."""
+        size = self._default(field.args["first"]) if "first" in field.args else None
+        return size if isinstance(size, int) else self._max_page_size
+
+    def _is_one(self, unique: Collection[frozenset[str]], given: Mapping[str, ValueNode]) -> bool:
+        """Whether `where` asks for what at most one row of the list has."""
+        if not unique or self._value(given.get("deleted")) not in (None, Undefined):
+            return False
+        where = self._plain(given.get("where"))
+        if not isinstance(where, Mapping):
+            return False
+        equal = {
+            name
+            for name, asked in where.items()
+            if (isinstance(asked, Mapping) and asked.get("equals") is not None)
+            or (isinstance(asked, list | tuple) and len(asked) == 1)
+        }
+        return any(names <= equal for names in unique)
 
     def _items(self, node: ValueNode | None) -> int:
         """How many items a batch holds."""
@@ -203,12 +282,7 @@ class Meter:
             items = given.get("items") if isinstance(given, Mapping) else None
         return self._within_page(len(items), "items") if isinstance(items, list | tuple) else 1
 
-    def _page_size(self, name: str, argument: GraphQLArgument, given: Mapping[str, ValueNode]) -> int | None:
-        value = self._value(given.get(name))
-        if value is Undefined:
-            value = self._default(argument)
-        if value is None or value is Undefined:
-            return None
+    def _page_size(self, name: str, value: object) -> int:
         # JSON has one kind of number, and GraphQL takes 100.0 as an Int.
         if isinstance(value, float) and value.is_integer():
             value = int(value)
@@ -233,6 +307,7 @@ class Meter:
         """Return a value as far as sizes are concerned: number, list, None, Undefined where absent."""
         if isinstance(node, VariableNode):
             name = node.name.value
+            self.read.add(name)
             return self._variables[name] if name in self._variables else self._value(self._defaults.get(name))
         if node is None:
             return Undefined
@@ -245,6 +320,16 @@ class Meter:
             return int(node.value)
         return _SOMETHING_ELSE
 
+    def _plain(self, node: ValueNode | None, nesting: int = 0) -> object:
+        """Return a value with what is inside it; texts and numbers only as something that is there."""
+        if nesting > MAX_NESTING:
+            return _SOMETHING_ELSE
+        if isinstance(node, ObjectValueNode):
+            return {field.name.value: self._plain(field.value, nesting + 1) for field in node.fields}
+        if isinstance(node, ListValueNode):
+            return [self._plain(value, nesting + 1) for value in node.values]
+        return self._value(node)
+
 
 def fragments_of(document: DocumentNode) -> dict[str, FragmentDefinitionNode]:
     """Return the fragments of a document by name; the last one where names repeat, which validation refuses."""
@@ -255,82 +340,43 @@ def _field_of(parent: GraphQLNamedType | None, name: str) -> GraphQLField | None
     return parent.fields.get(name) if isinstance(parent, (GraphQLObjectType, GraphQLInterfaceType)) else None
 
 
-def _work(field: GraphQLField) -> int:
+def _metadata(field: GraphQLField) -> Mapping[Any, Any]:
     definition = field.extensions.get("strawberry-definition")
-    work: int = 0 if definition is None else definition.metadata.get("work", 0)
-    return work
+    found: Mapping[Any, Any] = {} if definition is None else definition.metadata
+    return found
 
 
-def _told_rows(field: GraphQLField) -> object:
-    definition = field.extensions.get("strawberry-definition")
-    return definition.metadata.get("rows") if definition is not None else None
+def _is_to_one(field: GraphQLField) -> bool:
+    """Whether a field leads along an edge to one object."""
+    returned = field.type.of_type if is_non_null_type(field.type) else field.type
+    metadata = _metadata(field)
+    return (
+        "edge" in metadata
+        and "rows" not in metadata
+        and not is_list_type(returned)
+        and not _is_connection(get_named_type(returned))
+    )
+
+
+def _is_connection(type_: GraphQLNamedType | None) -> bool:
+    return isinstance(type_, GraphQLObjectType) and "pageInfo" in type_.fields
 
 
 def _is_wrapper(parent: GraphQLNamedType | None, name: str) -> bool:
-    if not isinstance(parent, GraphQLObjectType):
-        return False
     if name in ("edges", "nodes"):
-        return "pageInfo" in parent.fields
-    return name == "node" and "cursor" in parent.fields
+        return _is_connection(parent)
+    return isinstance(parent, GraphQLObjectType) and name == "node" and "cursor" in parent.fields
 
 
-class Repetitions:
-    """Counts the pairs of fields that validation has to compare because they share a response name.
-
-    That rule compares each with each, on every level: 280 repeated fields of one level below are 40,000 comparisons
-    and a second of one core. The count follows the merged response level by level and stops at the first limit.
-    """
-
-    def __init__(self, document: DocumentNode) -> None:
-        self.visits = 0
-        self.pairs = 0
-        self._document = document
-        self._fragments = fragments_of(document)
-        self._reached: set[str] = set()
-
-    def exceed(self, *, max_selections: int, max_pairs: int) -> bool:
-        """Tell whether the document expands to more selections, or repeats fields in more pairs, than allowed."""
-        for root in self._roots():
-            waiting: list[tuple[list[SelectionSetNode], frozenset[str]]] = [([root], frozenset())]
-            while waiting:
-                below = self._level(*waiting.pop())
-                if self.visits > max_selections or self.pairs > max_pairs:
-                    return True
-                waiting.extend(below)
-        return False
-
-    def _roots(self) -> Iterator[SelectionSetNode]:
-        # Validation also looks at operations that will not run and at fragments that none of them spreads.
-        for definition in self._document.definitions:
-            if isinstance(definition, OperationDefinitionNode):
-                yield definition.selection_set
-        for name, fragment in self._fragments.items():
-            if name not in self._reached:
-                self._reached.add(name)
-                yield fragment.selection_set
-
-    def _level(
-        self, merged: list[SelectionSetNode], opened: frozenset[str]
-    ) -> list[tuple[list[SelectionSetNode], frozenset[str]]]:
-        """Collect the fields of selection sets that merge into one; return what merges one level below."""
-        seen: dict[str, int] = {}
-        below: dict[str, list[SelectionSetNode]] = {}
-        spread = set(opened)
-        queue = list(merged)
-        while queue:
-            for selection in queue.pop().selections:
-                self.visits += 1
-                if isinstance(selection, FieldNode):
-                    key = selection.alias.value if selection.alias else selection.name.value
-                    self.pairs += seen.get(key, 0)
-                    seen[key] = seen.get(key, 0) + 1
-                    if selection.selection_set:
-                        below.setdefault(key, []).append(selection.selection_set)
-                elif isinstance(selection, InlineFragmentNode):
-                    queue.append(selection.selection_set)
-                elif isinstance(selection, FragmentSpreadNode) and selection.name.value not in spread:
-                    spread.add(selection.name.value)
-                    self._reached.add(selection.name.value)
-                    if fragment := self._fragments.get(selection.name.value):
-                        queue.append(fragment.selection_set)
-        return [(sets, frozenset(spread)) for sets in below.values()]
+def _metric_conditions(where: object) -> int:
+    """How many conditions on metrics a filter has, at any depth."""
+    found, waiting = 0, [where]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, Mapping):
+            asked = value.get("metrics")
+            found += len(asked) if isinstance(asked, list | tuple) else asked is not None
+            waiting.extend(inner for name, inner in value.items() if name != "metrics")
+        elif isinstance(value, list | tuple):
+            waiting.extend(value)
+    return found

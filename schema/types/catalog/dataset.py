@@ -8,6 +8,7 @@ from db import tables
 from db.codes import DataType
 from registry.catalog import datasets
 from registry.facts import dataset_facts
+from registry.facts.signatures import MAX_FIELDS
 from registry.kernel.errors import InvalidValue, NameTaken, NotFound
 from registry.kernel.inputs import BigInt, ParameterValue
 from schema.building.batches import batch
@@ -91,7 +92,7 @@ class DatasetSchema(RowNode):
 
     digest: str = strawberry.field(description="What identifies its content.")
     created_at: datetime = strawberry.field(description="When it was first given.")
-    columns = entries(DatasetColumn, "columns", description="In their order; at most 2,000.")
+    columns = entries(DatasetColumn, "columns", limit=MAX_FIELDS, description="In their order.")
 
     dataset_versions = many(tables.DatasetVersion, "schema_id", description="Versions that have it, newest first.")
 
@@ -118,7 +119,7 @@ class DatasetProfile(RowNode):
 
     row_count: BigInt | None = strawberry.field(description="How many rows were counted.")
     created_at: datetime = strawberry.field(description="When there was first a profile.")
-    columns = entries(ColumnProfile, "columns", description="DatasetColumn by column; at most 2,000.")
+    columns = entries(ColumnProfile, "columns", limit=MAX_FIELDS, description="One entry per column.")
 
     dataset_version = one(
         tables.DatasetVersion,

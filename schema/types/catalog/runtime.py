@@ -7,12 +7,14 @@ import strawberry
 from strawberry import Parent
 
 from db import tables
+from registry.facts.runtimes import MAX_PACKAGES
 from registry.facts.signature_diff import ChangeKind
 from registry.kernel.inputs import BigInt
 from resolvers.catalog import runtime_difference as runtimes
 from resolvers.context import Info
 from schema.building.edges import all_of, many, read
 from schema.building.node import RowNode
+from schema.execution.query_cost import rows_inside
 
 _USUAL_DIFFERENCES = 20
 """What the packages that differ count in the cost of an operation."""
@@ -65,7 +67,10 @@ class Runtime(RowNode):
     commit: str | None = strawberry.field(description="The commit of the code.")
     created_at: datetime = strawberry.field(description="When it was first given.")
     packages = strawberry.field(
-        _packages, graphql_type=list[RuntimePackage], description="By name; at most 2,000.", metadata={"rows": 1}
+        _packages,
+        graphql_type=list[RuntimePackage],
+        description=f"By name; at most {MAX_PACKAGES:,}.",
+        metadata={"rows": rows_inside(MAX_PACKAGES)},
     )
     hardware = strawberry.field(_hardware, graphql_type=Hardware | None, description="The machine.")
 

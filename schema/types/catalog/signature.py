@@ -6,6 +6,7 @@ import strawberry
 
 from db import tables
 from db.codes import DataType
+from registry.facts.signatures import MAX_FIELDS
 from registry.kernel.inputs import ParameterValue
 from schema.building.edges import many
 from schema.building.node import RowNode
@@ -51,9 +52,14 @@ class Signature(RowNode):
 
     digest: str = strawberry.field(description="What identifies its content.")
     created_at: datetime = strawberry.field(description="When it was first given.")
-    inputs = entries(SignatureField, "inputs", description="What is taken, in order; at most 2,000.")
-    outputs = entries(SignatureField, "outputs", description="What is given, in order; at most 2,000.")
-    parameters = entries(SignatureParameter, "parameters", description="Settings of a call; at most 2,000.")
-    features = entries(SignatureFeature, "features", description="The features that are read; at most 2,000.")
+    inputs = entries(SignatureField, "inputs", limit=MAX_FIELDS, description="What is taken, in order.")
+    outputs = entries(SignatureField, "outputs", limit=MAX_FIELDS, description="What is given, in order.")
+    parameters = entries(SignatureParameter, "parameters", limit=MAX_FIELDS, description="Settings of a call.")
+    features = entries(
+        SignatureFeature,
+        "features",
+        limit=MAX_FIELDS,
+        description="The features that are read.",
+    )
 
     versions = many(tables.ModelVersion, "signature_id", description="Versions that have it, newest first.")

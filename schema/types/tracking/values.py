@@ -10,6 +10,7 @@ from strawberry import Parent
 
 from db.codes import Phase, SpecialValue
 from registry.kernel.inputs import MAX_PARAMETERS, MAX_TAGS, BigInt, ParameterValue
+from schema.execution.query_cost import rows_inside
 
 DELETED_AT = "When it was deleted; null while it is there. By its id it is still found, in lists and by name it is not."
 
@@ -49,15 +50,20 @@ class Metric:
     measured_at: datetime = strawberry.field(description="When it was measured.")
 
 
-def entries(shown: Any, column: str, *, description: str) -> Any:
-    """The list that a row holds as JSON, each entry of which is shown as the graph type `shown`."""
+def entries(shown: Any, column: str, *, limit: int, description: str) -> Any:
+    """The list of at most `limit` entries that a row holds as JSON, each shown as the graph type `shown`."""
     names = [field.python_name for field in shown.__strawberry_definition__.fields]
     make = namedtuple(shown.__name__, names)  # type: ignore[misc]  # the names are those of the graph type
 
     def resolve(root: Parent[Any]) -> list[Any]:
         return [make(*map(entry.get, names)) for entry in getattr(root, column)]
 
-    return strawberry.field(resolve, graphql_type=list[shown], description=description, metadata={"rows": 1})
+    return strawberry.field(
+        resolve,
+        graphql_type=list[shown],
+        description=f"{description} At most {limit:,}.",
+        metadata={"rows": rows_inside(limit)},
+    )
 
 
 def _pairs(values: Mapping[str, Any]) -> list[_Pair]:
@@ -83,5 +89,5 @@ def parameters() -> Any:
         _parameters,
         graphql_type=list[Parameter],
         description=f"By name; at most {MAX_PARAMETERS}.",
-        metadata={"rows": 1},
+        metadata={"rows": rows_inside(MAX_PARAMETERS)},
     )

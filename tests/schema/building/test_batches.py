@@ -210,7 +210,7 @@ async def test_more_than_a_hundred_items_are_too_many_and_a_hundred_are_not(tena
 
 async def test_the_items_of_a_batch_count_in_its_cost_however_they_are_sent(tenant: Tenant) -> None:
     run = await tenant.run()
-    deep = "results { run { versions(first: 100) { nodes { id } } } }"
+    deep = "results { run { versions(first: 100) { nodes { artifacts(first: 1) { nodes { id } } } } } }"
     literal = ", ".join([f'{{run: "{run}", metrics: []}}'] * 100)
     for document, variables in (
         (f"mutation {{ logRunsMetrics(input: {{items: [{literal}]}}) {{ {deep} }} }}", {}),

@@ -1,10 +1,11 @@
 """The guard refuses what asks for too much, in work bounded by the document and not by what it would expand to."""
 
 import pytest
-from graphql import GraphQLError, get_introspection_query, parse
+from graphql import DocumentNode, GraphQLError, get_introspection_query, parse
 
 from schema.execution.limits import Limits, check, operation_to_run
-from schema.execution.query_cost import Demand, Meter, Repetitions
+from schema.execution.query_cost import Demand, Meter
+from schema.execution.repetitions import Repetitions
 from tests.server.doors.door_stub import make_schema
 
 SCHEMA = make_schema()
@@ -17,7 +18,12 @@ PAGE_OF_EVERYTHING = """
 def demand_of(query: str, variables: dict[str, object] | None = None, limits: Limits | None = None) -> Demand:
     document = parse(query)
     operation = operation_to_run(document, None)
-    return check(SCHEMA._schema, document, operation, variables or {}, limits or Limits())
+    chosen = limits or Limits()
+    return check(meter_of(document, variables), document, operation, chosen)
+
+
+def meter_of(document: DocumentNode, variables: dict[str, object] | None = None) -> Meter:
+    return Meter(SCHEMA._schema, document, variables or {}, max_page_size=Limits().max_page_size)
 
 
 def code_of(query: str, variables: dict[str, object] | None = None, limits: Limits | None = None) -> str:
@@ -58,7 +64,15 @@ def test_what_hangs_on_edges_and_on_nodes_is_fetched_for_both() -> None:
 
 
 def test_a_page_is_paid_for_even_if_only_its_information_is_read() -> None:
-    assert demand_of("{ models(first: 50) { pageInfo { hasNextPage } } }").cost == 50 * (1 + 1)
+    assert demand_of("{ models(first: 50) { pageInfo { hasNextPage } } }").cost == 50
+
+
+def test_the_default_of_first_is_not_paid_for_by_those_who_page_backward() -> None:
+    assert demand_of("{ models(last: 1) { nodes { id } } }").cost == 1
+    assert (
+        demand_of("query ($n: Int, $c: String) { models(last: $n, before: $c) { nodes { id } } }", {"n": 3}).cost == 3
+    )
+    assert demand_of('{ models(before: "x") { nodes { id } } }').cost == 20
 
 
 def test_scalars_are_free_and_a_single_object_costs_one() -> None:
@@ -125,7 +139,8 @@ async def test_a_variable_that_is_no_number_is_left_to_coercion(size: object) ->
 
 
 def test_a_query_over_the_cost_limit_is_refused() -> None:
-    assert code_of("{ models(first: 100) { nodes { versions(first: 100) { nodes { number } } } } }") == (
+    deep = "artifacts(first: 2) { nodes { path } }"
+    assert code_of(f"{{ models(first: 100) {{ nodes {{ versions(first: 100) {{ nodes {{ {deep} }} }} }} }} }}") == (
         "QUERY_TOO_EXPENSIVE"
     )
     assert code_of(PAGE_OF_EVERYTHING, limits=Limits(max_cost=4_099)) == "QUERY_TOO_EXPENSIVE"
@@ -133,7 +148,7 @@ def test_a_query_over_the_cost_limit_is_refused() -> None:
 
 async def test_the_answer_tells_the_cost_except_for_subscriptions() -> None:
     answered = await SCHEMA.execute("{ models(first: 7) { nodes { id } } }")
-    assert answered.extensions == {"cost": {"requested": 7, "limit": 10_000}}
+    assert answered.extensions == {"cost": {"requested": 7, "limit": 20_000}}
     async for event in await SCHEMA.stream("subscription { ticks(to: 1) }"):
         assert not event.extensions
 
@@ -173,7 +188,7 @@ def test_each_limit_has_its_code(query: str, code: str) -> None:
 
 def test_limits_are_those_of_the_operation_that_runs() -> None:
     document = parse(f"query Deep {nested(13)} query Cheap {{ hello }}")
-    check(SCHEMA._schema, document, operation_to_run(document, "Cheap"), {}, Limits())
+    check(meter_of(document), document, operation_to_run(document, "Cheap"), Limits())
 
 
 def test_several_operations_need_a_name() -> None:
@@ -262,7 +277,7 @@ def test_repeated_fields_are_counted_in_what_will_not_run() -> None:
     assert code_of(f"{{ hello }} {unused}") == "QUERY_TOO_EXPENSIVE"
     document = parse("query A { hello } query B { model { " + "id " * 120 + "} }")
     with pytest.raises(GraphQLError):
-        check(SCHEMA._schema, document, operation_to_run(document, "A"), {}, Limits())
+        check(meter_of(document), document, operation_to_run(document, "A"), Limits())
 
 
 async def test_cyclic_and_unknown_fragments_are_left_to_validation() -> None:

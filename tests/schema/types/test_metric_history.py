@@ -273,9 +273,8 @@ async def test_a_history_counts_in_the_cost_of_an_operation_by_its_points(
 
 
 async def test_histories_of_too_many_points_in_all_are_refused(tenant: Tenant) -> None:
-    query = (
-        '{ runs(first: 100) { nodes { metricHistory(name: "a", phase: TEST, points: 2000) { buckets { last } } } } }'
-    )
+    history = 'metricHistory(name: "a", phase: TEST, points: 2000) { buckets { last } }'
+    query = f"{{ runs(first: 100) {{ nodes {{ a: {history} b: {history} }} }} }}"
     with pytest.raises(GraphQLFailed) as refused:
         await tenant.client(query)
     assert refused.value.code == "QUERY_TOO_EXPENSIVE"
