@@ -1,7 +1,7 @@
 """Query, Mutation and Subscription: what the areas of the graph bring, joined, and the reads that belong to no area."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import datetime
 from types import ModuleType
 from typing import Annotated, Any, Final
@@ -29,14 +29,10 @@ from schema.types.tenants import organization
 from schema.types.tracking import comparison, experiment, price, run
 
 AREAS: Final = (
-    webhook, search, champion, automation_rule, request, policy, slot, alias, deployment, artifact, comparison, runtime,
-    signature, run, experiment, dataset, version, model, price, statistics, promotion_event, event, organization,
+    organization, model, version, alias, run, experiment, dataset, artifact, signature, runtime, slot, request, policy,
+    automation_rule, champion, deployment, comparison, price, statistics, search, event, promotion_event, webhook,
 )  # fmt: skip
-"""The areas of the graph, in the order in which their fields stand in it. Here alone they meet."""
-_CHANGES: Final = (
-    webhook, price, automation_rule, request, policy, slot, deployment, artifact, alias, version, *AREAS,
-)  # fmt: skip
-"""The areas as their mutations have always stood: these first, then the rest of them in their own order."""
+"""The areas of the graph, in the order in which a person looks for their fields. Only this module imports them all."""
 NODE_TYPES: Final[tuple[type[RowNode], ...]] = tuple(node for _, node in sorted(NODES.items()))
 MESSAGE_TYPES: Final[tuple[type, ...]] = (Event, PromotionEvent, Bookmark)
 NODE_TABLES: Final[dict[str, type[Row]]] = {node.__name__: node.table for node in NODE_TYPES}
@@ -65,10 +61,16 @@ async def _server_version(info: Info) -> str:
 
 @strawberry.type
 class NodeQuery:
-    """The reads of anything, and of the server itself."""
+    """The reads of anything by its id."""
 
     node = read(_node, Node | None, description="Anything by its global id; null where there is none for you.")
     nodes = read(_nodes, list[Node | None], description="Many things by global id, in that order.", rows=MAX_PAGE)
+
+
+@strawberry.type
+class ServerQuery:
+    """What few people look for: typed access to the lineage for code generators, and the version of the server."""
+
     lineage_node = read(
         _lineage_node, LineageNode | None,
         description="A thing of the lineage by its id, typed as such for clients generated from the schema.",
@@ -108,24 +110,30 @@ class HeartbeatSubscription:
     )
 
 
-def joined(name: str, areas: Iterable[ModuleType], *others: type, description: str) -> Any:
-    """Join all classes of the areas whose names end in `name`, such as `ModelQuery`, into the root type `name`."""
-    parts = [
+def joined(
+    name: str, areas: Iterable[ModuleType], *, first: Sequence[type] = (), last: Sequence[type] = (), description: str
+) -> Any:
+    """Join all classes of the areas whose names end in `name`, such as `ModelQuery`, into the root type `name`.
+
+    Their fields stand in the order of the areas, those of the classes `first` and `last` before and after them.
+    """
+    found = [
         part
-        for area in dict.fromkeys(areas)
+        for area in areas
         for called, part in vars(area).items()
         if called.endswith(name) and part.__module__ == area.__name__
     ]
-    made = type(name, (*parts, *others), {"__doc__": description})
+    parts = dict.fromkeys([*first, *found, *last])
+    made = type(name, tuple(parts), {"__doc__": description})
     return strawberry.type(made, description=description)
 
 
 Query: Any = joined(
-    "Query", AREAS, NodeQuery,
+    "Query", AREAS, first=[NodeQuery, organization.ViewerQuery, search.SearchQuery], last=[ServerQuery],
     description="Everything that can be read. A whole query sees one moment of the registry.",
 )  # fmt: skip
 Mutation: Any = joined(
-    "Mutation", _CHANGES,
+    "Mutation", AREAS,
     description="Everything that can be changed. Each change is one transaction and makes its events.",
 )  # fmt: skip
-Subscription: Any = joined("Subscription", AREAS, HeartbeatSubscription, description="Everything that is told live.")
+Subscription: Any = joined("Subscription", AREAS, last=[HeartbeatSubscription], description="Real-time event streams.")

@@ -47,6 +47,11 @@ def _moment(value: Any) -> datetime:
     raise ValueError("DateTime takes an RFC 3339 time with its offset, such as 2026-03-03T12:00:00Z.")
 
 
+def sent_moment(moment: datetime) -> str:
+    """Return a moment as clients receive it: in UTC, always with six digits of microseconds, and `Z`."""
+    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
 def _parameter(value: Any) -> Any:
     """Text, a finite number or a boolean."""
     if isinstance(value, str | bool) or (isinstance(value, float) and math.isfinite(value)):
@@ -69,9 +74,10 @@ SCALARS: Final[dict[object, ScalarDefinition]] = {
     ),
     datetime: strawberry.scalar(
         name="DateTime",
-        description="A moment in RFC 3339. Sent in UTC with microseconds; taken with any offset.",
+        description="A moment in RFC 3339. Sent in UTC with six digits of microseconds and `Z`, such as"
+        " `2026-03-03T12:00:00.000000Z`; accepted with any offset.",
         specified_by_url="https://www.rfc-editor.org/rfc/rfc3339",
-        serialize=lambda moment: moment.isoformat().replace("+00:00", "Z"),
+        serialize=sent_moment,
         parse_value=_moment,
     ),
     Decimal: strawberry.scalar(

@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
+import pytest
 import strawberry
+from graphql import GraphQLObjectType
 
 from schema import types
 from schema.building.node import RowNode
@@ -16,6 +18,7 @@ from schema.root import AREAS, joined
 from schema.types.graph import search
 from schema.types.promotion import promotion_event
 from schema.types.tracking.price import PriceQuery
+from tests.schema.built import SCHEMA
 
 PYPROJECT = Path(__file__).parents[2] / "pyproject.toml"
 ROOTS = ("Query", "Mutation", "Subscription")
@@ -82,6 +85,36 @@ def test_the_fields_of_a_root_stand_in_the_order_of_the_areas() -> None:
     assert names_of(joined("Query", areas, description="Reads.")) == ["second", "first"]
     assert names_of(joined("Query", reversed(areas), description="Reads.")) == ["first", "second"]
     assert names_of(joined("Mutation", areas, description="Changes.")) == ["changed"]
+
+
+LOOKED_FOR = {
+    "Query": [
+        "node", "nodes", "viewer", "organization", "search", "team", "teams", "project", "projects", "model", "models",
+        "version", "versions", "run", "runs", "experiment", "experiments", "dataset", "datasets", "artifact",
+        "artifacts", "transitions", "promotionRequests", "promotionPolicies", "automationRules", "environment",
+        "environments", "deployment", "deployments", "statistics", "events", "webhook", "webhooks", "serverVersion",
+    ],
+    "Mutation": [
+        "createTeam", "createProject", "createModel", "createVersion", "setAlias", "createRun", "createExperiment",
+        "createDataset", "createUpload", "promoteVersion", "requestPromotion", "setPromotionPolicy",
+        "setAutomationRule", "createEnvironment", "createDeployment", "setPrice", "createWebhook",
+    ],
+    "Subscription": ["events", "modelEvents", "promotionEvents", "heartbeat"],
+}  # fmt: skip
+"""Fields of the roots in the order in which a person looks for them."""
+
+
+@pytest.mark.parametrize("root", LOOKED_FOR)
+def test_the_fields_of_a_root_stand_in_the_order_in_which_a_person_looks_for_them(root: str) -> None:
+    fields = list(cast(GraphQLObjectType, SCHEMA.get_type(root)).fields)
+    assert [name for name in fields if name in LOOKED_FOR[root]] == LOOKED_FOR[root]
+    assert (fields[0], fields[-1]) == (LOOKED_FOR[root][0], LOOKED_FOR[root][-1]) or root == "Mutation"
+
+
+def test_classes_that_come_first_and_last_are_there_once() -> None:
+    areas = [area(SecondQuery), area(FirstQuery)]
+    assert names_of(joined("Query", areas, first=[FirstQuery], description="Reads.")) == ["first", "second"]
+    assert names_of(joined("Query", [areas[1]], last=[SecondQuery], description="Reads.")) == ["first", "second"]
 
 
 def test_what_an_area_imports_from_elsewhere_is_not_its_own() -> None:

@@ -95,11 +95,17 @@ async def _organization(info: Info) -> Any:
 
 
 @strawberry.type
-class OrganizationQuery:
-    """The reads of the organization, its teams and projects."""
+class ViewerQuery:
+    """The reads of the caller and its organization."""
 
     viewer = read(_viewer, Principal | None, description="Who is asking.")
     organization = read(_organization, Organization | None, description="The organization that is asked.")
+
+
+@strawberry.type
+class OrganizationQuery:
+    """The reads of teams, projects and principals."""
+
     team = read(by_own_name(tables.Team), Team | None, description="A team by id or by name.")
     teams = all_of(tables.Team, order=BY_NAME, description="All teams, by name.")
     project = read(by(tables.Project, "team"), Project | None, description="A project by id, or by team and name.")

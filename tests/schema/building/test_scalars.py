@@ -66,6 +66,19 @@ def test_a_moment_is_the_same_after_a_journey(moment: datetime) -> None:
 
 
 @pytest.mark.parametrize(
+    ("given", "sent"),
+    [
+        ("2026-03-03T12:00:00Z", "2026-03-03T12:00:00.000000Z"),
+        ("2026-03-03T12:00:00.5+02:00", "2026-03-03T10:00:00.500000Z"),
+        ("2026-03-03T12:00:00.000001-00:30", "2026-03-03T12:30:00.000001Z"),
+    ],
+)
+def test_a_moment_is_sent_in_utc_with_six_digits(given: str, sent: str) -> None:
+    assert DATE_TIME.serialize(parse(DATE_TIME, given)) == sent  # type: ignore[misc]  # it is set
+    assert DATE_TIME.serialize(datetime.fromisoformat(given)) == sent  # type: ignore[misc]  # it is set
+
+
+@pytest.mark.parametrize(
     "value",
     [
         "2026-03-03T12:00:00", "2026-03-03", "12:00:00Z", "2026-03-03 12:00:00Z", "2026-13-03T12:00:00Z", "yesterday",

@@ -41,8 +41,8 @@ async def test_samples_are_summed_up(tenant: Tenant) -> None:
     assert (await tenant.client.change("logRunResourceSamples", "run { id }", run=run, samples=samples))["errors"] == []
     assert (await used(tenant, run))["resources"] == {
         "sampleCount": 2,
-        "firstAt": "2026-03-03T12:00:00Z",
-        "lastAt": "2026-03-03T12:00:09Z",
+        "firstAt": "2026-03-03T12:00:00.000000Z",
+        "lastAt": "2026-03-03T12:00:09.000000Z",
         "cpuPercent": {"mean": 200.0, "maximum": 300.0},
         "gpuPercent": None,
         "memoryBytes": {"mean": 2**40 + 1, "maximum": 2**40 + 2},
@@ -67,7 +67,7 @@ async def test_spans_of_time_hold_every_sample_once_and_in_order(tenant: Tenant,
     assert len(spans) == min(points, count)
     assert sum(span["sampleCount"] for span in spans) == count
     assert [span["firstAt"] for span in spans] == sorted({span["firstAt"] for span in spans})
-    assert spans[0]["firstAt"] == "2026-03-03T12:00:00Z"
+    assert spans[0]["firstAt"] == "2026-03-03T12:00:00.000000Z"
     assert spans[-1]["cpuPercent"]["maximum"] == count - 1
 
 
