@@ -17,7 +17,7 @@ MOST_CHANGES: Final = 3
 _BARS: Final = "▁▂▃▄▅▆▇█"
 
 CHANGED: Final = """query WhatChanged($before: ID!, $after: ID!) {
- compareVersions(versions: [$before, $after], onlyDifferent: true) {
+ versionComparison(versions: [$before, $after], onlyDifferent: true) {
   versions { label aliases { nodes { name } } }
   parameters { name values }
   metrics { name phase values { value } }
@@ -105,7 +105,7 @@ def questions(told: Told) -> list[Question]:
             f"What changed from {wide.title} to {narrow.label}?",
             CHANGED,
             {"before": wide.id, "after": narrow.id},
-            lambda data: _changed(data["compareVersions"]),
+            lambda data: _changed(data["versionComparison"]),
         ),
         Question(
             "Which trial of the search was best, and what did it cost?",

@@ -23,7 +23,9 @@ SEARCHED: Final = ("learning_rate", "max_depth")
 GRID: Final = [dict(zip(SEARCHED, chosen, strict=True)) for chosen in itertools.product((0.05, 0.2, 0.8, 3.0), (1, 2))]
 
 _BEST: Final = """query BestTrial($search: ID!) { node(id: $search) { ... on Run {
-  bestTrial(metric: "log_loss", phase: VALIDATION, direction: MINIMIZE) { run { id name parameters { name value } } }
+  bestTrials(metric: "log_loss", phase: VALIDATION, direction: MINIMIZE, first: 1) {
+    places { run { id name parameters { name value } } }
+  }
 } } }"""
 
 
@@ -59,7 +61,7 @@ def search(client: Client, catalog: Catalog, table: Table) -> Search:
                 catalog.log_samples(trial, [gauge.sample()])
                 how.status = "CANCELED" if is_given_up else "FINISHED"
             endings.append(how.status)
-        best = client.ask(_BEST, search=run)["node"]["bestTrial"]["run"]
+        best = client.ask(_BEST, search=run)["node"]["bestTrials"]["places"][0]["run"]
     return Search(
         experiment,
         run,

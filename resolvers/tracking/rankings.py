@@ -40,21 +40,6 @@ class Ranking:
     ignored_count: int = 0
     missing_count: int = 0
 
-    @property
-    def owner_id(self) -> UUID | None:
-        """The best of all."""
-        return self.places[0].owner_id if self.places else None
-
-    @property
-    def value(self) -> float | None:
-        """The value of the best."""
-        return self.places[0].value if self.places else None
-
-    @property
-    def step(self) -> int | None:
-        """Where the best had this value."""
-        return self.places[0].step if self.places else None
-
 
 @dataclass(frozen=True)
 class Candidates:
@@ -80,8 +65,8 @@ class Rankings:
     metric: str
     phase: Phase
     direction: RankingDirection
-    where: Where = EVERYTHING
-    size: int = 1
+    where: Where
+    size: int
 
     def __post_init__(self) -> None:
         if not 1 <= self.size <= MAX_PAGE:

@@ -188,7 +188,7 @@ async def test_the_board_shows_what_runs_where_and_the_lineage_leads_there_from_
 
 async def test_two_versions_are_compared(tenant: Tenant) -> None:
     answers = await read_through(tenant, FOLDER / "47_compare_versions.graphql", await filled(tenant))
-    compared = answers["CompareVersions"]["compareVersions"]
+    compared = answers["CompareVersions"]["versionComparison"]
     assert [version["label"] for version in compared["versions"]] == ["0.9.0", "1.0.0"]
     (metric,) = compared["metrics"]
     assert metric["values"] == [None, {"value": 0.9, "special": None, "step": "0"}]

@@ -18,7 +18,7 @@ from schema.building.edges import all_of, few, many, one, read
 from schema.building.lookups import by
 from schema.building.mutations import change
 from schema.building.node import RowNode
-from schema.types.tracking.ranking import VERSIONS, BestVersion, VersionRanking, ranking
+from schema.types.tracking.ranking import VERSIONS, VersionRanking, ranking
 from schema.types.tracking.values import DELETED_AT, tags
 
 
@@ -75,7 +75,6 @@ class Model(RowNode):
         description="What is done with its versions by itself, newest first; removed rules, too.",
     )  # fmt: skip
     automation_firings = many(tables.AutomationFiring, "model_id", description="What its rules did, latest first.")
-    best_version = ranking(BestVersion, VERSIONS, description="Its best version by a metric.")
     best_versions = ranking(VersionRanking, VERSIONS, description="Its versions by a metric, best first.")
 
 

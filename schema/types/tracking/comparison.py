@@ -209,7 +209,7 @@ def _criteria(by: RankByInput | None) -> Criteria | None:
     return None if by is None else Criteria(by.metric, by.phase, by.direction, tie_breaks=())
 
 
-async def _compare_runs(
+async def _run_comparison(
     info: Info,
     runs: Annotated[list[strawberry.ID], strawberry.argument(description=f"1 to {MAX_THINGS} ids, each once.")],
     only_different: OnlyDifferent = False,
@@ -220,7 +220,7 @@ async def _compare_runs(
     )
 
 
-async def _compare_versions(
+async def _version_comparison(
     info: Info,
     versions: Annotated[list[strawberry.ID], strawberry.argument(description=f"1 to {MAX_THINGS} ids, each once.")],
     only_different: OnlyDifferent = False,
@@ -240,13 +240,13 @@ async def _compare_versions(
 class ComparisonQuery:
     """The comparisons."""
 
-    compare_runs = read(
-        _compare_runs,
+    run_comparison = read(
+        _run_comparison,
         RunComparison | None,
         description="Runs side by side. An id that is not there for you is refused as NOT_FOUND, with its place.",
     )
-    compare_versions = read(
-        _compare_versions,
+    version_comparison = read(
+        _version_comparison,
         VersionComparison | None,
         description="Versions side by side. An id that is not there for you is refused as NOT_FOUND, with its place.",
     )

@@ -14,7 +14,7 @@ from schema.building.edges import all_of, many, one, read
 from schema.building.lookups import by
 from schema.building.mutations import change
 from schema.building.node import RowNode
-from schema.types.tracking.ranking import RUNS, BestRun, RunRanking, ranking
+from schema.types.tracking.ranking import RUNS, RunRanking, ranking
 from schema.types.tracking.resource import total_cost
 from schema.types.tracking.values import DELETED_AT, tags
 
@@ -38,7 +38,6 @@ class Experiment(RowNode):
     run_counts = run_counts("experiment_id")
     success_rate = success_rate("experiment_id")
     cost = total_cost("experiment_id", description="What its runs cost together.")
-    best_run = ranking(BestRun, RUNS, description="Its best run by a metric.")
     best_runs = ranking(RunRanking, RUNS, description="Its runs by a metric, best first.")
 
 

@@ -42,16 +42,6 @@ class Placed:
     measured_at: datetime = strawberry.field(description="When it was measured.")
 
 
-@strawberry.type(description="The best of a ranking, and of how many.")
-class Best(Ranked):
-    """See `resolvers.tracking.rankings.Ranking`."""
-
-    value: float | None = strawberry.field(
-        description="Its latest value of the metric; null where none has a finite one."
-    )
-    step: BigInt | None = strawberry.field(description="The step of this value.")
-
-
 @strawberry.type(description="A run with its place in a ranking.")
 class RankedRun(Placed):
     """One place."""
@@ -80,20 +70,6 @@ class VersionRanking(Ranked):
     places: list[RankedVersion] = strawberry.field(description="The best `first`; of equals the one registered first.")
 
 
-@strawberry.type(description="The best run, and of how many.")
-class BestRun(Best):
-    """One place."""
-
-    run = one(tables.Run, "owner_id", description="The run; null where none has a finite value.")
-
-
-@strawberry.type(description="The best version, and of how many.")
-class BestVersion(Best):
-    """One place."""
-
-    version = one(tables.ModelVersion, "owner_id", description="The version; null where none has a finite value.")
-
-
 _RULE = (
     " Counted is the latest value of the metric in the phase. Values that are no finite numbers are ignored:"
     " `ignoredCount` tells how many, `missingCount` how many lack the metric."
@@ -117,7 +93,7 @@ _PLACES: Final = argument("first", int, f"How many places, 1 to {MAX_PAGE}.", 10
 
 
 def ranking(ref: Any, candidates: Candidates, *, description: str) -> Any:
-    """The candidates below this row by a metric: as many places as are asked for, or where `ref` has one the best."""
+    """The candidates below this row by a metric, best first: as many places as are asked for."""
 
     def load(loaders: Loaders, arguments: Mapping[str, Any]) -> DataLoader[Any, Any]:
         return loaders.of(
@@ -127,7 +103,7 @@ def ranking(ref: Any, candidates: Candidates, *, description: str) -> Any:
                 Phase(arguments["phase"]),
                 RankingDirection(arguments["direction"]),
                 _wanted(candidates, arguments.get("where")),
-                arguments.get("first", 1),
+                arguments["first"],
             )
         )
 
@@ -135,7 +111,7 @@ def ranking(ref: Any, candidates: Candidates, *, description: str) -> Any:
         Edge(candidates.table, "id", candidates.parent, load),
         ref,
         description=description + _RULE + _WHOSE[candidates.table],
-        takes=[*_METRIC, parameters(candidates.table)[0], *([] if issubclass(ref, Best) else [_PLACES])],
+        takes=[*_METRIC, parameters(candidates.table)[0], _PLACES],
     )
 
 

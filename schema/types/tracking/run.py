@@ -18,7 +18,7 @@ from schema.building.mutations import change
 from schema.types.graph.lineage import LineageNode
 from schema.types.tracking.latest_metrics import latest, metric_count
 from schema.types.tracking.metric_history import history
-from schema.types.tracking.ranking import TRIALS, BestRun, RunRanking, ranking
+from schema.types.tracking.ranking import TRIALS, RunRanking, ranking
 from schema.types.tracking.resource import COST, DURATION, RESOURCE_HISTORY, RESOURCES, total_cost
 from schema.types.tracking.values import DELETED_AT, Metric, parameters, tags
 
@@ -48,7 +48,6 @@ class Run(LineageNode):
     experiment = one(tables.Experiment, "experiment_id", description="The experiment it is part of.")
     parent_run = one(tables.Run, "parent_run_id", description="The run that began it.")
     child_runs = many(tables.Run, "parent_run_id", description="Runs it began, such as trials, newest first.")
-    best_trial = ranking(BestRun, TRIALS, description="The best of the runs it began, by a metric.")
     best_trials = ranking(RunRanking, TRIALS, description="The runs it began by a metric, best first.")
     runtime = one(tables.Runtime, "runtime_id", description="What it is made with.")
     created_by = one(tables.Principal, "created_by", required=True, description="Who started it.")

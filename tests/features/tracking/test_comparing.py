@@ -8,13 +8,13 @@ from tests.schema.valid_inputs import unknown
 from tests.tenant import GraphQLFailed, Tenant
 
 RUNS = """query($runs: [ID!]!, $different: Boolean! = false) {
-    compareRuns(runs: $runs, onlyDifferent: $different) {
+    runComparison(runs: $runs, onlyDifferent: $different) {
         runs { id name } durationsSeconds
         parameters { name values differs }
         metrics { phase name differs values { value special step } }
         tags { name values differs } runtime { name values differs } packages { name values differs } } }"""
 VERSIONS = """query($versions: [ID!]!, $different: Boolean! = false) {
-    compareVersions(versions: $versions, onlyDifferent: $different) {
+    versionComparison(versions: $versions, onlyDifferent: $different) {
         versions { id label }
         parameters { name values } metrics { name values { value } } tags { name values }
         runtime { name values } packages { name values }
@@ -39,7 +39,7 @@ async def measured(tenant: Tenant, *points: dict[str, Any], **given: Any) -> str
 
 
 async def compared(tenant: Tenant, *runs: str, different: bool = False) -> dict[str, Any]:
-    found: dict[str, Any] = (await tenant.client(RUNS, runs=runs, different=different))["compareRuns"]
+    found: dict[str, Any] = (await tenant.client(RUNS, runs=runs, different=different))["runComparison"]
     return found
 
 
@@ -89,7 +89,7 @@ async def test_a_run_is_chosen_and_what_its_version_would_break_is_seen(tenant: 
     second = await tenant.version(model, label="2", run=fast, signature={"inputs": [field | {"type": "INT64"}]})
     third = await tenant.version(model, label="3", run=fast, signature={"outputs": [field]})
     fourth = await tenant.version(model, label="4")
-    things = (await tenant.client(VERSIONS, versions=[first, second, third, fourth]))["compareVersions"]
+    things = (await tenant.client(VERSIONS, versions=[first, second, third, fourth]))["versionComparison"]
     verdicts = [signature and signature["verdict"] for signature in things["signatures"]]
     assert verdicts == ["IDENTICAL", "COMPATIBLE", "BREAKING", None]
     assert things["signatures"][2]["since"] == {"label": "1"}
@@ -168,7 +168,7 @@ async def test_runs_are_ranked_by_a_metric_with_the_reason_for_each_place(tenant
     values: list[dict[str, Any]] = [{"value": 0.5}, {"value": 0.25}, {"special": "NAN"}, {"value": 0.5}]
     runs = [await measured(tenant, one, name=f"r{place}") for place, one in enumerate(values)]
     runs.append(await tenant.run())
-    query = RANKED % ("compareRuns", "runs", "run")
+    query = RANKED % ("runComparison", "runs", "run")
     found = (await tenant.client(query, ids=runs, by=BY_LOSS))["of"]["places"]
     worse = "loss (test) is 0.5, 0.25 worse than the best, r1."
     assert found == [
@@ -192,7 +192,7 @@ async def test_versions_of_several_models_are_ranked_also_by_what_their_runs_mea
     run = await measured(tenant, {"value": 0.5})
     point = {"name": "loss", "phase": "TEST", "value": 0.75}
     versions = [await tenant.version(label="own", run=run, metrics=[point]), await tenant.version(label="run", run=run)]
-    found = (await tenant.client(RANKED % ("compareVersions", "versions", "version"), ids=versions, by=BY_LOSS))["of"]
+    found = (await tenant.client(RANKED % ("versionComparison", "versions", "version"), ids=versions, by=BY_LOSS))["of"]
     assert [(one["version"]["id"], one["place"]) for one in found["places"]] == [(versions[1], 1), (versions[0], 2)]
     assert found["places"][1]["reason"] == "loss (test) is 0.75, 0.25 worse than the best, run."
 
@@ -205,16 +205,16 @@ async def test_what_things_cost_stands_side_by_side(tenant: Tenant) -> None:
     versions = [await tenant.version(run=run) for run in runs] + [await tenant.version()]
     costs = "costs { differs values { currency complete parts { resource } } }"
     query = f"""query($runs: [ID!]!, $versions: [ID!]!, $different: Boolean! = false) {{
-        compareRuns(runs: $runs, onlyDifferent: $different) {{ {costs} }}
-        compareVersions(versions: $versions) {{ {costs} }} }}"""
+        runComparison(runs: $runs, onlyDifferent: $different) {{ {costs} }}
+        versionComparison(versions: $versions) {{ {costs} }} }}"""
     found = await tenant.client(query, runs=runs, versions=versions)
-    of_runs, of_versions = found["compareRuns"]["costs"], found["compareVersions"]["costs"]
+    of_runs, of_versions = found["runComparison"]["costs"], found["versionComparison"]["costs"]
     assert of_runs["differs"]
     assert [cost["currency"] for cost in of_runs["values"]] == [None, None, "EUR"]
     assert of_versions == {"differs": True, "values": [*of_runs["values"], None]}
     same = await tenant.client(query, runs=runs[:2], versions=versions[:2])
-    assert not same["compareRuns"]["costs"]["differs"]
-    assert (await tenant.client(query, runs=runs[:2], versions=versions[:2], different=True))["compareRuns"] == {
+    assert not same["runComparison"]["costs"]["differs"]
+    assert (await tenant.client(query, runs=runs[:2], versions=versions[:2], different=True))["runComparison"] == {
         "costs": None
     }
 
@@ -243,4 +243,4 @@ async def test_things_without_anything_are_compared_too(tenant: Tenant) -> None:
     found = await compared(tenant, await tenant.run(), await tenant.run())
     assert not any(found[name] for name in ("parameters", "metrics", "tags", "runtime", "packages"))
     things = await tenant.client(VERSIONS, versions=[await tenant.version()])
-    assert things["compareVersions"]["signatures"] == [None]
+    assert things["versionComparison"]["signatures"] == [None]

@@ -11,7 +11,8 @@ from tests.tenant import GraphQLFailed, Tenant, uuid_of
 
 COUNTS = "rankedCount ignoredCount missingCount"
 BEST = f"""query($id: ID!, $direction: RankingDirection! = MAXIMIZE) {{ node(id: $id) {{ ... on Experiment {{
-    bestRun(metric: "f1", direction: $direction) {{ run {{ id }} value step {COUNTS} }} }} }} }}"""
+    bestRuns(metric: "f1", direction: $direction, first: 1) {{
+        places {{ run {{ id }} value step }} {COUNTS} }} }} }} }}"""
 RANKING = f"""query($id: ID!, $first: Int!, $direction: RankingDirection! = MAXIMIZE) {{ node(id: $id) {{
     ... on Experiment {{ bestRuns(metric: "f1", direction: $direction, first: $first) {{
         places {{ place value run {{ id }} }} {COUNTS} }} }} }} }}"""
@@ -49,15 +50,16 @@ async def test_the_latest_finite_value_decides(tenant: Tenant) -> None:
     await run_with(tenant, "POSITIVE_INFINITY", experiment=of)
     await run_with(tenant, experiment=of)
     counts = {"rankedCount": 2, "ignoredCount": 2, "missingCount": 1}
-    assert await asked(tenant, BEST, of) == {"run": {"id": risen}, "value": 0.8, "step": "1", **counts}
-    assert (await asked(tenant, BEST, of, direction="MINIMIZE"))["run"] == {"id": fallen}
+    best = {"run": {"id": risen}, "value": 0.8, "step": "1"}
+    assert await asked(tenant, BEST, of) == {"places": [best], **counts}
+    assert [one["run"] for one in (await asked(tenant, BEST, of, direction="MINIMIZE"))["places"]] == [{"id": fallen}]
     places = [{"place": 1, "value": 0.1, "run": {"id": fallen}}, {"place": 2, "value": 0.8, "run": {"id": risen}}]
     assert await asked(tenant, RANKING, of, first=9, direction="MINIMIZE") == {"places": places, **counts}
 
 
 async def test_where_no_value_is_finite_there_is_no_best(tenant: Tenant) -> None:
     of = await experiment(tenant)
-    nothing = {"run": None, "value": None, "step": None, "rankedCount": 0}
+    nothing = {"places": [], "rankedCount": 0}
     assert await asked(tenant, BEST, of) == {**nothing, "ignoredCount": 0, "missingCount": 0}
     await run_with(tenant, "NAN", experiment=of)
     await run_with(tenant, experiment=of)
@@ -84,7 +86,8 @@ async def test_another_phase_metric_parent_or_organization_does_not_count(tenant
     await run_with(tenant, 0.9, experiment=await experiment(tenant))
     await run_with(neighbor, 0.9, experiment=await experiment(neighbor))
     found = await asked(tenant, BEST, of)
-    assert (found["run"], found["value"], found["rankedCount"]) == ({"id": run}, 0.5, 1)
+    assert found["places"] == [{"run": {"id": run}, "value": 0.5, "step": "0"}]
+    assert found["rankedCount"] == 1
 
 
 async def test_a_deleted_run_is_not_ranked(tenant: Tenant, database: Database) -> None:
@@ -93,7 +96,7 @@ async def test_a_deleted_run_is_not_ranked(tenant: Tenant, database: Database) -
     async with database.change(tenant.org_id) as change:
         run = await change.get_one(Run, (tenant.org_id, uuid_of(gone)))
         run.deleted_at = run.created_at
-    assert (await asked(tenant, BEST, of))["run"] == {"id": kept}
+    assert [one["run"] for one in (await asked(tenant, BEST, of))["places"]] == [{"id": kept}]
 
 
 async def test_only_runs_that_finished_take_part_unless_others_are_asked_for(tenant: Tenant) -> None:
@@ -103,7 +106,7 @@ async def test_only_runs_that_finished_take_part_unless_others_are_asked_for(ten
         for status, value in [("FINISHED", 0.1), ("FAILED", 0.9), ("CANCELED", 0.8), ("RUNNING", 0.7)]
     }
     query = """query($id: ID!, $where: RunWhereInput) { node(id: $id) { ... on Experiment {
-        bestRun(metric: "f1", where: $where) { run { id } rankedCount missingCount } } } }"""
+        bestRuns(metric: "f1", where: $where, first: 1) { places { run { id } } rankedCount missingCount } } } }"""
     cases: list[tuple[dict[str, Any] | None, str | None, int]] = [
         (None, "FINISHED", 1),
         ({"status": None}, "FINISHED", 1),
@@ -116,7 +119,7 @@ async def test_only_runs_that_finished_take_part_unless_others_are_asked_for(ten
     for where, best, count in cases:
         found = await asked(tenant, query, of, where=where)
         assert found == {
-            "run": best and {"id": runs[best]}, "rankedCount": count, "missingCount": 0
+            "places": [{"run": {"id": runs[best]}}] if best else [], "rankedCount": count, "missingCount": 0
         }, where  # fmt: skip
 
 
@@ -144,17 +147,17 @@ async def test_a_version_without_the_metric_counts_with_that_of_its_run_wherever
     given = {"of_run": {"run": run}, "own": {"run": run, **own(0.5)}, "nan": {"run": run, **own(0)}, "none": {}}
     versions = {label: await tenant.version(model, label=label, **one) for label, one in given.items()}
     query = """query($model: ID!, $versions: [ID!]!) { model(by: {id: $model}) {
-        best: bestVersion(metric: "f1") { value step version { label } }
+        best: bestVersions(metric: "f1", first: 1) { places { value step version { label } } }
         ranked: bestVersions(metric: "f1") { rankedCount ignoredCount missingCount places { version { label } } }
         low: bestVersions(metric: "f1", where: {label: {equals: "own"}}) { places { version { label } } }
         good: versions(where: {metrics: {name: "f1", phase: VALIDATION, gt: 0.6}}) { nodes { label } }
         measured: versions(where: {metrics: {name: "f1", phase: VALIDATION}}) { totalCount }
         ordered: versions(orderBy: {metric: {name: "f1", phase: VALIDATION}, direction: DESC}) { nodes { label } } }
         models(where: {versions: {metrics: {name: "f1", phase: VALIDATION, gt: 0.6}}}) { totalCount }
-        compareVersions(versions: $versions) { metrics { values { value step } } } }"""
+        versionComparison(versions: $versions) { metrics { values { value step } } } }"""
     answer = await tenant.client(query, model=model, versions=list(versions.values()))
     found = answer["model"]
-    assert found["best"] == {"value": 0.8, "step": "1", "version": {"label": "of_run"}}
+    assert found["best"]["places"] == [{"value": 0.8, "step": "1", "version": {"label": "of_run"}}]
     assert found["ranked"] == {
         "rankedCount": 2, "ignoredCount": 1, "missingCount": 1,
         "places": [{"version": {"label": "of_run"}}, {"version": {"label": "own"}}],
@@ -164,7 +167,7 @@ async def test_a_version_without_the_metric_counts_with_that_of_its_run_wherever
     assert found["measured"] == {"totalCount": 3}
     assert [one["label"] for one in found["ordered"]["nodes"][:2]] == ["of_run", "own"]
     assert answer["models"] == {"totalCount": 1}
-    (row,) = answer["compareVersions"]["metrics"]
+    (row,) = answer["versionComparison"]["metrics"]
     assert row["values"] == [
         {"value": 0.8, "step": "1"},
         {"value": 0.5, "step": "0"},
@@ -180,13 +183,14 @@ async def test_the_best_trial_of_a_search_and_the_best_version_of_a_model(tenant
         metrics = [{"name": "f1", "phase": "TEST", "value": value}]
         version = await tenant.version(model, metrics=metrics)
     query = """query($run: ID!, $model: ID!) {
-        node(id: $run) { ... on Run { bestTrial(metric: "f1") { run { id } } } }
-        model(by: {id: $model}) { bestVersion(metric: "f1", phase: TEST) { version { id } value }
+        node(id: $run) { ... on Run { bestTrials(metric: "f1", first: 1) { places { run { id } } } } }
+        model(by: {id: $model}) { best: bestVersions(metric: "f1", phase: TEST, first: 1) {
+                places { version { id } value } }
             bestVersions(metric: "f1", phase: TEST, direction: MINIMIZE) {
                 places { place value version { number } } } } }"""
     answer = await tenant.client(query, run=search, model=model)
-    assert answer["node"]["bestTrial"] == {"run": {"id": trials[1]}}
-    assert answer["model"]["bestVersion"] == {"version": {"id": version}, "value": 0.4}
+    assert answer["node"]["bestTrials"] == {"places": [{"run": {"id": trials[1]}}]}
+    assert answer["model"]["best"] == {"places": [{"version": {"id": version}, "value": 0.4}]}
     assert answer["model"]["bestVersions"]["places"] == [
         {"place": 1, "value": 0.3, "version": {"number": 1}},
         {"place": 2, "value": 0.4, "version": {"number": 2}},
