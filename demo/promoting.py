@@ -44,8 +44,8 @@ _APPROVED: Final = {"approvals": {"count": 1, "role": "MAINTAINER"}}
 _PLAN: Final = """query Plan($version: ID!, $to: Stage!) {
   promotionPlan(version: $version, to: $to) { revision digest }
 }"""
-_SLOTS: Final = """query Slots($model: ID!) {
-  node(id: $model) { ... on Model { slots { stage revision } } }
+_PRODUCTION: Final = """query Production($model: ID!) {
+  node(id: $model) { ... on Model { production { revision } } }
 }"""
 _LIVE: Final = """subscription PromotionsAsTheyHappen($model: ID!) {
   promotionEvents(model: $model, stage: PRODUCTION, kinds: [PROMOTED, ROLLED_BACK]) {
@@ -193,8 +193,7 @@ class Promotions:
         seen = deploying.observe(hasty.placement.estimator, hasty.placement.requests)
         self._say("✗", hasty.version.title, "fails in production:")
         self._quote(_SIGNS["FAILED"], seen.message)
-        slots = self._client.ask(_SLOTS, model=hasty.version.model_id)["node"]["slots"]
-        revision = next(slot["revision"] for slot in slots if slot["stage"] == "PRODUCTION")
+        revision = self._client.ask(_PRODUCTION, model=hasty.version.model_id)["node"]["production"]["revision"]
         back: str = self._client.change(
             "rollBackModel",
             "transition { version { label } }",

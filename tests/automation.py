@@ -88,7 +88,7 @@ async def firings_of(line: Line) -> list[dict[str, Any]]:
 
 async def held_by(line: Line, stage: str) -> int | None:
     """The place in the line of what a slot holds; None for nothing."""
-    version = (await line.slots()).get(stage, (0, None))[1]
+    version = (await line.slots())[stage][1]
     return None if version is None else line.versions.index(version)
 
 

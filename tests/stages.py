@@ -8,8 +8,11 @@ from db.tables import Artifact
 from tests.tenant import Client, Tenant, uuid_of
 
 STAGES = """query($id: ID!) { node(id: $id) { ... on Model {
-    slots { stage revision version { id } }
+    staging { stage revision version { id } } production { stage revision version { id } }
     versions(last: 100) { nodes { id stage slot { stage } } } } } }"""
+
+EMPTY_SLOTS = {"STAGING": (0, None), "PRODUCTION": (0, None)}
+"""The slots of a model of which no version was promoted."""
 
 
 async def spoil(tenant: Tenant, version: str) -> None:
@@ -41,13 +44,14 @@ class Line:
     async def slots(self) -> dict[str, tuple[int, str | None]]:
         """By stage the revision and what the slot holds. Fails where slots and stages of versions disagree."""
         model = (await self.tenant.client(STAGES, id=self.model))["node"]
-        held = {slot["stage"]: slot["version"] and slot["version"]["id"] for slot in model["slots"]}
+        slots = [model["staging"], model["production"]]
+        held = {slot["stage"]: slot["version"] and slot["version"]["id"] for slot in slots}
         for version in model["versions"]["nodes"]:
             in_slot = version["slot"] and version["slot"]["stage"]
             stage = version["stage"] if version["stage"] in ("STAGING", "PRODUCTION") else None
             assert in_slot == stage, "a version is in the slot of its stage and in no other"
             assert stage is None or held[stage] == version["id"]
-        return {slot["stage"]: (slot["revision"], held[slot["stage"]]) for slot in model["slots"]}
+        return {slot["stage"]: (slot["revision"], held[slot["stage"]]) for slot in slots}
 
     async def revision(self, stage: str) -> int:
         """What `expectedRevision` is to be."""

@@ -259,8 +259,7 @@ async def test_a_version_is_promoted_replaced_and_rolled_back(tenant: Tenant) ->
     answers = await read_through(tenant, FOLDER / "57_promote_and_roll_back.graphql", await filled(tenant))
     payloads = [payload for answer in answers.values() for payload in answer.values() if "errors" in payload]
     assert [payload["errors"] for payload in payloads] == [[]] * 5
-    slots = {slot["stage"]: slot for slot in answers["WhatIsWhere"]["model"]["slots"]}
-    assert slots["PRODUCTION"]["version"] == {"label": "1.0.0"}
+    assert answers["WhatIsWhere"]["model"]["production"]["version"] == {"label": "1.0.0"}
     back = answers["RollBack"]["rollBackModel"]["transition"]
     assert (back["version"], back["undone"]["version"]) == ({"label": "0.9.0"}, {"label": "1.0.0"})
 

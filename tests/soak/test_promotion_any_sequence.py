@@ -187,7 +187,7 @@ class World:
                 for stage, version in world.held.items()
             }
             live = [stage for stage, deleted in zip(world.stages, world.deleted, strict=True) if not deleted]
-            if stages == live and (actual == held or (not actual and not any(world.revisions.values()))):
+            if stages == live and actual == held:
                 self.expected = world
                 return
         raise AssertionError(f"{steps} was answered {codes}: {actual} {stages}, not one of {possible}")

@@ -5,19 +5,21 @@ from datetime import datetime
 import strawberry
 
 from db import tables
-from db.codes import TaskType
+from db.codes import Stage, TaskType
 from registry.catalog import models
-from registry.catalog.stages import SLOTS
 from registry.kernel.errors import InvalidValue, NameTaken, NotFound
+from resolvers.catalog.versions_of_models import LatestVersions, named
 from resolvers.context import Info
 from resolvers.pages.paging import BY_NAME, Order
+from schema.building.arguments import optional
 from schema.building.batches import batch
 from schema.building.deletion import delete, restore
 from schema.building.derived import count_of
-from schema.building.edges import all_of, few, many, one, read
+from schema.building.edges import Edge, all_of, edge_field, many, one, read
 from schema.building.lookups import by
 from schema.building.mutations import change
-from schema.building.node import RowNode
+from schema.building.node import RowNode, type_of
+from schema.types.promotion.stage_slot import slot
 from schema.types.tracking.ranking import VERSIONS, VersionRanking, ranking
 from schema.types.tracking.values import DELETED_AT, tags
 
@@ -50,11 +52,23 @@ class Model(RowNode):
     versions = many(
         tables.ModelVersion, "model_id", order=Order("number"), description="Its versions, highest number first."
     )
-    deployments = many(tables.Deployment, "model_id", description="Where it is to run, newest first.")
-    slots = few(
-        tables.Slot, "model_id", limit=len(SLOTS),
-        description="What is in STAGING and in PRODUCTION now; empty before the first promotion.",
+    latest_version = edge_field(
+        Edge(tables.ModelVersion, "id", "model_id", lambda loaders, _: loaders.of(LatestVersions())),
+        type_of(tables.ModelVersion) | None, description="The version with the highest number; null if there is none.",
     )  # fmt: skip
+    version = edge_field(
+        Edge(tables.ModelVersion, "id", "model_id", lambda loaders, given: loaders.of(named(**given))),
+        type_of(tables.ModelVersion) | None,
+        description="One version, by exactly one of label, number and alias; null if there is none like that.",
+        takes=[
+            optional("label", str, "The exact label."),
+            optional("number", int, "The number."),
+            optional("alias", str, "The name of an alias that points at it, with or without `@`."),
+        ],
+    )  # fmt: skip
+    deployments = many(tables.Deployment, "model_id", description="Where it is to run, newest first.")
+    production = slot(Stage.PRODUCTION, description="The slot for the version in PRODUCTION.")
+    staging = slot(Stage.STAGING, description="The slot for the version in STAGING.")
     slot_history = many(
         tables.SlotRevision, "model_id", order=Order("valid_from"),
         description="What its slots held and hold, latest first. `where: {stage, at}` tells what was there at a time.",

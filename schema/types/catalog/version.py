@@ -18,6 +18,7 @@ from schema.building.lookups import version
 from schema.building.mutations import change
 from schema.types.catalog.compatibility import SignatureChange, since
 from schema.types.graph.lineage import LineageNode
+from schema.types.promotion.stage_slot import slot_of_version
 from schema.types.tracking.latest_metrics import latest, metric_count
 from schema.types.tracking.metric_history import history
 from schema.types.tracking.values import DELETED_AT, Metric, parameters, tags
@@ -55,7 +56,7 @@ class ModelVersion(LineageNode):
     metric_count = metric_count(_METRICS)
     metric_history = history(_METRICS)
     derived_versions = many(tables.ModelVersion, "base_version_id", description="Versions made from it, newest first.")
-    slot = one(tables.Slot, "id", child_key="version_id", description="The slot that it is in; null for none.")
+    slot = slot_of_version(description="The slot that holds it; null for none.")
     transitions = many(
         tables.Transition, "version_id", order=Order("number"),
         description="How it went from stage to stage, latest first.",

@@ -61,23 +61,6 @@ class Transition(RowNode):
     undone_by = one(tables.Transition, "id", child_key="undone_id", description="The rollback that took it back.")
 
 
-@strawberry.type(description="The place of a model for its one version in STAGING or PRODUCTION.")
-class Slot(RowNode):
-    """See `db.tables.Slot`."""
-
-    table = tables.Slot
-
-    stage: Stage = strawberry.field(description="STAGING or PRODUCTION.")
-    revision: int = strawberry.field(
-        description="How often it came to hold something else; 0 at first. Send it as `expectedRevision`."
-    )
-    updated_at: datetime = strawberry.field(description="Since when it holds what it holds.")
-
-    model = one(tables.Model, "model_id", required=True, description="The model.")
-    version = one(tables.ModelVersion, "version_id", description="What it holds; null for nothing.")
-    transition = one(tables.Transition, "transition_id", description="What brought it to this; null at first.")
-
-
 @strawberry.type(description="What a slot held from one revision on.")
 class SlotRevision(RowNode):
     """See `db.tables.SlotRevision`."""

@@ -8,7 +8,7 @@ from sqlalchemy import text
 from db.codes import Role
 from db.session import Database
 from tests.registry.told import events_about
-from tests.stages import Line
+from tests.stages import EMPTY_SLOTS, Line
 from tests.tenant import GraphQLFailed, Tenant, uuid_of
 
 HISTORY = """query($id: ID!) { node(id: $id) { ... on Model { transitions(last: 100) { nodes {
@@ -41,8 +41,8 @@ async def test_what_is_promoted_takes_the_place_of_what_was_there_and_all_of_it_
     ]
 
 
-async def test_a_model_that_nobody_promoted_has_no_slots(tenant: Tenant) -> None:
-    assert await (await Line.of(tenant, 1)).slots() == {}
+async def test_the_slots_of_a_model_without_promotions_are_empty_and_of_revision_0(tenant: Tenant) -> None:
+    assert await (await Line.of(tenant, 1)).slots() == EMPTY_SLOTS
 
 
 @pytest.mark.parametrize(
@@ -238,4 +238,4 @@ async def test_a_version_of_a_neighbor_is_not_found(tenant: Tenant, neighbor: Te
     line = await Line.of(neighbor, 1)
     refusal = await tenant.client.refusal("promoteVersion", "transition", version=line.versions[0], to="STAGING")
     assert refusal["code"] == "NOT_FOUND"
-    assert await line.slots() == {}
+    assert await line.slots() == EMPTY_SLOTS

@@ -44,6 +44,7 @@ BY_LOSS = '(metric: "loss", phase: TRAINING, direction: MINIMIZE)'
 ARGUMENTS = {
     "metricHistory": '(name: "loss", phase: TRAINING)',
     "Deployment.metricHistory": '(name: "load")',
+    "Model.version": "(number: 1)",
     **{f"best{of}": BY_LOSS for of in ("Runs", "Trials", "Versions")},
 }
 SCALARS = {"metricCount", "modelCount", "successRate", "digest", "status", "title", "versionCount", "eventsBehind"}

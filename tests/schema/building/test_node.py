@@ -47,7 +47,7 @@ async def one_of_each(tenant: Tenant) -> dict[str, str]:
     )
     deployed = reported["deployment"]
     promoted = await tenant.client.change(
-        "promoteVersion", "transition { id version { slot { id } slotHistory { nodes { id } } } }",
+        "promoteVersion", "transition { id version { slotHistory { nodes { id } } } }",
         version=version, to="STAGING",
     )  # fmt: skip
     transition = promoted["transition"]
@@ -94,7 +94,6 @@ async def one_of_each(tenant: Tenant) -> dict[str, str]:
         "DeploymentReport": deployed["reports"]["nodes"][0]["id"],
         "DeploymentMetric": deployed["metrics"][0]["id"],
         "Transition": transition["id"],
-        "Slot": transition["version"]["slot"]["id"],
         "SlotRevision": transition["version"]["slotHistory"]["nodes"][0]["id"],
         "PromotionPolicy": policy["promotionPolicy"]["id"],
         "PromotionPolicyRevision": policy["promotionPolicy"]["revisions"]["nodes"][0]["id"],
