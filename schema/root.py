@@ -22,7 +22,7 @@ from schema.types.events import event, webhook
 from schema.types.events.event import Bookmark, Event
 from schema.types.graph import search, statistics
 from schema.types.graph.lineage import LineageNode
-from schema.types.promotion import automation_rule, champion, policy, promotion_event, request, slot
+from schema.types.promotion import automation_rule, policy, promotion_event, request, slot
 from schema.types.promotion.promotion_event import PromotionEvent
 from schema.types.serving import deployment
 from schema.types.tenants import organization
@@ -30,7 +30,7 @@ from schema.types.tracking import comparison, experiment, price, run
 
 AREAS: Final = (
     organization, model, version, alias, run, experiment, dataset, artifact, signature, runtime, slot, request, policy,
-    automation_rule, champion, deployment, comparison, price, statistics, search, event, promotion_event, webhook,
+    automation_rule, deployment, comparison, price, statistics, search, event, promotion_event, webhook,
 )  # fmt: skip
 """The areas of the graph, in the order in which a person looks for their fields. Only this module imports them all."""
 NODE_TYPES: Final[tuple[type[RowNode], ...]] = tuple(node for _, node in sorted(NODES.items()))

@@ -10,7 +10,7 @@ from sqlalchemy import ARRAY, Integer, Select, Text, Uuid, any_, bindparam, func
 
 from db.base import columns
 from db.codes import GateOutcome, RankingDirection, Stage
-from db.tables import Model, ModelVersion, Slot
+from db.tables import ModelVersion, Slot
 from registry.facts.signature_diff import SignatureCompatibility
 from registry.promotion.champion_scoring import (
     Candidate,
@@ -42,7 +42,7 @@ _SHOWN = 3
 
 
 @dataclass(frozen=True)
-class ChampionSelection:
+class ChampionCandidates:
     """The versions of a model in order, of which the first may be eligible, and of how many.
 
     `is_cut_short` is whether the gates were not asked about all, although none of the others is eligible.
@@ -58,14 +58,12 @@ class ChampionSelection:
     places: Sequence[ChampionPlace]
 
 
-async def choose(operation: Operation, model_id: UUID, criteria: Criteria) -> ChampionSelection | None:
-    """The versions of a model by these criteria; None where there is no such model.
+async def choose(operation: Operation, model_id: UUID, criteria: Criteria) -> ChampionCandidates:
+    """The versions of a model by these criteria.
 
-    Nine statements for any number of candidates, and some for each that the gates are asked about. Raises: BadInput.
+    Eight statements for any number of candidates, and some for each that the gates are asked about. Raises: BadInput.
     """
     wanted = criteria.checked()
-    if await operation.loaders.row(Model).load(model_id) is None:
-        return None
     champion = await _champion(operation, model_id)
     rows, candidate_count = await _rows(operation, model_id, wanted)
     found = await _candidates(operation, rows, champion, wanted)
@@ -84,7 +82,7 @@ async def choose(operation: Operation, model_id: UUID, criteria: Criteria) -> Ch
     in_order = [one for one in in_order if not one.lacks] + [one for one in in_order if one.lacks]
     explain_ties(in_order, wanted)
     eligible = [candidate for candidate in in_order if not candidate.lacks]
-    return ChampionSelection(
+    return ChampionCandidates(
         champion_id=None if champion is None else champion.id,
         selected_id=eligible[0].thing.id if eligible else None,
         candidate_count=candidate_count,

@@ -115,7 +115,7 @@ class Comparison:
     async def places(self, operation: Operation) -> list[ComparedPlace] | None:
         """The things best first, equal ones as they were asked for and at one place; None where nobody asked by what.
 
-        In the words of `selectChampion`, compared with the best of them.
+        In the words of `championCandidates`, compared with the best of them.
         """
         if self.rank_by is None:
             return None

@@ -196,7 +196,7 @@ async def test_two_versions_are_compared(tenant: Tenant) -> None:
 
 async def test_a_champion_is_chosen_with_the_reason(tenant: Tenant) -> None:
     answers = await read_through(tenant, FOLDER / "49_choose_a_champion.graphql", await filled(tenant))
-    chosen = answers["ChooseChampion"]["selectChampion"]
+    chosen = answers["ChooseChampion"]["model"]["championCandidates"]
     assert (chosen["selected"], chosen["champion"]) == ({"label": "1.0.0"}, None)
     assert [(place["version"]["label"], place["reasons"][0]) for place in chosen["places"]] == [
         ("1.0.0", "accuracy (test) is 0.9."), ("0.9.0", "No accuracy was measured in test."),

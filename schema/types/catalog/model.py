@@ -19,6 +19,7 @@ from schema.building.edges import Edge, all_of, edge_field, many, one, read
 from schema.building.lookups import by
 from schema.building.mutations import change
 from schema.building.node import RowNode, type_of
+from schema.types.promotion.champion import CHAMPION_CANDIDATES
 from schema.types.promotion.stage_slot import slot
 from schema.types.tracking.ranking import VERSIONS, VersionRanking, ranking
 from schema.types.tracking.values import DELETED_AT, tags
@@ -89,6 +90,7 @@ class Model(RowNode):
         description="What is done with its versions by itself, newest first; removed rules, too.",
     )  # fmt: skip
     automation_firings = many(tables.AutomationFiring, "model_id", description="What its rules did, latest first.")
+    champion_candidates = CHAMPION_CANDIDATES
     best_versions = ranking(VersionRanking, VERSIONS, description="Its versions by a metric, best first.")
 
 

@@ -9,12 +9,11 @@ from db import tables
 from db.codes import Phase, RankingDirection, Stage
 from registry.promotion.champion_scoring import MAX_BOUNDS, MAX_PLACES, Bound, Criteria, TieBreak
 from resolvers.context import Info
-from resolvers.ids import decode_as
 from resolvers.promotion.champions import MAX_CANDIDATES, MAX_JUDGED, USUAL_JUDGED, choose
-from schema.building.edges import one, read
+from schema.building.edges import one
 
 
-@strawberry.input(description="What the latest value of a metric has to be: give at least one of the two bounds.")
+@strawberry.input(description="Bounds on the latest value of a metric: at least one of the two.")
 class MetricBoundInput:
     """See `registry.promotion.champion_scoring.Bound`."""
 
@@ -24,7 +23,7 @@ class MetricBoundInput:
     maximum: float | None = strawberry.field(description="The greatest value.", default=None)
 
 
-@strawberry.input(description="What the run of a version may have cost.")
+@strawberry.input(description="The greatest cost of the run that produced a version.")
 class MaximumCostInput:
     """See `registry.promotion.champion_scoring.Criteria`."""
 
@@ -54,9 +53,9 @@ class ChampionPlace:
     version = one(tables.ModelVersion, "version_id", required=True, description="The version.")
 
 
-@strawberry.type(description="Versions of a model in order, best first, with the reasons. It changes nothing.")
-class ChampionSelection:
-    """See `resolvers.promotion.champions.ChampionSelection`."""
+@strawberry.type(description="Versions of a model in order, best first, with the reasons.")
+class ChampionCandidates:
+    """See `resolvers.promotion.champions.ChampionCandidates`."""
 
     candidate_count: int = strawberry.field(description="How many live versions stand in these stages.")
     considered_count: int = strawberry.field(
@@ -77,76 +76,74 @@ class ChampionSelection:
     champion = one(tables.ModelVersion, "champion_id", description="What is in PRODUCTION now; null for nothing.")
 
 
-async def _select_champion(
+@strawberry.input(description="How the versions of a model are ranked, and what a champion must fulfill.")
+class ChampionCriteriaInput:
+    """See `registry.promotion.champion_scoring.Criteria`."""
+
+    metric: str = strawberry.field(description="The exact name of the metric that decides.")
+    phase: Phase = strawberry.field(description="On which data it was measured.", default=Phase.VALIDATION)
+    direction: RankingDirection = strawberry.field(
+        description="Which values are better.", default=RankingDirection.MAXIMIZE
+    )
+    stages: list[Stage] | None = strawberry.field(
+        description="The stages of candidates; DEVELOPMENT, STAGING and PRODUCTION if absent.", default=None
+    )
+    constraints: list[MetricBoundInput] | None = strawberry.field(
+        description=f"Bounds on other metrics; at most {MAX_BOUNDS}.", default=None
+    )
+    maximum_cost: MaximumCostInput | None = strawberry.field(
+        description="The greatest cost of the run that produced the version.", default=None
+    )
+    compatible_with_champion: bool = strawberry.field(
+        description="Whether its signature must break nothing that works with the champion.", default=False
+    )
+    passes_gates_for: Stage | None = strawberry.field(
+        description="STAGING or PRODUCTION: a promotion must lead there from its stage, and no gate for it may be"
+        " closed. A version that is there already is not eligible.",
+        default=None,
+    )
+    gates_may_wait: bool = strawberry.field(
+        description="Whether such gates may still wait for an action, such as an approval or the verification of"
+        " files; `stillToDo` lists them. If false, every gate must be open.",
+        default=True,
+    )
+    tie_breaks: list[TieBreak] | None = strawberry.field(
+        description="What decides between equal values, in this order; finally the newer version comes first.",
+        default=None,
+    )
+
+
+async def _candidates(
+    root: strawberry.Parent[Any],
     info: Info,
-    model: Annotated[strawberry.ID, strawberry.argument(description="Of which model.")],
-    metric: Annotated[str, strawberry.argument(description="The exact name of the metric that decides.")],
-    phase: Annotated[Phase, strawberry.argument(description="On which data it was measured.")] = Phase.VALIDATION,
-    direction: Annotated[
-        RankingDirection, strawberry.argument(description="Which values are better.")
-    ] = RankingDirection.MAXIMIZE,
-    stages: Annotated[
-        list[Stage] | None,
-        strawberry.argument(description="Where candidates stand; DEVELOPMENT, STAGING and PRODUCTION if absent."),
-    ] = None,
-    constraints: Annotated[
-        list[MetricBoundInput] | None,
-        strawberry.argument(description=f"What other metrics have to be; at most {MAX_BOUNDS}."),
-    ] = None,
-    maximum_cost: Annotated[
-        MaximumCostInput | None, strawberry.argument(description="What the run that made it may have cost.")
-    ] = None,
-    compatible_with_champion: Annotated[
-        bool, strawberry.argument(description="Whether its signature must break nothing that works with the champion.")
-    ] = False,
-    passes_gates_for: Annotated[
-        Stage | None,
-        strawberry.argument(
-            description="STAGING or PRODUCTION: a promotion must lead there from where it stands, and no gate for it be"
-            " closed. What stands there already is not eligible."
-        ),
-    ] = None,
-    gates_may_wait: Annotated[
-        bool,
-        strawberry.argument(
-            description="Whether such gates may still wait for somebody to act, such as for an approval or for files to"
-            " be verified: told as `stillToDo`. If false, every gate must be open."
-        ),
-    ] = True,
-    tie_breaks: Annotated[
-        list[TieBreak] | None,
-        strawberry.argument(
-            description="What decides between equals, in this order; at last the newer one comes first."
-        ),
-    ] = None,
+    criteria: Annotated[
+        ChampionCriteriaInput, strawberry.argument(description="How they are ranked, and what a champion must fulfill.")
+    ],
     first: Annotated[int, strawberry.argument(description=f"How many places, 1 to {MAX_PLACES}.")] = 10,
 ) -> Any:
-    given = {} if stages is None else {"stages": tuple(dict.fromkeys(stages))}
-    criteria = Criteria(
-        metric=metric,
-        phase=phase,
-        direction=direction,
-        bounds=[Bound(one.metric, one.phase, one.minimum, one.maximum) for one in constraints or ()],
-        maximum_cost=None if maximum_cost is None else (maximum_cost.amount, maximum_cost.currency),
-        compatible=compatible_with_champion,
-        gates_for=passes_gates_for,
-        may_wait=gates_may_wait,
-        tie_breaks=tuple(dict.fromkeys(tie_breaks or ())),
+    given = {} if criteria.stages is None else {"stages": tuple(dict.fromkeys(criteria.stages))}
+    cost = criteria.maximum_cost
+    wanted = Criteria(
+        metric=criteria.metric,
+        phase=criteria.phase,
+        direction=criteria.direction,
+        bounds=[Bound(one.metric, one.phase, one.minimum, one.maximum) for one in criteria.constraints or ()],
+        maximum_cost=None if cost is None else (cost.amount, cost.currency),
+        compatible=criteria.compatible_with_champion,
+        gates_for=criteria.passes_gates_for,
+        may_wait=criteria.gates_may_wait,
+        tie_breaks=tuple(dict.fromkeys(criteria.tie_breaks or ())),
         first=first,
         **given,
     )
-    return await choose(info.context, decode_as("Model", model, "model"), criteria)
+    return await choose(info.context, root.id, wanted)
 
 
-@strawberry.type
-class ChampionQuery:
-    """The choice of a champion."""
-
-    select_champion = read(
-        _select_champion,
-        ChampionSelection | None,
-        description="Ranks the versions of a model by the latest value of a metric, and says of each in words why it"
-        " stands where it does, or what it lacks; null where there is no such model for you. A version that has none of"
-        " a metric itself counts with that of its run, as for gates.",
-        work=MAX_CANDIDATES + 10 * MAX_JUDGED,
-    )
+CHAMPION_CANDIDATES: Any = strawberry.field(
+    _candidates,
+    graphql_type=ChampionCandidates,
+    description="Its versions by the latest value of a metric, each with the reasons for its place or with what it"
+    " lacks. A version without a value of its own counts with the value of its run, as for gates. Changes nothing.",
+    metadata={"work": MAX_CANDIDATES + 10 * MAX_JUDGED},
+)
+"""The field of a model that ranks its versions."""

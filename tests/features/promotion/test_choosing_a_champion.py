@@ -15,15 +15,10 @@ from resolvers.promotion import champions
 from tests.stages import Line
 from tests.tenant import GraphQLFailed, Tenant, uuid_of
 
-SELECT = """query($model: ID!, $metric: String! = "accuracy", $phase: Phase! = TEST,
-    $direction: RankingDirection! = MAXIMIZE, $stages: [Stage!], $constraints: [MetricBoundInput!],
-    $maximumCost: MaximumCostInput, $compatible: Boolean! = false,
-    $gates: Stage, $mayWait: Boolean! = true, $ties: [TieBreak!], $first: Int! = 10) {
-    selectChampion(model: $model, metric: $metric, phase: $phase, direction: $direction, stages: $stages,
-        constraints: $constraints, maximumCost: $maximumCost, compatibleWithChampion: $compatible,
-        passesGatesFor: $gates, gatesMayWait: $mayWait, tieBreaks: $ties, first: $first) {
+SELECT = """query($model: ID!, $criteria: ChampionCriteriaInput!, $first: Int! = 10) { node(id: $model) { ... on Model {
+    championCandidates(criteria: $criteria, first: $first) {
         candidateCount consideredCount eligibleCount judgedCount isCutShort selected { id } champion { id }
-        places { place value difference isEligible reasons stillToDo version { id label } } } }"""
+        places { place value difference isEligible reasons stillToDo version { id label } } } } } }"""
 
 
 def accuracy(value: Any, **more: Any) -> dict[str, Any]:
@@ -49,8 +44,10 @@ async def hours_long(tenant: Tenant, hours: int, **given: Any) -> str:
     return run
 
 
-async def select(line: Line, **given: Any) -> dict[str, Any]:
-    found: dict[str, Any] = (await line.tenant.client(SELECT, model=line.model, **given))["selectChampion"]
+async def select(line: Line, *, first: int = 10, **criteria: Any) -> dict[str, Any]:
+    wanted = {"metric": "accuracy", "phase": "TEST", **criteria}
+    answer = await line.tenant.client(SELECT, model=line.model, criteria=wanted, first=first)
+    found: dict[str, Any] = answer["node"]["championCandidates"]
     return found
 
 
@@ -148,8 +145,8 @@ async def test_what_it_cost_is_held_against_a_limit_and_decides_between_equals(t
         version = await tenant.version(line.model, label=label, metrics=[accuracy(0.9)], run=run)
         line.versions.append(version)
     assert labels(await select(line)) == "cba"
-    assert labels(await select(line, ties=["OLDER"])) == "abc"
-    found = await select(line, ties=["LOWER_COST"])
+    assert labels(await select(line, tieBreaks=["OLDER"])) == "abc"
+    found = await select(line, tieBreaks=["LOWER_COST"])
     assert labels(found) == "bac"
     assert reasons(found, "a")[-1] == "It is as good as b, which cost less."
     found = await select(line, maximumCost={"amount": "2.5", "currency": "EUR"})
@@ -170,9 +167,9 @@ async def test_what_breaks_those_who_use_the_champion_is_not_eligible(tenant: Te
     for label, signature in signatures.items():
         given = {"label": label, "metrics": [accuracy(0.9)], "signature": signature}
         line.versions.append(await tenant.version(line.model, **given))
-    assert labels(await select(line, compatible=True)) == "dcba", "nothing is in production"
+    assert labels(await select(line, compatibleWithChampion=True)) == "dcba", "nothing is in production"
     await line.to_production(line.versions[0])
-    found = await select(line, compatible=True)
+    found = await select(line, compatibleWithChampion=True)
     assert (labels(found), labels(found, eligible=False)) == ("ba", "dc")
     assert reasons(found, "b")[1] == "Its signature is compatible for those who use the champion a."
     assert reasons(found, "c")[0].startswith("It breaks what works with the champion a: ")
@@ -183,7 +180,7 @@ async def test_the_gates_are_asked_about_the_best_alone(tenant: Tenant) -> None:
     line = await line_of(tenant, *[0.5 + place / 100 for place in range(12)])
     gate = {"metricThreshold": {"metric": "accuracy", "phase": "TEST", "maximum": 0.6}}
     await tenant.client.make("setPromotionPolicy", "promotionPolicy", model=line.model, to="STAGING", gates=[gate])
-    found = await select(line, gates="STAGING", first=100)
+    found = await select(line, passesGatesFor="STAGING", first=100)
     assert (labels(found), labels(found, eligible=False)) == ("kjihgfedc", "lba")
     assert (found["judgedCount"], found["isCutShort"]) == (10, False)
     assert reasons(found, "k")[-1] == "Every gate for STAGING is open."
@@ -197,12 +194,12 @@ async def test_the_gates_are_asked_on_until_one_is_eligible_as_far_as_is_afforda
     line = await line_of(tenant, *[0.5 + place / 100 for place in range(13)])
     gate = {"metricThreshold": {"metric": "accuracy", "phase": "TEST", "maximum": 0.515}}
     await tenant.client.make("setPromotionPolicy", "promotionPolicy", model=line.model, to="STAGING", gates=[gate])
-    found = await select(line, gates="STAGING", first=100)
+    found = await select(line, passesGatesFor="STAGING", first=100)
     assert (labels(found), found["selected"]) == ("b", {"id": line.versions[1]})
     assert (found["judgedCount"], found["isCutShort"]) == (12, False)
     assert reasons(found, "a") == ["The gates for STAGING were asked about the best 12 alone."]
     monkeypatch.setattr(champions, "MAX_JUDGED", 11)
-    found = await select(line, gates="STAGING", first=100)
+    found = await select(line, passesGatesFor="STAGING", first=100)
     assert (found["selected"], found["judgedCount"], found["isCutShort"]) == (None, 11, True)
 
 
@@ -210,7 +207,7 @@ async def test_what_cannot_go_there_is_not_selected_and_the_champion_does_not_di
     line = await line_of(tenant, 0.9, 0.8, 0.7)
     await line.to_production(line.versions[0])
     await line.promote(line.versions[2], "STAGING")
-    found = await select(line, gates="PRODUCTION")
+    found = await select(line, passesGatesFor="PRODUCTION")
     assert (labels(found), labels(found, eligible=False)) == ("c", "ab")
     assert (found["selected"], found["judgedCount"]) == ({"id": line.versions[2]}, 1)
     assert reasons(found, "a") == ["This version is in stage PRODUCTION already."]
@@ -225,12 +222,12 @@ async def test_what_gates_wait_for_is_told_as_still_to_be_done_and_is_no_lack(te
         {"metricThreshold": {"metric": "accuracy", "phase": "TEST", "maximum": 0.85}},
     ]
     await tenant.client.make("setPromotionPolicy", "promotionPolicy", model=line.model, to="STAGING", gates=gates)
-    found = await select(line, gates="STAGING")
+    found = await select(line, passesGatesFor="STAGING")
     assert (labels(found), labels(found, eligible=False)) == ("b", "a")
     (to_do,) = found["places"][0]["stillToDo"]
     assert reasons(found, "b")[-1] == f"Still to be done: {to_do}"
     assert reasons(found, "a") == ["accuracy (test) is 0.9; it must be at most 0.85."]
-    found = await select(line, gates="STAGING", mayWait=False)
+    found = await select(line, passesGatesFor="STAGING", gatesMayWait=False)
     assert (labels(found), found["selected"]) == ("", None)
     assert reasons(found, "b") == [f"Still to be done: {to_do}"]
 
@@ -251,13 +248,13 @@ async def test_costs_in_several_currencies_decide_nothing_among_equals(tenant: T
         run = await hours_long(tenant, 2 if label == "d" else 1, runtime={"hardware": {"cpu": hardware}})
         version = await tenant.version(line.model, label=label, metrics=[accuracy(value)], run=run)
         line.versions.append(version)
-    found = await select(line, ties=["LOWER_COST"])
+    found = await select(line, tieBreaks=["LOWER_COST"])
     assert labels(found) == "bacd"
     assert reasons(found, "a")[-1] == (
         "It is as good as b, which is newer; what such versions cost is in several currencies, which are not compared."
     )
     assert reasons(found, "d")[-1] == "It is as good as c, which cost less."
-    assert labels(await select(line, ties=["LOWER_COST", "OLDER"])) == "abcd"
+    assert labels(await select(line, tieBreaks=["LOWER_COST", "OLDER"])) == "abcd"
 
 
 async def test_values_further_apart_than_a_number_can_tell_have_no_difference(tenant: Tenant) -> None:
@@ -270,9 +267,11 @@ async def test_values_further_apart_than_a_number_can_tell_have_no_difference(te
 
 async def test_twenty_choices_in_one_operation_are_too_expensive(tenant: Tenant) -> None:
     model = await tenant.model()
-    one = f'selectChampion(model: "{model}", metric: "f1", first: 1) {{ judgedCount }}'
+    one = 'championCandidates(criteria: {metric: "f1"}, first: 1) { judgedCount }'
+    fields = "".join(f"a{number}: {one}" for number in range(20))
+    query = f"query($id: ID!) {{ model(by: {{id: $id}}) {{ {fields} }} }}"
     with pytest.raises(GraphQLFailed) as refused:
-        await tenant.client("{" + "".join(f"a{number}: {one}" for number in range(20)) + "}")
+        await tenant.client(query, id=model)
     assert refused.value.code == "QUERY_TOO_EXPENSIVE"
 
 
@@ -281,9 +280,9 @@ async def test_the_number_of_statements_does_not_depend_on_how_many_versions_the
 ) -> None:
     line, counts = await line_of(tenant, 0.5), []
     await line.to_production(line.versions[0])
-    given = {
-        "compatible": True,
-        "ties": ["LOWER_COST"],
+    given: dict[str, Any] = {
+        "compatibleWithChampion": True,
+        "tieBreaks": ["LOWER_COST"],
         "constraints": [{"metric": "f1", "phase": "TEST", "minimum": 0}],
     }
     for _ in range(2):
@@ -295,18 +294,18 @@ async def test_the_number_of_statements_does_not_depend_on_how_many_versions_the
             line.versions.append(
                 await tenant.version(line.model, label=tenant.name(), run=run, metrics=[accuracy(0.1)])
             )
-    assert counts[0] <= counts[1] <= 9
+    assert counts[0] <= counts[1] <= 10
 
 
 async def test_a_model_of_a_neighbor_is_not_there(tenant: Tenant, neighbor: Tenant) -> None:
     line = await line_of(neighbor, 0.5)
-    assert (await tenant.client(SELECT, model=line.model))["selectChampion"] is None
+    assert (await tenant.client(SELECT, model=line.model, criteria={"metric": "accuracy"}))["node"] is None
 
 
 @pytest.mark.parametrize(
     "given",
     [
-        {"metric": " "}, {"first": 0}, {"first": 101}, {"stages": []}, {"gates": "ARCHIVED"},
+        {"metric": " "}, {"first": 0}, {"first": 101}, {"stages": []}, {"passesGatesFor": "ARCHIVED"},
         {"constraints": [{"metric": "f1", "phase": "TEST"}]},
         {"constraints": [{"metric": "", "phase": "TEST", "minimum": 1}]},
         {"constraints": [{"metric": "f1", "phase": "TEST", "minimum": 1, "maximum": 0}]},
@@ -315,9 +314,9 @@ async def test_a_model_of_a_neighbor_is_not_there(tenant: Tenant, neighbor: Tena
     ],
 )  # fmt: skip
 async def test_what_cannot_be_meant_is_a_request_error(tenant: Tenant, given: dict[str, Any]) -> None:
-    model = await tenant.model()
+    line = await Line.of(tenant, 0)
     with pytest.raises(GraphQLFailed) as refused:
-        await tenant.client(SELECT, model=model, **given)
+        await select(line, **given)
     assert refused.value.code in ("BAD_USER_INPUT", "PAGE_TOO_LARGE")
 
 
