@@ -42,7 +42,7 @@ _TO_PRODUCTION: Final = [
 _APPROVED: Final = {"approvals": {"count": 1, "role": "MAINTAINER"}}
 
 _PLAN: Final = """query Plan($version: ID!, $to: Stage!) {
-  promotionPlan(version: $version, to: $to) { revision digest }
+  version(by: {id: $version}) { promotionPlan(target: {stage: $to}) { revision digest } }
 }"""
 _PRODUCTION: Final = """query Production($model: ID!) {
   node(id: $model) { ... on Model { production { revision } } }
@@ -206,7 +206,7 @@ class Promotions:
 
     def _plan(self, version: ModelVersion, to: str) -> dict[str, Any]:
         """The revision of the slot, and the digest of the version as it is now."""
-        plan: dict[str, Any] = self._client.ask(_PLAN, version=version.id, to=to)["promotionPlan"]
+        plan: dict[str, Any] = self._client.ask(_PLAN, version=version.id, to=to)["version"]["promotionPlan"]
         return plan
 
     def _say(self, sign: str, title: str, what: str) -> None:

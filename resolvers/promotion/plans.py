@@ -10,7 +10,7 @@ from sqlmodel import col
 
 from db.codes import Stage, TransitionKind
 from db.session import Reader
-from db.tables import Alias, AliasRevision, ModelVersion, Slot
+from db.tables import Alias, AliasRevision, Slot
 from registry.catalog import stages
 from registry.catalog.version_digest import digests
 from registry.kernel.access import NEEDED, RANK
@@ -56,21 +56,22 @@ class Digests:
         return [found[key] for key in keys]
 
 
-async def plan(operation: Operation, version_id: UUID, to: Stage | None, alias: str | None) -> Plan | None:
-    """What the gates say now. None where there is no such version. Raises: BadInput unless one target is named."""
+def goal(stage: Stage | None, alias: str | None) -> Target:
+    """Return the target of a plan. Raises: BadInput unless it is one stage with a slot, or one alias."""
     try:
-        goal = target(to, alias)
+        return target(stage, alias)
     except InvalidValue as failure:
         raise BadInput(failure.message) from None
-    version = await operation.loaders.row(ModelVersion).load(version_id)
-    if version is None:
-        return None
+
+
+async def plan(operation: Operation, version: Any, goal: Target) -> Plan:
+    """Evaluate the gates of a target for a version now."""
     judgment = await judge(operation.snapshot, version, goal)
     revision, held_id = await _now(operation.snapshot, version, goal)
     policy, request = judgment.policy, judgment.case.request
     needed = NEEDED[action(goal, is_protected=policy is not None)]
     return Plan(
-        version_id=version_id,
+        version_id=version.id,
         stage=goal.stage,
         alias=goal.alias,
         obstacle=obstacle(version, goal, held_id),
@@ -79,7 +80,7 @@ async def plan(operation: Operation, version_id: UUID, to: Stage | None, alias: 
         revision=revision,
         digest=judgment.case.digest,
         verdicts=judgment.verdicts,
-        displaced_id=None if held_id == version_id else held_id,
+        displaced_id=None if held_id == version.id else held_id,
         policy_id=None if policy is None else policy.id,
         request_id=None if request is None else request.id,
     )

@@ -88,8 +88,9 @@ async def protect(tenant: Tenant, stage: str, *others: dict[str, Any]) -> None:
 async def promote(tenant: Tenant, version: str, *stages: str) -> None:
     """Send a version without files on from stage to stage; what stood there makes way."""
     for stage in stages:
-        plan = "query($version: ID!, $to: Stage!) { promotionPlan(version: $version, to: $to) { revision } }"
-        revision = (await tenant.client(plan, version=version, to=stage))["promotionPlan"]["revision"]
+        plan = """query($version: ID!, $to: Stage!) {
+            version(by: {id: $version}) { promotionPlan(target: {stage: $to}) { revision } } }"""
+        revision = (await tenant.client(plan, version=version, to=stage))["version"]["promotionPlan"]["revision"]
         moved = {"version": version, "to": stage, "expectedRevision": revision, "reason": "It is better."}
         await tenant.client.make("promoteVersion", "transition", **moved)
 

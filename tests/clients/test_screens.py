@@ -25,7 +25,7 @@ STATEMENTS = {
 
 EMPTY = {
     "version": {
-        "node.artifacts.nodes.failure", "node.downstream.links.role", "promotionPlan.obstacle",
+        "node.artifacts.nodes.failure", "node.downstream.links.role", "node.promotionPlan.obstacle",
         "node.upstream.steps.node.deletedAt", "node.downstream.steps.node.deletedAt",
     },
     "run": {"node.artifacts.nodes.failure", "node.cost.missing"},

@@ -250,7 +250,7 @@ async def test_a_policy_is_set_and_a_plan_says_what_it_waits_for(tenant: Tenant)
         *("MetricThreshold", "NotWorseThanChampion", "RequiredFacts", "Approvals")
     ]
     example, pasted["STAGING"] = FOLDER / "56_plan_a_promotion.graphql", "PRODUCTION"
-    plan = (await run(tenant, example, "PlanPromotion", pasted))["promotionPlan"]
+    plan = (await run(tenant, example, "PlanPromotion", pasted))["version"]["promotionPlan"]
     assert [one["outcome"] for one in plan["verdicts"]] == ["PASSED", "PASSED", "PASSED", "FAILED", "WAITING"]
     assert "a promotion leads from DEVELOPMENT to STAGING" in plan["obstacle"]
 

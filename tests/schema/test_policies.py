@@ -110,7 +110,6 @@ ARGUMENTS = {
     "webhook": '(by: {{name: "none"}})',
     "runComparison": '(runs: ["{run}"])',
     "versionComparison": '(versions: ["{version}"])',
-    "promotionPlan": '(version: "{version}", to: STAGING)',
     "runtimeDifference": '(from: "{version}", to: "{version}")',
     "dataset": '(by: {{name: {{project: "{project}", name: "data"}}}})',
 }

@@ -18,6 +18,7 @@ from schema.building.lookups import version
 from schema.building.mutations import change
 from schema.types.catalog.compatibility import SignatureChange, since
 from schema.types.graph.lineage import LineageNode
+from schema.types.promotion.plan import PLAN_OF_VERSION
 from schema.types.promotion.stage_slot import slot_of_version
 from schema.types.tracking.latest_metrics import latest, metric_count
 from schema.types.tracking.metric_history import history
@@ -65,6 +66,7 @@ class ModelVersion(LineageNode):
         tables.SlotRevision, "version_id", order=Order("valid_from"),
         description="When it was in which slot, latest first.",
     )  # fmt: skip
+    promotion_plan = PLAN_OF_VERSION
     promotion_requests = many(
         tables.PromotionRequest, "version_id", description="Requests for it to be promoted, newest first."
     )

@@ -1,7 +1,6 @@
 """Requests for promotion, their reviews, and the checks that other systems report."""
 
 from datetime import datetime
-from typing import Annotated, Any
 
 import strawberry
 
@@ -11,13 +10,10 @@ from registry.catalog import checks
 from registry.kernel.access import Action
 from registry.kernel.errors import Conflict, GateFailed, InvalidValue, NotFound, StaleRevision
 from registry.promotion import requests, reviews
-from resolvers.context import Info
-from resolvers.ids import decode_as
-from resolvers.promotion import plans
-from schema.building.edges import all_of, many, one, read
+from schema.building.edges import all_of, many, one
 from schema.building.mutations import change
 from schema.building.node import RowNode
-from schema.types.promotion.gate import GateVerdict
+from schema.types.promotion.plan import PLAN_OF_REQUEST
 
 
 @strawberry.type(description="Somebody asks for a version to go to a stage or to get an alias.")
@@ -49,6 +45,7 @@ class PromotionRequest(RowNode):
         tables.AliasRevision, "id", child_key="request_id",
         description="What came of it, where it was completed and was about an alias.",
     )  # fmt: skip
+    plan = PLAN_OF_REQUEST
 
 
 @strawberry.type(description="What somebody decided about a request.")
@@ -84,55 +81,10 @@ class VersionCheck(RowNode):
     created_by = one(tables.Principal, "created_by", required=True, description="Who reported it.")
 
 
-@strawberry.type(description="What would happen if a version were promoted now: a dry run, of the same code.")
-class PromotionPlan:
-    """See `resolvers.promotion.plans.Plan`."""
-
-    stage: Stage | None = strawberry.field(description="Where it would go; null for an alias.")
-    alias: str | None = strawberry.field(description="The alias it would get; null for a stage.")
-    is_possible: bool = strawberry.field(
-        description="Whether a promotion would be done: the way and every gate are open."
-    )
-    obstacle: str | None = strawberry.field(
-        description="Why no gate matters: what keeps this version from going there at all; null for nothing."
-    )
-    is_permitted: bool = strawberry.field(description="Whether you may promote it there yourself.")
-    is_automatic: bool = strawberry.field(description="Whether a request would complete by itself.")
-    revision: int = strawberry.field(description="Of the slot or the alias now: send it as `expectedRevision`.")
-    digest: str = strawberry.field(description="Of the version now: checks are to be reported for it.")
-    verdicts: list[GateVerdict] = strawberry.field(
-        description="What every gate says now, in the order of the policy.", metadata={"rows": 1}
-    )
-    version = one(tables.ModelVersion, "version_id", required=True, description="The version.")
-    displaces = one(tables.ModelVersion, "displaced_id", description="What is there now and would make way.")
-    policy = one(tables.PromotionPolicy, "policy_id", description="The policy; null for none.")
-    request = one(
-        tables.PromotionRequest,
-        "request_id",
-        description="The open request for it; null for none.",
-    )
-
-
-async def _plan(
-    info: Info,
-    version: Annotated[strawberry.ID, strawberry.argument(description="Which version.")],
-    to: Annotated[
-        Stage | None, strawberry.argument(description="STAGING or PRODUCTION. Give either this or `alias`.")
-    ] = None,
-    alias: Annotated[str | None, strawberry.argument(description="An alias of the model.")] = None,
-) -> Any:
-    return await plans.plan(info.context, decode_as("ModelVersion", version, "version"), to, alias)
-
-
 @strawberry.type
 class RequestQuery:
     """The reads of requests."""
 
-    promotion_plan = read(
-        _plan, PromotionPlan | None, rows=20,
-        description="What every gate says of a version that is to go to a stage or get an alias, with what would open"
-        " it; null where there is no such version for you.",
-    )  # fmt: skip
     promotion_requests = all_of(tables.PromotionRequest, description="All requests for promotion, newest first.")
 
 

@@ -10,8 +10,8 @@ from tests.tenant import Tenant, uuid_of
 
 BROKEN, PENDING, READY = "BROKEN", "PENDING", "READY"
 STATUS = "query($id: ID!) { node(id: $id) { ... on ModelVersion { status } } }"
-PLAN = """query($version: ID!) { promotionPlan(version: $version, to: STAGING) {
-    verdicts { gate { __typename } outcome } } }"""
+PLAN = """query($version: ID!) { version(by: {id: $version}) { promotionPlan(target: {stage: STAGING}) {
+    verdicts { gate { __typename } outcome } } } }"""
 CASES: list[tuple[list[tuple[str, str]], str]] = [
     ([], READY),
     ([("a", "AVAILABLE"), ("b", "EXTERNAL")], READY),
@@ -59,6 +59,6 @@ async def test_a_version_tells_whether_its_files_are_all_there_and_right(
     assert everything == [{"id": version}]
     gates = [{"integrity": {"allowExternal": True}}]
     await tenant.client.make("setPromotionPolicy", "promotionPolicy", to="STAGING", gates=gates)
-    (verdict,) = (await tenant.client(PLAN, version=version))["promotionPlan"]["verdicts"]
+    (verdict,) = (await tenant.client(PLAN, version=version))["version"]["promotionPlan"]["verdicts"]
     outcome = {READY: "PASSED", PENDING: "WAITING", BROKEN: "FAILED"}[status]
     assert verdict == {"gate": {"__typename": "Integrity"}, "outcome": outcome}

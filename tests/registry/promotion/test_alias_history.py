@@ -136,7 +136,7 @@ async def test_the_plan_knows_where_an_alias_is_even_if_its_history_does_not(ten
     async with tenant.database.change(tenant.org_id) as change:
         own = col(Alias.org_id) == tenant.org_id
         await change.execute(update(Alias).where(own).values(version_id=uuid_of(second), revision=2))
-    query = """query($version: ID!) { promotionPlan(version: $version, alias: "champion") {
-        revision displaces { id } } }"""
-    plan = (await tenant.client(query, version=first))["promotionPlan"]
+    query = """query($version: ID!) { version(by: {id: $version}) { promotionPlan(target: {alias: "champion"}) {
+        revision displaces { id } } } }"""
+    plan = (await tenant.client(query, version=first))["version"]["promotionPlan"]
     assert (plan["revision"], plan["displaces"]["id"]) == (2, second)

@@ -13,8 +13,8 @@ from tests.tenant import Client, GraphQLFailed, Tenant, uuid_of
 
 ALIASES = "query($id: ID!) { node(id: $id) { ... on Model { aliases { nodes { name revision version { id } } } } } }"
 
-PLAN = """query($version: ID!) { promotionPlan(version: $version, alias: "@champion") {
-    isPossible obstacle isPermitted revision verdicts { message } } }"""
+PLAN = """query($version: ID!) { version(by: {id: $version}) { promotionPlan(target: {alias: "@champion"}) {
+    isPossible obstacle isPermitted revision verdicts { message } } } }"""
 
 
 async def point(tenant: Tenant, version: str, name: str = "champion", **given: object) -> str:
@@ -22,7 +22,7 @@ async def point(tenant: Tenant, version: str, name: str = "champion", **given: o
 
 
 async def plan_of(tenant: Tenant, version: str, client: Client | None = None) -> dict[str, Any]:
-    found: dict[str, Any] = (await (client or tenant.client)(PLAN, version=version))["promotionPlan"]
+    found: dict[str, Any] = (await (client or tenant.client)(PLAN, version=version))["version"]["promotionPlan"]
     return found
 
 
@@ -200,7 +200,8 @@ async def test_no_name_passes_for_the_protected_alias_of_another(tenant: Tenant,
         path = "alias" if "alias" in values else "name"
         assert (refused["code"], refused["path"]) == ("INVALID_VALUE", [path]), mutation
         assert refused["message"] == "No alias begins with `@`. Write `champion` or `@champion`."
-    plan = "query($version: ID!, $alias: String) { promotionPlan(version: $version, alias: $alias) { isPermitted } }"
+    plan = """query($version: ID!, $alias: String!) { version(by: {id: $version}) {
+        promotionPlan(target: {alias: $alias}) { isPermitted } } }"""
     with pytest.raises(GraphQLFailed, match="No alias begins with `@`"):
         await tenant.client(plan, version=version, alias=name)
 

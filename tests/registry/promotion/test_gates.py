@@ -21,9 +21,12 @@ from tests import sending
 from tests.stages import Line
 from tests.tenant import Tenant, uuid_of
 
-PLAN = """query($version: ID!, $to: Stage, $alias: String) { promotionPlan(version: $version, to: $to, alias: $alias) {
-    isPossible obstacle isPermitted isAutomatic revision digest displaces { id } policy { revision } request { id }
-    verdicts { gate { __typename } outcome measured bound message } } }"""
+PLAN = """query($version: ID!, $target: PromotionTargetInput!) { version(by: {id: $version}) {
+    promotionPlan(target: $target) {
+        isPossible obstacle isPermitted isAutomatic revision digest displaces { id } policy { revision } request { id }
+        verdicts { gate { __typename } outcome measured bound message } } } }"""
+REQUESTED = """query($id: ID!) { node(id: $id) { ... on PromotionRequest {
+    plan { stage alias isPossible request { id } version { id } } } } }"""
 ACCURACY = {"metric": "accuracy", "phase": "TEST"}
 POINT = {"name": "accuracy", "phase": "TEST"}
 
@@ -34,7 +37,9 @@ async def policy(tenant: Tenant, *gates: dict[str, Any], **given: Any) -> str:
 
 
 async def plan(tenant: Tenant, version: str, to: str = "STAGING") -> dict[str, Any]:
-    found: dict[str, Any] = (await tenant.client(PLAN, version=version, to=to))["promotionPlan"]
+    found: dict[str, Any] = (await tenant.client(PLAN, version=version, target={"stage": to}))["version"][
+        "promotionPlan"
+    ]
     return found
 
 
@@ -424,13 +429,36 @@ async def test_the_plan_names_what_stands_in_the_way_of_every_gate(
     assert found["isPossible"] == (obstacle is None)
 
 
-async def test_a_plan_for_nothing_is_nothing_and_one_without_a_target_is_no_question(
-    tenant: Tenant, neighbor: Tenant
-) -> None:
-    assert (await tenant.client(PLAN, version=await neighbor.version(), to="STAGING"))["promotionPlan"] is None
-    for target in ({}, {"to": "ARCHIVED"}, {"to": "STAGING", "alias": "champion"}):
-        answer = await tenant.client.post(PLAN, {"version": await tenant.version(), **target})
-        assert answer["errors"][0]["extensions"]["code"] == "BAD_USER_INPUT"
+@pytest.mark.parametrize(
+    "target",
+    [
+        {}, {"stage": "ARCHIVED"}, {"stage": "DEVELOPMENT"}, {"stage": None}, {"alias": ""}, {"alias": "production"},
+        {"stage": "STAGING", "alias": "champion"},
+    ],
+)  # fmt: skip
+async def test_a_plan_takes_exactly_one_target_that_a_version_can_go_to(tenant: Tenant, target: dict[str, Any]) -> None:
+    answer = await tenant.client.post(PLAN, {"version": await tenant.version(), "target": target})
+    assert answer["errors"][0]["extensions"]["code"] == "BAD_USER_INPUT"
+
+
+@pytest.mark.parametrize("target", [{"to": "STAGING"}, {"alias": "champion"}])
+async def test_an_open_request_shows_its_plan_and_an_ended_one_does_not(tenant: Tenant, target: dict[str, Any]) -> None:
+    line = await Line.of(tenant, 1)
+    await policy(tenant, {"approvals": {"count": 1}}, **{"to": None, **target}, model=line.model)
+    request = await tenant.client.make("requestPromotion", "promotionRequest", version=line.versions[0], **target)
+    assert (await tenant.client(REQUESTED, id=request))["node"]["plan"] == {
+        "stage": target.get("to"), "alias": target.get("alias"), "isPossible": False,
+        "request": {"id": request}, "version": {"id": line.versions[0]},
+    }  # fmt: skip
+    await tenant.client.make("withdrawPromotion", "promotionRequest", request=request)
+    assert (await tenant.client(REQUESTED, id=request))["node"]["plan"] is None
+
+
+async def test_plans_of_many_versions_cost_more_than_an_operation_may(tenant: Tenant) -> None:
+    query = "{ versions(first: 100) { nodes { promotionPlan(target: {stage: STAGING}) { isPossible } } } }"
+    answer = await tenant.client.post(query, {})
+    assert answer["errors"][0]["extensions"]["code"] == "QUERY_TOO_EXPENSIVE"
+    assert (await tenant.client(query.replace("100", "20")))["versions"] == {"nodes": []}
 
 
 async def test_the_digest_changes_with_files_signature_and_runtime_and_with_nothing_else(

@@ -9,8 +9,8 @@ from db.session import Database
 from tests.registry.told import events_about
 from tests.tenant import GraphQLFailed, Tenant, uuid_of
 
-PLAN = """query($version: ID!, $to: Stage, $alias: String) { promotionPlan(version: $version, to: $to, alias: $alias) {
-    policy { id } verdicts { gate { __typename } } } }"""
+PLAN = """query($version: ID!, $target: PromotionTargetInput!) { version(by: {id: $version}) {
+    promotionPlan(target: $target) { policy { id } verdicts { gate { __typename } } } } }"""
 ACCURACY = {"metric": "accuracy", "phase": "TEST"}
 
 
@@ -19,7 +19,8 @@ async def set_policy(tenant: Tenant, **given: Any) -> str:
 
 
 async def holding(tenant: Tenant, version: str, **target: Any) -> str | None:
-    plan = (await tenant.client(PLAN, version=version, **(target or {"to": "STAGING"})))["promotionPlan"]
+    given = {"stage" if name == "to" else name: value for name, value in target.items()} or {"stage": "STAGING"}
+    plan = (await tenant.client(PLAN, version=version, target=given))["version"]["promotionPlan"]
     found: str | None = plan["policy"] and plan["policy"]["id"]
     return found
 

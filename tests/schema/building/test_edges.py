@@ -23,12 +23,12 @@ from tests.schema.built import BUILT
 from tests.schema.valid_inputs import valid_input
 from tests.tenant import Client, Tenant, found_tenant, join, uuid_of
 
-# What is no edge of rows: values inside the row, walks, choices, and URLs that are signed when they are asked for.
+# No edges of rows: values inside the row, walks, plans, choices, and URLs that are signed on request.
 COMPUTED = {
     "tags", "parameters", "inputs", "outputs", "features", "columns", "packages", "hardware",
     "signature_change", "schema_change",
     "gates", "verdicts", "measured", "upstream", "downstream", "download", "parts", "url",
-    "in_sync", "duration_seconds", "champion_candidates",
+    "in_sync", "duration_seconds", "champion_candidates", "promotion_plan", "plan",
 }  # fmt: skip
 EDGES = [
     (node, field)
