@@ -9,7 +9,7 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import Annotated, Final, NewType
 from uuid import UUID
@@ -34,7 +34,7 @@ MAX_STEP = 2**63 - 1
 MAX_URI = 2_000
 MAX_MARKS = 30
 _STAGE_NAMES = frozenset(stage.casefold() for stage in Stage)
-_CLOCK_SKEW = timedelta(days=1)
+OLDEST = datetime(1970, 1, 1, tzinfo=UTC)
 CLOCK_SKEW = timedelta(minutes=5)
 """How far the clock of a client may be ahead."""
 
@@ -255,19 +255,19 @@ def address(value: str, path: Sequence[str]) -> str:
     return value
 
 
-def moment(value: datetime | None, path: Sequence[str], *, oldest: datetime) -> datetime:
-    """A moment from `oldest` to a little after now, which other clocks may be ahead; now if absent.
+def moment(value: datetime, path: Sequence[str], *, oldest: datetime = OLDEST) -> datetime:
+    """Return the time of an observation by a client. One up to CLOCK_SKEW ahead is stored as now.
 
-    Raises: InvalidValue.
+    Raises: InvalidValue without an offset, before `oldest`, or further ahead.
     """
-    now = utc_now()
-    if value is None:
-        return now
     if value.tzinfo is None:
         raise InvalidValue("A time needs its offset from UTC, such as 2026-03-03T12:00:00Z.", path)
-    if not oldest <= value <= now + CLOCK_SKEW:
-        raise InvalidValue(f"This is before {oldest.isoformat(timespec='seconds')} or in the future.", path)
-    return value
+    now = utc_now()
+    if value < oldest:
+        raise InvalidValue(f"This time is before {oldest.isoformat(timespec='seconds')}, the earliest accepted.", path)
+    if value > now + CLOCK_SKEW:
+        raise InvalidValue("This time is more than 5 minutes in the future. Check the clock of the client.", path)
+    return min(value, now)
 
 
 def tags(values: Sequence[Tag], path: Sequence[str] = ("tags",)) -> dict[str, str]:
@@ -296,15 +296,6 @@ def description_of(
     if new_tags is not KEEP:
         values["tags"] = tags(new_tags)
     return values
-
-
-def measured_at(moment: datetime, path: Sequence[str]) -> datetime:
-    """When something was measured. Clocks may be wrong by a day. Raises: InvalidValue."""
-    if moment.tzinfo is None:
-        raise InvalidValue("A time needs its offset from UTC, such as 2026-03-03T12:00:00Z.", path)
-    if moment.year < 1970 or moment > utc_now() + _CLOCK_SKEW:
-        raise InvalidValue("This is before 1970 or in the future.", path)
-    return moment
 
 
 def parameters(values: Sequence[Parameter], path: Sequence[str] = ("parameters",)) -> dict[str, object]:

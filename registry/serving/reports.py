@@ -52,7 +52,7 @@ async def take(
     """
     deployment = await find(change, Deployment, deployment_id, "deployment", lock=True)
     require(actor, Action.WRITE, deployment)
-    moment = inputs.moment(observed_at, ("observedAt",), oldest=utc_now() - OLDEST)
+    moment = inputs.moment(observed_at or utc_now(), ("observedAt",), oldest=utc_now() - OLDEST)
     report = DeploymentReport(
         org_id=change.org_id,
         deployment_id=deployment.id,

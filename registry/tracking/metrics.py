@@ -72,5 +72,5 @@ def _point(metric: inputs.Metric, path: Sequence[str]) -> dict[str, Any]:
         "step": metric.step,
         "value": value,
         "special": special,
-        "measured_at": inputs.measured_at(metric.measured_at or utc_now(), (*path, "measuredAt")),
+        "measured_at": inputs.moment(metric.measured_at or utc_now(), (*path, "measuredAt")),
     }

@@ -66,7 +66,7 @@ async def store(change: Change, run: tables.Run, samples: Sequence[ResourceSampl
 
 def stored(sample: ResourceSample, path: Sequence[str]) -> dict[str, Any]:
     """A sample as the columns of its row. Raises: InvalidValue, naming the place."""
-    values: dict[str, Any] = {"sampled_at": inputs.measured_at(sample.sampled_at, (*path, "sampledAt"))}
+    values: dict[str, Any] = {"sampled_at": inputs.moment(sample.sampled_at, (*path, "sampledAt"))}
     for name in MEASURES:
         first, *rest = name.split("_")
         here = (*path, first + "".join(part.capitalize() for part in rest))

@@ -259,11 +259,12 @@ async def finish(
         return run
     if run.status not in _NOT_ENDINGS:
         raise Conflict(f"This run has ended already, as {run.status}.", ("run",))
+    ended = inputs.moment(ended_at or utc_now(), ("endedAt",))
+    if ended_at is not None and ended_at < run.started_at:
+        raise InvalidValue("A run cannot end before it began.", ("endedAt",))
     # Another server, whose clock is a little ahead, may have begun the run.
-    moment = ended_at or max(utc_now(), run.started_at)
-    if moment.tzinfo is None or not run.started_at <= moment <= max(utc_now(), run.started_at):
-        raise InvalidValue("A run ends after it began and not in the future.", ("endedAt",))
-    return await alter(change, actor, run, {"status": status, "ended_at": moment}, verb="ended")
+    values = {"status": status, "ended_at": max(ended, run.started_at)}
+    return await alter(change, actor, run, values, verb="ended")
 
 
 async def _found(change: Change, datasets: Sequence[inputs.DatasetUse]) -> Uses:

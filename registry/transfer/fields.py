@@ -3,7 +3,7 @@
 import dataclasses
 import re
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from functools import lru_cache
@@ -17,7 +17,6 @@ Path = tuple[str, ...]
 Read = Callable[[Any, Path], Any]
 Thing = TypeVar("Thing")
 
-OLDEST = datetime(1970, 1, 1, tzinfo=UTC)
 _DECIMAL = re.compile(r"-?[0-9]{1,20}(\.[0-9]{1,18})?")
 _known_name = lru_cache(10_000)(inputs.name)
 
@@ -93,13 +92,8 @@ def time(value: Any, path: Path) -> datetime:
 
 
 def moment(value: Any, path: Path) -> datetime:
-    """A time with its offset from UTC, from 1970 to a little after now."""
-    return inputs.moment(time(value, path), path, oldest=OLDEST)
-
-
-def measured(value: Any, path: Path) -> datetime:
-    """When something was measured, as the API takes it."""
-    return inputs.measured_at(time(value, path), path)
+    """The time of an observation, as the API takes it."""
+    return inputs.moment(time(value, path), path)
 
 
 def tags(value: Any, path: Path) -> dict[str, str]:
@@ -167,7 +161,7 @@ def _of(hint: Any, value: Any, path: Path) -> Any:
     if issubclass(hint, StrEnum):
         return choice(hint)(value, path)
     if hint is datetime:
-        return measured(value, path)
+        return moment(value, path)
     if hint is float and type(value) is int:
         return float(value)
     if type(value) is not hint:

@@ -63,7 +63,7 @@ POINT: Final = (
     Field("step", read.whole(), "step"),
     Field("value", read.number, "value"),
     Field("special", read.choice(SpecialValue), "special"),
-    Field("measuredAt", read.measured, "measured_at", required=True),
+    Field("measuredAt", read.moment, "measured_at", required=True),
 )
 
 

@@ -19,8 +19,6 @@ from registry.promotion.gates.gate import Case, Gate, GateVerdict, Path, bounds,
 from registry.tracking.metric_source import latest_point
 
 MAX_AGE_S = 10 * 366 * 86_400
-CLOCK_SKEW_S = 300
-"""How far ahead of ours the clock of whoever measured may be."""
 _SHOWN = 10
 
 MetricName = Annotated[str, Doc("Which metric.")]
@@ -123,11 +121,7 @@ class EvaluationAge(Gate):
         point = await latest(case, case.version, self.metric, self.phase)
         if point is None or point.value is None:
             return self.fails(await unusable(case, point, self.metric, self.phase), None, self.maximum_age_seconds)
-        age_s = int((case.now - point.measured_at).total_seconds())
-        if age_s < -CLOCK_SKEW_S:
-            ahead = f"{self.metric} ({self.phase.lower()}) is said to have been measured {-age_s} s from now"
-            return self.fails(f"{ahead}: log it with the time of the evaluation.", age_s, self.maximum_age_seconds)
-        age_s = max(0, age_s)
+        age_s = max(0, int((case.now - point.measured_at).total_seconds()))
         message = f"{self.metric} ({self.phase.lower()}) was measured {age_s} s ago"
         if age_s <= self.maximum_age_seconds:
             return self.passes(f"{message}.", age_s, self.maximum_age_seconds)

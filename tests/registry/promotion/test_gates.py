@@ -216,11 +216,10 @@ async def test_an_evaluation_grows_old(tenant: Tenant) -> None:
     assert (await verdict_of(tenant, version, gate))[0] == "PASSED"
     await log(tenant, version, value=None, special="NAN")
     assert (await verdict_of(tenant, version, gate))[0] == "FAILED"
-    tomorrow = (utc_now() + timedelta(hours=20)).isoformat()
-    await log(tenant, version, value=0.9, measuredAt=tomorrow)
-    outcome, *_, message = await verdict_of(tenant, version, gate)
-    assert outcome == "FAILED"
-    assert message.endswith("s from now: log it with the time of the evaluation.")
+    await log(tenant, version, value=0.9, measuredAt=(utc_now() + timedelta(minutes=4)).isoformat())
+    outcome, measured, *_ = await verdict_of(tenant, version, gate)
+    assert outcome == "PASSED", "a clock that is a little ahead"
+    assert measured >= 0
 
 
 async def test_files_are_verified_wherever_no_policy_says_otherwise(

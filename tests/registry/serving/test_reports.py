@@ -240,6 +240,13 @@ async def test_a_report_is_of_the_last_thirty_days(tenant: Tenant, database: Dat
         assert refusal.value.path == path
 
 
+async def test_a_report_of_a_clock_that_is_a_little_ahead_is_of_now(tenant: Tenant) -> None:
+    made, before = await tenant.deployment(), utc_now()
+    await report(tenant, made, health="HEALTHY", observedAt=(before + timedelta(minutes=4)).isoformat())
+    seen = (await tenant.client(SEEN, id=made))["node"]["observedAt"]
+    assert before <= datetime.fromisoformat(seen) <= utc_now()
+
+
 @pytest.mark.parametrize(
     ("given", "path"),
     [

@@ -110,12 +110,16 @@ async def test_a_time_without_offset_or_before_1970_or_in_the_future_is_refused(
     assert failure.path == ("metrics", "0", "measuredAt")
 
 
-async def test_clocks_may_be_wrong_by_hours_but_not_by_days(tenant: Tenant) -> None:
-    run, now = await tenant.run(), utc_now()
-    await log(tenant, run, Metric("loss", Phase.TEST, 1.0, measured_at=now + timedelta(hours=23)))
+async def test_a_time_up_to_five_minutes_ahead_is_stored_as_now_and_a_later_one_is_refused(tenant: Tenant) -> None:
+    run, before = await tenant.run(), utc_now()
+    await log(tenant, run, Metric("loss", Phase.TEST, 1.0, measured_at=before + timedelta(minutes=4)))
+    query = "query($id: ID!) { node(id: $id) { ... on Run { metrics { measuredAt } } } }"
+    (shown,) = (await tenant.client(query, id=run))["node"]["metrics"]
+    assert before <= datetime.fromisoformat(shown["measuredAt"]) <= utc_now()
     await log(tenant, run, Metric("loss", Phase.TEST, 1.0, measured_at=datetime(1970, 1, 1, tzinfo=UTC)))
-    failure = await refusal(tenant, Metric("loss", Phase.TEST, 1.0, measured_at=now + timedelta(hours=25)))
+    failure = await refusal(tenant, Metric("loss", Phase.TEST, 1.0, measured_at=utc_now() + timedelta(minutes=6)))
     assert failure.path == ("metrics", "0", "measuredAt")
+    assert "5 minutes in the future" in failure.message
 
 
 @pytest.mark.parametrize("moment", ["2026-03-03T12:00:00", "yesterday", 0])

@@ -158,6 +158,9 @@ async def test_a_run_ends_after_it_began_and_not_in_the_future(tenant: Tenant) -
             await finish(tenant, run.id, ended_at=moment)
         assert refused.value.path == ("endedAt",)
     assert (await finish(tenant, run.id, ended_at=run.started_at)).ended_at == run.started_at
+    ahead = await finish(tenant, (await create(tenant)).id, ended_at=utc_now() + timedelta(minutes=4))
+    assert ahead.ended_at is not None
+    assert run.started_at < ahead.ended_at <= utc_now()
 
 
 async def test_what_a_run_read_is_upstream_of_it_in_its_role(tenant: Tenant) -> None:

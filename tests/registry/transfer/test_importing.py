@@ -328,11 +328,16 @@ async def test_what_was_put_aside_before_an_import_broke_off_is_told_when_it_goe
     assert await count(tenant, Model) == 1
 
 
-async def test_a_point_of_a_clock_that_is_hours_ahead_is_taken_as_the_api_takes_it(tenant: Tenant) -> None:
-    ahead = (datetime.now(UTC) + timedelta(hours=14)).isoformat()
+@pytest.mark.parametrize(("minutes", "created"), [(4, 1), (6, 0)])
+async def test_a_point_of_a_clock_that_is_ahead_is_taken_or_refused_as_by_the_api(
+    tenant: Tenant, minutes: int, created: int
+) -> None:
+    ahead = (datetime.now(UTC) + timedelta(minutes=minutes)).isoformat()
     sample = line("ResourceSample", run="r", sampledAt=ahead, cpuPercent=50)
-    report = await bring(tenant, encoded(*BASE, RUN, changed(POINT, measuredAt=ahead), sample))
-    assert (report.counts["RunMetric"]["created"], report.counts["ResourceSample"]["created"]) == (1, 1)
+    content = encoded(*BASE, RUN, changed(POINT, measuredAt=ahead), sample)
+    report = await bring(tenant, content, keep_going=True)
+    assert [report.counts[kind]["created"] for kind in ("RunMetric", "ResourceSample")] == [created, created]
+    assert [one.line for one in report.refused] == ([] if created else [len(BASE) + 2, len(BASE) + 3])
 
 
 async def test_a_later_export_brings_that_the_last_tag_is_gone(tenant: Tenant, neighbor: Tenant) -> None:

@@ -105,6 +105,18 @@ async def test_ancient_and_future_moments_are_refused(tenant: Tenant, moment: st
     assert error["path"] == ["samples", "1", "sampledAt"]
 
 
+async def test_a_sample_of_a_clock_that_is_a_little_ahead_is_stored_as_of_now(tenant: Tenant) -> None:
+    run, before = await tenant.run(), utc_now()
+    samples = [
+        {"sampledAt": (before + timedelta(minutes=4, seconds=nth)).isoformat(), "cpuPercent": nth} for nth in (1, 2)
+    ]
+    await tenant.client.make("logRunResourceSamples", "run", run=run, samples=samples)
+    query = "query($id: ID!) { node(id: $id) { ... on Run { resources { sampleCount firstAt lastAt } } } }"
+    shown = (await tenant.client(query, id=run))["node"]["resources"]
+    assert shown["sampleCount"] == 2, "samples of different moments stay apart"
+    assert before <= datetime.fromisoformat(shown["firstAt"]) < datetime.fromisoformat(shown["lastAt"]) <= utc_now()
+
+
 async def test_a_thousand_samples_are_taken_at_once_and_not_one_more(tenant: Tenant) -> None:
     run, samples = await tenant.run(), [sample(second) for second in range(MAX_SAMPLES + 1)]
     error = await tenant.client.refusal("logRunResourceSamples", "run", run=run, samples=samples)
