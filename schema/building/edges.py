@@ -28,12 +28,13 @@ from schema.execution.query_cost import Share
 
 NEWEST_FIRST, AS_GIVEN = Order(), Order(descending=False)
 
-_WINDOW: Final = (
+WINDOW: Final = (
     Parameter("first", Parameter.KEYWORD_ONLY, default=DEFAULT_PAGE, annotation=First),
     Parameter("after", Parameter.KEYWORD_ONLY, default=UNSET, annotation=After),
     Parameter("last", Parameter.KEYWORD_ONLY, default=UNSET, annotation=Last),
     Parameter("before", Parameter.KEYWORD_ONLY, default=UNSET, annotation=Before),
 )
+"""The arguments of every page."""
 _ROLE: Final = optional("role", list[DatasetRole], "Only uses in any of these roles.")
 
 Load = Callable[[Loaders, Mapping[str, Any]], DataLoader[Any, Any] | Asked]
@@ -131,7 +132,7 @@ def few(
 def _pages(children: Children, usual: Order) -> Callable[[Loaders, Mapping[str, Any]], DataLoader[Any, Any]]:
     """How the pages of a list are found, from the arguments of its field."""
     table = children.table
-    names = {argument.name for argument in _WINDOW}
+    names = {argument.name for argument in WINDOW}
 
     def load(loaders: Loaders, arguments: Mapping[str, Any]) -> DataLoader[Any, Any]:
         window = {name: value for name, value in arguments.items() if name in names}
@@ -148,7 +149,7 @@ def _page_of(table: type[Row], connection: Any = Connection) -> Any:
 
 def _page_arguments(table: type[Row]) -> tuple[Parameter, ...]:
     """The window of a list, and the filter and the order that are declared for its rows."""
-    return (*_WINDOW, *filters.parameters(table))
+    return (*WINDOW, *filters.parameters(table))
 
 
 def asked_window(

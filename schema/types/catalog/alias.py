@@ -10,6 +10,7 @@ from registry.kernel.errors import Conflict, GateFailed, InvalidValue, NotFound,
 from registry.promotion import alias_rollback, aliases
 from resolvers.pages.paging import Order
 from schema.building.edges import alike, all_of, one
+from schema.building.events import events_of
 from schema.building.mutations import change
 from schema.building.node import RowNode, type_of
 from schema.types.promotion.gate import verdicts
@@ -41,6 +42,7 @@ class Alias(RowNode):
         tables.AliasRevision, tables.Alias, ("model_id", "name"), order=Order("revision"),
         description="What it pointed at and points at, latest first, also before it was removed and set again.",
     )  # fmt: skip
+    events = events_of(tables.Alias)
 
 
 @strawberry.type(description="What an alias pointed at from one revision on: when, why, and by whom it was set.")

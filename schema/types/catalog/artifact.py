@@ -17,6 +17,7 @@ from resolvers.pages.paging import MAX_PAGE
 from schema.building.batches import batch
 from schema.building.deletion import delete, restore
 from schema.building.edges import all_of, one, read
+from schema.building.events import events_of
 from schema.building.lookups import by_id
 from schema.building.mutations import change
 from schema.building.node import RowNode
@@ -88,6 +89,7 @@ class Artifact(RowNode):
     download = strawberry.field(
         _download, graphql_type=Download | None, description="Where to get its bytes; null unless it is AVAILABLE."
     )
+    events = events_of(tables.Artifact)
 
 
 @strawberry.type(description="The multipart upload that brings the bytes of an artifact.")
@@ -108,6 +110,7 @@ class Upload(RowNode):
         graphql_type=list[UploadPart] | None,
         description="Its parts with fresh URLs, in order; empty unless it is OPEN. Only for who may write.",
     )
+    events = events_of(tables.Upload)
 
 
 @strawberry.type

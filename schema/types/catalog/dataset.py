@@ -15,6 +15,7 @@ from schema.building.batches import batch
 from schema.building.deletion import delete, restore
 from schema.building.derived import title
 from schema.building.edges import all_of, many, one, read, used
+from schema.building.events import events_of
 from schema.building.lookups import by
 from schema.building.mutations import change
 from schema.building.node import RowNode
@@ -39,6 +40,7 @@ class Dataset(RowNode):
     project = one(tables.Project, "project_id", required=True, description="Where it lives.")
     created_by = one(tables.Principal, "created_by", required=True, description="Who registered it.")
     versions = many(tables.DatasetVersion, "dataset_id", description="Its versions, newest first.")
+    events = events_of(tables.Dataset)
 
 
 @strawberry.type(description="The exact data behind a digest.")
@@ -72,6 +74,7 @@ class DatasetVersion(LineageNode):
         tables.Run, "upstream_id",
         description="The runs that used it, the last to do so first, each once for every role.",
     )  # fmt: skip
+    events = events_of(tables.DatasetVersion)
 
 
 @strawberry.type(description="A column of data.")
@@ -95,6 +98,7 @@ class DatasetSchema(RowNode):
     columns = entries(DatasetColumn, "columns", limit=MAX_FIELDS, description="In their order.")
 
     dataset_versions = many(tables.DatasetVersion, "schema_id", description="Versions that have it, newest first.")
+    events = events_of(tables.DatasetSchema)
 
 
 @strawberry.type(description="What was counted in one column; null for what was not.")
@@ -127,6 +131,7 @@ class DatasetProfile(RowNode):
         required=True,
         description="What was counted in.",
     )
+    events = events_of(tables.DatasetProfile)
 
 
 @strawberry.type

@@ -16,6 +16,7 @@ from schema.building.batches import batch
 from schema.building.deletion import delete, restore
 from schema.building.derived import count_of
 from schema.building.edges import Edge, all_of, edge_field, many, one, read
+from schema.building.events import events_of
 from schema.building.lookups import by
 from schema.building.mutations import change
 from schema.building.node import RowNode, type_of
@@ -92,6 +93,10 @@ class Model(RowNode):
     automation_firings = many(tables.AutomationFiring, "model_id", description="What its rules did, latest first.")
     champion_candidates = CHAMPION_CANDIDATES
     best_versions = ranking(VersionRanking, VERSIONS, description="Its versions by a metric, best first.")
+    events = events_of(
+        tables.Model,
+        "What happened to it, its versions, their files and checks, its aliases and deployments, oldest first.",
+    )
 
 
 async def _frameworks(info: Info) -> list[str]:

@@ -13,6 +13,7 @@ from registry.kernel.inputs import BigInt
 from resolvers.catalog import runtime_difference as runtimes
 from resolvers.context import Info
 from schema.building.edges import all_of, many, read
+from schema.building.events import events_of
 from schema.building.node import RowNode
 from schema.execution.query_cost import rows_inside
 
@@ -76,6 +77,7 @@ class Runtime(RowNode):
 
     runs = many(tables.Run, "runtime_id", description="Runs made with it, newest first.")
     versions = many(tables.ModelVersion, "runtime_id", description="Versions made with it, newest first.")
+    events = events_of(tables.Runtime)
 
 
 @strawberry.type(description="A package or another fact that two runtimes do not share.")

@@ -9,6 +9,7 @@ from db.codes import DataType
 from registry.facts.signatures import MAX_FIELDS
 from registry.kernel.inputs import ParameterValue
 from schema.building.edges import many
+from schema.building.events import events_of
 from schema.building.node import RowNode
 from schema.types.tracking.values import entries
 
@@ -63,3 +64,4 @@ class Signature(RowNode):
     )
 
     versions = many(tables.ModelVersion, "signature_id", description="Versions that have it, newest first.")
+    events = events_of(tables.Signature)

@@ -14,6 +14,7 @@ from schema.building.batches import batch
 from schema.building.deletion import delete, restore
 from schema.building.derived import VERSION_DIGEST, VERSION_STATUS, title
 from schema.building.edges import all_of, many, one, read
+from schema.building.events import events_of
 from schema.building.lookups import version
 from schema.building.mutations import change
 from schema.types.catalog.compatibility import SignatureChange, since
@@ -87,6 +88,7 @@ class ModelVersion(LineageNode):
     artifacts = many(tables.Artifact, "version_id", description="Its files, newest first.")
     created_at: datetime = strawberry.field(description="When it was registered.")
     deleted_at: datetime | None = strawberry.field(description=DELETED_AT)
+    events = events_of(tables.ModelVersion)
 
 
 @strawberry.type

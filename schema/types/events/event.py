@@ -10,7 +10,6 @@ from strawberry import UNSET, Parent
 from db import tables
 from db.codes import Stage
 from registry.events import feed
-from registry.events.event_kinds import MAX_KINDS
 from registry.events.event_log import StoredEvent
 from registry.kernel.access import Action
 from registry.kernel.inputs import BigInt
@@ -19,7 +18,8 @@ from resolvers.context import Info
 from resolvers.events import event_feed
 from resolvers.pages.paging import DEFAULT_PAGE
 from schema.building.edges import asked_window, one, read
-from schema.building.node import NODES, After, Before, Connection, First, Last, Node, type_of
+from schema.building.events import EVENT_CONNECTION, KINDS_TEXT, SINCE_TEXT, UNTIL_TEXT
+from schema.building.node import NODES, After, Before, First, Last, Node, type_of
 from schema.building.scalars import Columns
 
 _AFTER = "Go on behind this cursor: nothing is missed and nothing comes twice. From now on, if absent."
@@ -153,7 +153,7 @@ class Bookmark(FeedMessage):
 
 Kinds = Annotated[
     list[str] | None,
-    _argument(f"Only events of these kinds, at most {MAX_KINDS}; `version.*` is all kinds about versions."),
+    _argument(KINDS_TEXT),
 ]
 OfModel = Annotated[
     strawberry.ID | None,
@@ -173,8 +173,8 @@ OfStage = Annotated[
     ),
 ]
 Resume = Annotated[str | None, _argument(_AFTER)]
-Since = Annotated[datetime | None, _argument("Only events at this time or later.")]
-Until = Annotated[datetime | None, _argument("Only events before this time.")]
+Since = Annotated[datetime | None, _argument(SINCE_TEXT)]
+Until = Annotated[datetime | None, _argument(UNTIL_TEXT)]
 
 
 async def _history(
@@ -201,7 +201,7 @@ class EventQuery:
 
     events = read(
         _history,
-        Connection[Event],
+        EVENT_CONNECTION,
         description="What happened, oldest first; `last: 20` is the newest. Cursors are those of the subscription: read"
         " up to now, then follow behind the last cursor.",
     )

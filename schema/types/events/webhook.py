@@ -19,6 +19,7 @@ from resolvers.services import Services
 from schema.building.deletion import delete, restore
 from schema.building.derived import derived
 from schema.building.edges import all_of, many, one, read
+from schema.building.events import events_of
 from schema.building.lookups import by_own_name
 from schema.building.mutations import change
 from schema.building.node import RowNode
@@ -81,6 +82,7 @@ class Webhook(RowNode):
         tables.WebhookDelivery, "webhook_id",
         description=f"What it was told, newest first; kept for {deliveries.LOG_DAYS} days.",
     )  # fmt: skip
+    events = events_of(tables.Webhook)
 
 
 @strawberry.type(description="What came of telling a webhook of one event.")
@@ -105,6 +107,7 @@ class WebhookDelivery(RowNode):
         tables.WebhookDelivery, "redelivery_of",
         description="The delivery that it repeats; null where it repeats none, or one that is no longer kept.",
     )  # fmt: skip
+    events = events_of(tables.WebhookDelivery)
 
 
 @strawberry.type

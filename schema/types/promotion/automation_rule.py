@@ -11,6 +11,7 @@ from registry.automation import automation_rules as automation
 from registry.kernel.access import Action
 from registry.kernel.errors import InvalidValue, NotFound, StaleRevision
 from schema.building.edges import all_of, many, one
+from schema.building.events import events_of
 from schema.building.mutations import change
 from schema.building.node import RowNode
 
@@ -54,6 +55,7 @@ class AutomationRule(RowNode):
     )
     created_by = one(tables.Principal, "created_by", required=True, description="Who first set it.")
     firings = many(tables.AutomationFiring, "rule_id", description="What it did, latest first.")
+    events = events_of(tables.AutomationRule)
 
 
 def _measured(root: Parent[tables.AutomationFiring]) -> list[str]:

@@ -11,6 +11,7 @@ from registry.kernel.errors import InvalidValue, NotFound, StaleRevision
 from registry.promotion import policies
 from resolvers.pages.paging import Order
 from schema.building.edges import all_of, many, one
+from schema.building.events import events_of
 from schema.building.mutations import change
 from schema.building.node import RowNode
 from schema.types.promotion.gate import gates
@@ -44,6 +45,7 @@ class PromotionPolicy(RowNode):
         tables.PromotionPolicyRevision, "policy_id", order=Order("revision"),
         description="What it asked for, latest revision first.",
     )  # fmt: skip
+    events = events_of(tables.PromotionPolicy)
 
 
 @strawberry.type(description="What a policy asked for from one revision on, and why.")

@@ -11,6 +11,7 @@ from registry.kernel.access import Action
 from registry.kernel.errors import Conflict, GateFailed, InvalidValue, NotFound, StaleRevision
 from registry.promotion import requests, reviews
 from schema.building.edges import all_of, many, one
+from schema.building.events import events_of
 from schema.building.mutations import change
 from schema.building.node import RowNode
 from schema.types.promotion.plan import PLAN_OF_REQUEST
@@ -46,6 +47,7 @@ class PromotionRequest(RowNode):
         description="What came of it, where it was completed and was about an alias.",
     )  # fmt: skip
     plan = PLAN_OF_REQUEST
+    events = events_of(tables.PromotionRequest)
 
 
 @strawberry.type(description="What somebody decided about a request.")
@@ -79,6 +81,7 @@ class VersionCheck(RowNode):
 
     version = one(tables.ModelVersion, "version_id", required=True, description="The version.")
     created_by = one(tables.Principal, "created_by", required=True, description="Who reported it.")
+    events = events_of(tables.VersionCheck)
 
 
 @strawberry.type

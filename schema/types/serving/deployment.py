@@ -17,6 +17,7 @@ from schema.building.batches import batch
 from schema.building.deletion import delete, restore
 from schema.building.derived import title
 from schema.building.edges import all_of, many, one, read
+from schema.building.events import events_of
 from schema.building.lookups import by, by_own_name
 from schema.building.mutations import change
 from schema.building.node import RowNode, type_of
@@ -43,6 +44,7 @@ class Environment(RowNode):
 
     created_by = one(tables.Principal, "created_by", required=True, description="Who made it.")
     deployments = many(tables.Deployment, "environment_id", description="What runs there or is to, newest first.")
+    events = events_of(tables.Environment)
 
 
 def _in_sync(root: Parent[Any]) -> bool:
@@ -106,6 +108,7 @@ class Deployment(LineageNode):
         tables.DeploymentMetric, "deployment_id", order=Order("measured_at"),
         description="All values measured in production, latest first: every metric, unless `where` names some.",
     )  # fmt: skip
+    events = events_of(tables.Deployment)
 
 
 @strawberry.type(description="What a deployment was to do from one revision on, and why.")
@@ -124,6 +127,7 @@ class DeploymentChange(RowNode):
     deployment = one(tables.Deployment, "deployment_id", required=True, description="The deployment.")
     version = one(tables.ModelVersion, "version_id", required=True, description="The version it was to run.")
     created_by = one(tables.Principal, "created_by", required=True, description="Who wanted it.")
+    events = events_of(tables.DeploymentChange)
 
 
 @strawberry.type(description="What an agent saw of a deployment at one moment.")

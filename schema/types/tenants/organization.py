@@ -16,6 +16,7 @@ from schema.building.batches import batch
 from schema.building.deletion import delete, restore
 from schema.building.derived import TEAM_MODEL_COUNT
 from schema.building.edges import all_of, many, one, read
+from schema.building.events import events_of
 from schema.building.lookups import by, by_own_name
 from schema.building.mutations import change
 from schema.building.node import RowNode
@@ -33,6 +34,7 @@ class Organization(RowNode):
     created_at: datetime = strawberry.field(description="When it was made.")
 
     teams = many(tables.Team, "org_id", order=BY_NAME, description="Its teams, by name.")
+    events = events_of(tables.Organization, "Everything that happened, oldest first.")
 
 
 @strawberry.type(description="People who own projects together.")
@@ -47,6 +49,7 @@ class Team(RowNode):
 
     model_count = TEAM_MODEL_COUNT
     projects = many(tables.Project, "team_id", order=BY_NAME, description="Its projects, by name.")
+    events = events_of(tables.Team)
 
 
 @strawberry.type(description="Where models, runs and datasets live.")
@@ -68,6 +71,7 @@ class Project(RowNode):
     promotion_policies = many(
         tables.PromotionPolicy, "only_project_id", description="Policies for its models, newest first."
     )
+    events = events_of(tables.Project, "What happened to it and to what is in it, oldest first.")
 
 
 @strawberry.type(description="Somebody or something that acts.")
@@ -84,6 +88,7 @@ class Principal(RowNode):
     roles = GRANTS
     models = many(tables.Model, "owner_id", description="The models it answers for, newest first.")
     versions = many(tables.ModelVersion, "created_by", description="The versions it registered, newest first.")
+    events = events_of(tables.Principal)
 
 
 async def _viewer(info: Info) -> Any:

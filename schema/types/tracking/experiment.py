@@ -11,6 +11,7 @@ from schema.building.batches import batch
 from schema.building.deletion import delete, restore
 from schema.building.derived import run_counts, success_rate
 from schema.building.edges import all_of, many, one, read
+from schema.building.events import events_of
 from schema.building.lookups import by
 from schema.building.mutations import change
 from schema.building.node import RowNode
@@ -39,6 +40,7 @@ class Experiment(RowNode):
     success_rate = success_rate("experiment_id")
     cost = total_cost("experiment_id", description="What its runs cost together.")
     best_runs = ranking(RunRanking, RUNS, description="Its runs by a metric, best first.")
+    events = events_of(tables.Experiment)
 
 
 @strawberry.type

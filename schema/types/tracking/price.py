@@ -11,6 +11,7 @@ from registry.kernel.access import Action
 from registry.kernel.errors import Conflict, InvalidValue, NotFound
 from registry.tracking import prices
 from schema.building.edges import all_of, one
+from schema.building.events import events_of
 from schema.building.mutations import change
 from schema.building.node import RowNode
 
@@ -32,6 +33,7 @@ class Price(RowNode):
     created_at: datetime = strawberry.field(description="When it was set.")
 
     created_by = one(tables.Principal, "created_by", required=True, description="Who set it.")
+    events = events_of(tables.Price)
 
 
 @strawberry.type

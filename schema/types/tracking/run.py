@@ -13,6 +13,7 @@ from schema.building.batches import batch
 from schema.building.deletion import delete, restore
 from schema.building.derived import title
 from schema.building.edges import AS_GIVEN, all_of, many, one, read, used
+from schema.building.events import events_of
 from schema.building.lookups import by_id
 from schema.building.mutations import change
 from schema.types.graph.lineage import LineageNode
@@ -68,6 +69,7 @@ class Run(LineageNode):
     artifacts = many(tables.Artifact, "run_id", description="Its files, newest first.")
     created_at: datetime = strawberry.field(description="When it was registered.")
     deleted_at: datetime | None = strawberry.field(description=DELETED_AT)
+    events = events_of(tables.Run)
 
 
 @strawberry.type
