@@ -214,7 +214,7 @@ def _tell(change: Change, actor: Actor, held: Held, version: ModelVersion, trans
     after = {
         "stage": transition.to_stage,
         "transition_id": transition.id,
-        "number": transition.number,
+        "transition_number": transition.number,
         "cause_id": transition.cause_id,
         "undone_id": transition.undone_id,
         "request_id": transition.request_id,

@@ -17,6 +17,7 @@ from registry.kernel.errors import Forbidden, NotFound
 from registry.promotion.promotion_events import KINDS, PromotionEventKind, PromotionTold, concerns, told
 from resolvers import ids
 from resolvers.context import Operation
+from resolvers.events.event_images import field_names, shown_image
 from resolvers.loading.visibility import visible_events
 from resolvers.pages.paging import PageArgs, PageEdge
 
@@ -169,17 +170,16 @@ async def project_of(event: StoredEvent, operation: Operation) -> Any:
 
 
 def image_of(event: StoredEvent, side: str, operation: Operation) -> Any:
-    """The changed columns `before` or `after`; None where there were none, and for who may not see them."""
+    """The changed fields `before` or `after`; None where there were none, and for who may not see them."""
     if event.kind.startswith(_ADMINISTERED):
         try:
             require(operation.actor, Action.ADMINISTER)
         except Forbidden:
             return None
-    return event.body.get(side)
+    return shown_image(subject_of(event)[0], event.body.get(side))
 
 
 def changed(event: StoredEvent) -> Sequence[str]:
-    """The names of the columns that an event tells of, in order."""
-    sides = [event.body.get(side) or {} for side in ("before", "after")]
-    names = {name for side in sides for name in (side["columns"] if side.keys() == {"sha256", "columns"} else side)}
-    return sorted(names)
+    """The names of the fields that an event tells of, in order."""
+    kind, _ = subject_of(event)
+    return sorted({name for side in ("before", "after") for name in field_names(kind, event.body.get(side))})

@@ -10,6 +10,7 @@ import strawberry
 from strawberry.types.scalar import ScalarDefinition
 
 from registry.kernel.inputs import BigInt, ParameterValue
+from resolvers.moments import sent_moment
 
 _LIMIT = 2**63
 _DECIMAL = re.compile(r"-?[0-9]{1,20}(\.[0-9]{1,18})?")
@@ -47,11 +48,6 @@ def _moment(value: Any) -> datetime:
     raise ValueError("DateTime takes an RFC 3339 time with its offset, such as 2026-03-03T12:00:00Z.")
 
 
-def sent_moment(moment: datetime) -> str:
-    """Return a moment as clients receive it: in UTC, always with six digits of microseconds, and `Z`."""
-    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-
-
 def _parameter(value: Any) -> Any:
     """Text, a finite number or a boolean."""
     if isinstance(value, str | bool) or (isinstance(value, float) and math.isfinite(value)):
@@ -61,8 +57,8 @@ def _parameter(value: Any) -> Any:
     raise ValueError("ParameterValue takes text, a finite number or a boolean.")
 
 
-Columns = NewType("Columns", object)
-"""The columns of a row by name: an object of JSON."""
+ChangedFields = NewType("ChangedFields", object)
+"""Fields of a thing by name: an object of JSON."""
 
 SCALARS: Final[dict[object, ScalarDefinition]] = {
     BigInt: strawberry.scalar(
@@ -87,10 +83,11 @@ SCALARS: Final[dict[object, ScalarDefinition]] = {
         serialize=lambda value: f"{value:f}",
         parse_value=_decimal,
     ),
-    Columns: strawberry.scalar(
+    ChangedFields: strawberry.scalar(
         name="JSON",
-        description="An object of JSON with the columns of a row as they are stored: names in snake_case, ids as UUID,"
-        " times in RFC 3339. One over 32 KiB is told as its `sha256` and the names of its `columns`.",
+        description="An object of JSON with the changed fields of a thing, with the names and values that they have in"
+        " the graph. A reference is a global id under the name with `Id`, such as `modelId` or `createdById`. If the"
+        " object exceeds 32 KiB, it has the keys `sha256` and `fields`, the names of its fields, instead.",
         specified_by_url="https://www.rfc-editor.org/rfc/rfc8259",
         serialize=lambda value: value,
         parse_value=lambda value: value,

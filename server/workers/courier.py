@@ -29,6 +29,8 @@ from registry.kernel.errors import InvalidValue, Overloaded
 from registry.webhooks.deliveries import Answer, Message
 from registry.webhooks.hook_urls import Refused, Target, TrustedHosts, allowed, target_of
 from resolvers import ids
+from resolvers.events.event_images import shown_image
+from resolvers.moments import sent_moment
 
 BODY_SHAPE: Final = 1
 TIMEOUT_S = 10.0
@@ -54,12 +56,13 @@ def look_up(host: str, port: int) -> list[str]:
 def body_of(message: Message) -> bytes:
     """What is posted: JSON, the same bytes at every try. Its shape is documented in docs/webhooks.md."""
     event, told = message.event, message.event.body if message.event else {}
+    kind, _, _ = message.subject.partition(":")
     return orjson.dumps(
         {
             "shape": BODY_SHAPE,
             "id": message.id,
             "kind": message.kind,
-            "at": message.at,
+            "at": sent_moment(message.at),
             "organization": ids.encode("Organization", message.org_id),
             "cursor": str(event.cursor) if event else None,
             "sequence": event.seq if event else None,
@@ -67,10 +70,9 @@ def body_of(message: Message) -> bytes:
             "actor": _named(event.actor) if event else None,
             "model": _id("Model", event.model_id) if event else None,
             "project": _id("Project", event.project_id) if event else None,
-            "before": told.get("before"),
-            "after": told.get("after"),
-        },
-        option=orjson.OPT_UTC_Z,
+            "before": shown_image(kind, told.get("before")),
+            "after": shown_image(kind, told.get("after")),
+        }
     )
 
 

@@ -20,7 +20,7 @@ from resolvers.pages.paging import DEFAULT_PAGE
 from schema.building.edges import asked_window, one, read
 from schema.building.events import EVENT_CONNECTION, KINDS_TEXT, SINCE_TEXT, UNTIL_TEXT
 from schema.building.node import NODES, After, Before, First, Last, Node, type_of
-from schema.building.scalars import Columns
+from schema.building.scalars import ChangedFields
 
 _AFTER = "Go on behind this cursor: nothing is missed and nothing comes twice. From now on, if absent."
 
@@ -105,18 +105,18 @@ class Event(FeedMessage):
     )
     before = strawberry.field(
         _before,
-        graphql_type=Columns | None,
-        description="The changed columns as they were; null where the subject was new, and for who may not see them.",
+        graphql_type=ChangedFields | None,
+        description="The changed fields before the change; null if the subject is new, or if you may not see them.",
     )
     after = strawberry.field(
         _after,
-        graphql_type=Columns | None,
-        description="The changed columns as they became; null where the subject is gone, and for who may not see them.",
+        graphql_type=ChangedFields | None,
+        description="The changed fields after the change; null if the subject is gone, or if you may not see them.",
     )
     changed_fields = strawberry.field(
         _changed_fields,
         graphql_type=list[str],
-        description="The names of the columns in `before` and `after`, in order.",
+        description="The names of the fields in `before` and `after`, sorted.",
         metadata={"rows": 0},
     )
     model = one(tables.Model, "model_id", description="The model it is about, where it is about one.")

@@ -172,7 +172,7 @@ async def test_whoever_fails_for_too_long_is_disabled_and_others_are_told(
     assert len(endpoint.received) == 5
     assert told["subject"] == {"type": "Webhook", "id": webhook}
     assert told["actor"] is None
-    assert (told["after"]["state"], told["after"]["disabled_reason"]) == ("DISABLED", "FAILING")
+    assert (told["after"]["state"], told["after"]["disabledReason"]) == ("DISABLED", "FAILING")
     found = await look(tenant, webhook)
     assert (found["state"], found["disabledReason"]) == ("DISABLED", "FAILING")
     assert found["disabledAt"] is not None

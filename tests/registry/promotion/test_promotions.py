@@ -187,7 +187,7 @@ async def test_each_version_that_moved_makes_one_event(tenant: Tenant, database:
     assert promoted.kind == "version.promoted"
     assert promoted.body["before"] == {"stage": "STAGING"}
     assert promoted.body["after"] == {
-        "stage": "PRODUCTION", "transition_id": str(uuid_of(transition)), "number": 4, "cause_id": None,
+        "stage": "PRODUCTION", "transition_id": str(uuid_of(transition)), "transition_number": 4, "cause_id": None,
         "undone_id": None, "request_id": None, "automation_rule_id": None, "reason": "It is better.",
         "slot_revisions": {"STAGING": 4, "PRODUCTION": 2},
     }  # fmt: skip
