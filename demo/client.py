@@ -68,7 +68,7 @@ class Client:
         kind = f"{mutation[0].upper()}{mutation[1:]}Input!"
         document = (
             f"mutation($input: {kind}) {{ {mutation}(input: $input) {{"
-            f" {selection} errors {{ ... on UserError {{ code message path }} {errors} }} }} }}"
+            f" {selection} errors {{ code message path {errors} }} }} }}"
         )
         payload: dict[str, Any] = self.ask(document, input={**values, "idempotencyKey": str(uuid4())})[mutation]
         if payload["errors"]:

@@ -4,6 +4,7 @@ from strawberry.schema.config import StrawberryConfig
 
 from schema.building import enums  # noqa: F401  # describes the enums before any type uses them
 from schema.building.scalars import SCALARS
+from schema.building.user_errors import ERROR_TYPES
 from schema.execution.breadth import BreadthFirst
 from schema.execution.limits import door_extensions
 from schema.execution.masking import MaskingSchema
@@ -17,7 +18,7 @@ def build_schema(*, introspection: bool = True) -> MaskingSchema:
         query=Query,
         mutation=Mutation,
         subscription=Subscription,
-        types=(*NODE_TYPES, *GATE_TYPES, *MESSAGE_TYPES),
+        types=(*NODE_TYPES, *GATE_TYPES, *MESSAGE_TYPES, *ERROR_TYPES),
         config=StrawberryConfig(scalar_map=SCALARS, disable_field_suggestions=not introspection),
         extensions=door_extensions(introspection=introspection),
         execution_context_class=BreadthFirst,

@@ -54,7 +54,7 @@ class Client:
     async def change(self, mutation: str, selection: str, /, **given: Any) -> dict[str, Any]:
         """The payload of a mutation with one input, with its errors' type, code, path and message."""
         title = mutation[0].upper() + mutation[1:]
-        errors = "errors { __typename ... on UserError { code path message } }"
+        errors = "errors { __typename code path message }"
         document = (
             f"mutation($input: {title}Input!) {{ {mutation}(input: $input) {{ {selection} replayed {errors} }} }}"
         )

@@ -30,7 +30,7 @@ A failure names the input it is about: `path` holds the names from the input's r
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 
@@ -154,7 +154,7 @@ class Failure(RegistryError):
 
 
 class NotFound(Failure):
-    """There is no such thing, or none that this actor may see: the two look the same."""
+    """The object does not exist, or you may not see it: the two look the same."""
 
     code = "NOT_FOUND"
 
@@ -163,7 +163,7 @@ class NotFound(Failure):
 
 
 class NameTaken(Failure):
-    """A name that must be unique in its scope is in use."""
+    """A name that must be unique in its scope is already in use."""
 
     code = "NAME_TAKEN"
 
@@ -173,34 +173,36 @@ class NameTaken(Failure):
 
 
 class InvalidValue(Failure):
-    """A value of the right type that a rule refuses."""
+    """The value has the right type but is not valid here."""
 
     code = "INVALID_VALUE"
 
 
 class Conflict(Failure):
-    """The thing is in a state that does not allow this change."""
+    """The object is in a state that does not allow this change."""
 
     code = "CONFLICT"
 
 
 class StaleRevision(Failure):
-    """The thing has another revision now than the caller expected. `version_id` is what a slot or an alias holds."""
+    """The object has changed since it was read: its revision is not the expected one."""
 
     code = "STALE_REVISION"
 
     def __init__(self, message: str, revision: int, version_id: UUID | None) -> None:
+        """`revision` is the current one; `version_id` is the version that a slot or an alias points to now."""
         super().__init__(message, ("expectedRevision",))
         self.revision = revision
         self.version_id = version_id
 
 
 class GateFailed(Failure):
-    """Gates are closed for a version. `verdicts` is what every gate of the policy said."""
+    """The version does not meet the promotion policy."""
 
     code = "GATE_FAILED"
 
     def __init__(self, closed: Sequence[Any], verdicts: Sequence[Any], path: Sequence[str] = ("version",)) -> None:
+        """`verdicts` are those of all gates of the policy, `closed` those that did not pass."""
         gates = "1 gate is" if len(closed) == 1 else f"{len(closed)} gates are"
         super().__init__(f"{gates} closed: {' '.join(verdict.message for verdict in closed)}", path)
         self.verdicts = tuple(verdicts)
@@ -216,7 +218,7 @@ class Dependent:
 
 
 class InUse(Failure):
-    """Others depend on the thing: it stays until they are gone."""
+    """Other objects depend on this one, so it cannot be deleted."""
 
     code = "IN_USE"
 
@@ -228,7 +230,7 @@ class InUse(Failure):
 
 
 class TooLarge(Failure):
-    """More bytes than this server accepts."""
+    """The file is larger than this server accepts."""
 
     code = "TOO_LARGE"
 
@@ -238,7 +240,7 @@ class TooLarge(Failure):
 
 
 class UploadIncomplete(Failure):
-    """The parts in the store do not add up to the announced file."""
+    """Parts of the upload are missing or have the wrong size."""
 
     code = "UPLOAD_INCOMPLETE"
 
@@ -248,7 +250,7 @@ class UploadIncomplete(Failure):
 
 
 class IdempotencyKeyReused(Failure):
-    """The idempotency key was used before, for a request with another body."""
+    """The idempotency key was already used for a different request."""
 
     code = "IDEMPOTENCY_KEY_REUSED"
 
@@ -256,3 +258,10 @@ class IdempotencyKeyReused(Failure):
         super().__init__(
             "This idempotency key belongs to another request. Send a new key for a new change.", ("idempotencyKey",)
         )
+
+
+FAILURES: Final[tuple[type[Failure], ...]] = (
+    NotFound, NameTaken, InvalidValue, Conflict, StaleRevision, GateFailed, InUse, TooLarge, UploadIncomplete,
+    IdempotencyKeyReused,
+)  # fmt: skip
+"""All failures of the rules. The docstring of each is what clients read about its code."""

@@ -1,6 +1,6 @@
 """Batch forms of mutations: many inputs of one mutation in one transaction, each with an outcome of its own."""
 
-from typing import Annotated, Any
+from typing import Any
 
 import strawberry
 from strawberry import UNSET
@@ -10,17 +10,22 @@ from registry.kernel.batches import MAX_ITEMS, BatchMode, BatchRefused, run_each
 from registry.kernel.errors import BadInput, IdempotencyKeyReused, InvalidValue
 from registry.kernel.operations import Mutation, execute_within_deadline
 from resolvers.context import Info
+from schema.building.arguments import argument, take
 from schema.building.inputs import values_of
-from schema.building.mutations import KEY, KEYED, Declaration, error_union, row_field
-from schema.building.user_errors import as_data
+from schema.building.mutations import KEY, KEYED, REPLAYED, Declaration, Named, codes_of, row_field
+from schema.building.node import type_of
+from schema.building.user_errors import UserError, as_data
 
 
-def batch(field: Any, name: str, *, description: str) -> Any:
-    """The mutation `name` that does what the mutation `field` does for up to 100 inputs at once.
+def batch(single: Named, *, description: str) -> Any:
+    """The mutation, named by its attribute, that does what another one does for up to 100 inputs at once.
 
     One transaction, one deadline and one idempotency key for all; the rows are read by one statement.
     """
-    one: Declaration = field.metadata["declaration"]
+    return Named(lambda name: _field(name, single.field.metadata["declaration"], description))
+
+
+def _field(name: str, one: Declaration, description: str) -> Any:
     if one.mutation.before is not None or one.mutation.after is not None:
         raise TypeError(f"{one.mutation.name} has steps outside of its transaction.")
     mutation = Mutation(
@@ -30,13 +35,14 @@ def batch(field: Any, name: str, *, description: str) -> Any:
     title = name[0].upper() + name[1:]
     input_class = _input(title, one)
     result_class = _result(title, one)
-    payload_class = _payload(title, result_class, error_union(title, mutation.errors))
+    payload_class = _payload(title, result_class)
     row = row_field(one.table)
 
-    async def resolve(info: Info, input: Any) -> Any:
+    async def resolve(info: Info, **arguments: Any) -> Any:
+        given = arguments["input"]
         try:
-            items = [_values(one, item, place) for place, item in enumerate(input.items)]
-            values, key = {"items": items, "mode": BatchMode(input.mode)}, values_of(input, KEYED)
+            items = [_values(one, item, place) for place, item in enumerate(given.items)]
+            values, key = {"items": items, "mode": BatchMode(given.mode)}, values_of(given, KEYED)
             outcomes = await execute_within_deadline(mutation, info.context, values, **key)
         except BatchRefused as refused:
             outcomes = refused.outcomes
@@ -55,14 +61,14 @@ def batch(field: Any, name: str, *, description: str) -> Any:
         ]
         return payload_class(results=results, errors=[], replayed=outcomes.replayed)
 
-    resolve.__annotations__["input"] = Annotated[
-        input_class, strawberry.argument(description="What to change, and what becomes of all where one is refused.")
-    ]
+    take(resolve, argument("input", input_class, "The items, and what to do if one of them fails."))
+    own = [error for error in one.mutation.errors if error is not IdempotencyKeyReused]
     return strawberry.mutation(
         resolve,
         name=name,
         graphql_type=payload_class | None,
-        description=f"{description} Up to {MAX_ITEMS} at once, in one transaction, as `{one.mutation.name}` does one.",
+        description=f"{description} Up to {MAX_ITEMS} at once, in one transaction, as `{one.mutation.name}` does one."
+        f"\n\nErrors of an item: {codes_of(own)}. Errors of the batch: {codes_of(mutation.errors)}.",
         metadata={"access": one.mutation.action, "batch": True},
     )
 
@@ -97,26 +103,24 @@ def _result(title: str, one: Declaration) -> Any:
     fields: dict[str, Any] = {
         "index": strawberry.field(description="Its place among the items, from 0."),
         row: strawberry.field(
-            description="What it was about, as it is now; null when nothing was done, for its sake or another's.",
+            description="The created or updated object; null if the item, or the batch as a whole, failed.",
             default=None,
         ),
-        "errors": strawberry.field(description="Why it was refused; empty when it was not.", default_factory=list),
+        "errors": strawberry.field(description="Why the item failed; empty if it did not.", default_factory=list),
     }
-    annotations = {"index": int, row: one.ref | None, "errors": list[one.union]}  # type: ignore[name-defined]  # made at run time
+    annotations = {"index": int, row: type_of(one.table) | None, "errors": list[UserError]}
     made = type(f"{title}Result", (), {**fields, "__annotations__": annotations, "__doc__": "See `batch`."})
-    return strawberry.type(made, description=f"What came of one item of `{title[0].lower()}{title[1:]}`.")
+    return strawberry.type(made, description=f"The outcome of one item of `{title[0].lower()}{title[1:]}`.")
 
 
-def _payload(title: str, result_class: Any, union: Any) -> Any:
+def _payload(title: str, result_class: Any) -> Any:
     fields: dict[str, Any] = {
         "results": strawberry.field(
-            description="One for each item, in their order; none where the batch was refused as a whole."
+            description="One per item, in the order of the items; empty if the batch failed as a whole."
         ),
-        "errors": strawberry.field(description="Why the batch was refused as a whole.", default_factory=list),
-        "replayed": strawberry.field(
-            description="Whether it had been done before, under the same idempotency key.", default=False
-        ),
+        "errors": strawberry.field(description="Why the batch failed as a whole.", default_factory=list),
+        "replayed": strawberry.field(description=REPLAYED, default=False),
     }
-    annotations = {"results": list[result_class], "errors": list[union], "replayed": bool}
+    annotations = {"results": list[result_class], "errors": list[UserError], "replayed": bool}
     made = type(f"{title}Payload", (), {**fields, "__annotations__": annotations, "__doc__": "See `batch`."})
-    return strawberry.type(made, description=f"What came of `{title[0].lower()}{title[1:]}`.")
+    return strawberry.type(made, description=f"Return type of `{title[0].lower()}{title[1:]}`.")

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from db.base import Deletable, noun_of
+from db.base import Deletable
 from registry.deletion.deletion import DELETIONS
 from registry.deletion.dependents import has_dependents, is_dependent
 from registry.deletion.rules import DELETING, RESTORING
@@ -10,17 +10,16 @@ from registry.kernel.errors import Conflict, Failure, InUse, InvalidValue, NameT
 from schema.building.mutations import change
 
 
-def delete(ref: Any, table: type[Deletable], *, description: str) -> Any:
+def delete(table: type[Deletable], *, description: str) -> Any:
     """The mutation `deleteThing`."""
     how = DELETIONS[table]
     errors: list[type[Failure]] = [NotFound, InvalidValue]
     errors += [Conflict] if how.guard else []
     errors += [InUse] if has_dependents(table) else []
-    name = f"delete{_title(table)}"
-    return change(DELETING[table], name, ref, table, action=how.action, errors=errors, description=description)
+    return change(DELETING[table], table, action=how.action, errors=errors, description=description)
 
 
-def restore(ref: Any, table: type[Deletable]) -> Any:
+def restore(table: type[Deletable]) -> Any:
     """The mutation `restoreThing`."""
     how = DELETIONS[table]
     errors: list[type[Failure]] = [NotFound, InvalidValue]
@@ -29,14 +28,8 @@ def restore(ref: Any, table: type[Deletable]) -> Any:
     renamed = f", under another {how.renamed} where its own is taken by now" if how.renamed else ""
     return change(
         RESTORING[table],
-        f"restore{_title(table)}",
-        ref,
         table,
         action=how.action,
         errors=errors,
         description=f"Brings back a deleted {how.word}{renamed}.",
     )
-
-
-def _title(table: type[Deletable]) -> str:
-    return noun_of(table).title().replace("_", "")

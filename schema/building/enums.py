@@ -1,6 +1,7 @@
 """Enums of the graph, described: the closed sets of `db.codes` that clients see."""
 
-from enum import Enum
+from enum import Enum, StrEnum
+from inspect import cleandoc
 
 import strawberry
 from strawberry.types.enum import StrawberryEnumDefinition
@@ -10,6 +11,7 @@ from registry.catalog.version_status import ModelVersionStatus
 from registry.facts.signature_diff import ChangeKind, SignatureCompatibility
 from registry.graph.lineage import Direction
 from registry.kernel.batches import BatchMode
+from registry.kernel.errors import FAILURES
 from registry.promotion.champion_scoring import TieBreak
 from registry.promotion.promotion_events import PromotionEventKind
 from registry.webhooks.webhooks import WebhookResumePoint
@@ -383,4 +385,11 @@ _describe(
     EXCLUDE="Only what is not deleted.",
     ONLY="Only what is deleted.",
     INCLUDE="Everything.",
+)
+
+UserErrorCode = StrEnum("UserErrorCode", [(failure.code, failure.code) for failure in FAILURES])  # type: ignore[misc]  # the members are the failures'
+_describe(
+    UserErrorCode,
+    "The kinds of errors in the `errors` of a payload.",
+    **{failure.code: cleandoc(failure.__doc__ or "") for failure in FAILURES},
 )

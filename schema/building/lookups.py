@@ -11,6 +11,7 @@ from resolvers.context import Info
 from resolvers.filters.fields import bare_alias, normal
 from resolvers.ids import decode_as
 from resolvers.loading import nodes
+from schema.building.arguments import argument, take
 
 
 @strawberry.input(description="A name in a project.")
@@ -116,10 +117,10 @@ ByVersion = Annotated[VersionBy, _WHICH]
 def by(table: type[Deletable], within: str = "project") -> Any:
     """The resolver of a root field for one thing by id, or by name in what it is `within`."""
 
-    async def resolve(info: Info, by: Any) -> Any:
-        return await _named(info, table, by, within)
+    async def resolve(info: Info, **arguments: Any) -> Any:
+        return await _named(info, table, arguments["by"], within)
 
-    resolve.__annotations__["by"] = Annotated[_WAYS[within], _WHICH]
+    take(resolve, argument("by", _WAYS[within], "Which one."))
     return resolve
 
 

@@ -1,13 +1,12 @@
 """Mutations, each declared in one call: a rule gives the input, the payload, the failures and the field."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import reduce
-from operator import or_
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Final
 from uuid import UUID
 
 import strawberry
+from strawberry.utils.str_converters import to_camel_case
 from typing_extensions import Doc
 
 from db.base import Row, noun_of
@@ -17,8 +16,11 @@ from registry.kernel.operations import Mutation, execute_within_deadline
 from registry.kernel.transactions import Outcome, Rule, run_once
 from resolvers.context import Info, Operation
 from resolvers.services import Services
+from schema.building.arguments import argument, take
+from schema.building.enums import UserErrorCode
 from schema.building.inputs import Declared, declared, input_type, values_of
-from schema.building.user_errors import ERROR_TYPES, as_data
+from schema.building.node import type_of
+from schema.building.user_errors import UserError, as_data
 
 KEY = "idempotency_key"
 _KEY_DESCRIPTION = (
@@ -27,10 +29,31 @@ _KEY_DESCRIPTION = (
 )
 
 
+@dataclass(frozen=True)
+class Declaration:
+    """What the field of a mutation was made from."""
+
+    mutation: Mutation[Outcome]
+    fields: Sequence[Declared]
+    input_class: Any
+    table: type[Row]
+
+
+@dataclass
+class Named:
+    """A mutation in the body of a class, replaced by the field that `build` makes for the name of its attribute."""
+
+    build: Callable[[str], Any]
+    field: Any = field(default=None, init=False)
+
+    def __set_name__(self, owner: type, attribute: str) -> None:
+        """Make the field, such as `createModel` for the attribute `create_model`."""
+        self.field = self.build(to_camel_case(attribute))
+        setattr(owner, attribute, self.field)
+
+
 def change(
     rule: Rule,
-    name: str,
-    ref: Any,
     table: type[Row],
     *,
     errors: Sequence[type[Failure]],
@@ -41,53 +64,48 @@ def change(
     after: Callable[[Operation, Outcome], Awaitable[None]] | None = None,
     shown_once: tuple[str, str] | None = None,
 ) -> Any:
-    """The mutation field `name` that runs a rule and answers with the row it was about.
+    """The mutation field that runs a rule and answers with the row of `table` it was about, named by its attribute.
 
-    The input type is made from what the rule declares, the payload has one field named after `ref`'s type. Of `errors`
+    The input type is made from what the rule declares, the payload has one field named after the table. Of `errors`
     the payload may have some; any other failure is a top-level error. `shown_once` is the payload's field, with its
     description, for what the rule shows once: a replay has null there. For the rest see `Mutation`.
 
     The fields of the payload open a new snapshot, so that they show what was written.
     """
-    mutation = Mutation(name, rule, run_once, (*errors, IdempotencyKeyReused), action, supply, before, after)
-    title = name[0].upper() + name[1:]
-    fields = declared(rule)
-    input_class = input_type(f"{title}Input", [*fields, *KEYED], f"What `{name}` takes.")
-    union = error_union(title, mutation.errors)
-    payload_class = _payload(title, ref, table, union, shown_once)
 
-    async def resolve(info: Info, input: Any) -> Any:
-        try:
-            values, key = values_of(input, fields), values_of(input, KEYED)
-            outcome = await execute_within_deadline(mutation, info.context, values, **key)
-        except mutation.errors as failure:
-            return payload_class(errors=[as_data(failure)])
-        row = await info.context.loaders.row(table).load(outcome.id)
-        once = {shown_once[0]: outcome.shown_once} if shown_once else {}
-        return payload_class(**{row_field(table): row}, errors=[], replayed=outcome.replayed, **once)
+    def build(name: str) -> Any:
+        mutation = Mutation(name, rule, run_once, (*errors, IdempotencyKeyReused), action, supply, before, after)
+        title = name[0].upper() + name[1:]
+        fields = declared(rule)
+        input_class = input_type(f"{title}Input", [*fields, *KEYED], f"What `{name}` takes.")
+        payload_class = _payload(title, table, shown_once)
 
-    resolve.__annotations__["input"] = Annotated[
-        input_class, strawberry.argument(description="What to change, and how.")
-    ]
-    return strawberry.mutation(
-        resolve,
-        name=name,
-        graphql_type=payload_class | None,
-        description=description,
-        metadata={"access": action, "declaration": Declaration(mutation, fields, input_class, union, ref, table)},
-    )
+        async def resolve(info: Info, **arguments: Any) -> Any:
+            given = arguments["input"]
+            try:
+                values, key = values_of(given, fields), values_of(given, KEYED)
+                outcome = await execute_within_deadline(mutation, info.context, values, **key)
+            except mutation.errors as failure:
+                return payload_class(errors=[as_data(failure)])
+            row = await info.context.loaders.row(table).load(outcome.id)
+            once = {shown_once[0]: outcome.shown_once} if shown_once else {}
+            return payload_class(**{row_field(table): row}, errors=[], replayed=outcome.replayed, **once)
+
+        take(resolve, argument("input", input_class, "What to change, and how."))
+        return strawberry.mutation(
+            resolve,
+            name=name,
+            graphql_type=payload_class | None,
+            description=f"{description}\n\nErrors: {codes_of(mutation.errors)}.",
+            metadata={"access": action, "declaration": Declaration(mutation, fields, input_class, table)},
+        )
+
+    return Named(build)
 
 
-@dataclass(frozen=True)
-class Declaration:
-    """What a mutation was made from."""
-
-    mutation: Mutation[Outcome]
-    fields: Sequence[Declared]
-    input_class: Any
-    union: Any
-    ref: Any
-    table: type[Row]
+def codes_of(failures: Iterable[type[Failure]]) -> str:
+    """The codes of failures as a description lists them. Raises: ValueError for one that is not shown as data."""
+    return ", ".join(f"`{UserErrorCode(failure.code).value}`" for failure in failures)
 
 
 def row_field(table: type[Row]) -> str:
@@ -100,16 +118,10 @@ async def _keyed(*, idempotency_key: Annotated[str | None, Doc(_KEY_DESCRIPTION)
 
 
 KEYED: Final = tuple(declared(_keyed))
+REPLAYED: Final = "True if this idempotency key was already used; the original result is returned."
 
 
-def error_union(title: str, errors: Sequence[type[Failure]]) -> Any:
-    """The union of the failures of a mutation."""
-    members: Any = reduce(or_, (ERROR_TYPES[error] for error in errors))
-    why = strawberry.union(f"{title}Error", description=f"Why `{title[0].lower()}{title[1:]}` can be refused.")
-    return Annotated[members, why]
-
-
-def _payload(title: str, ref: Any, table: type[Row], union: Any, shown_once: tuple[str, str] | None) -> Any:
+def _payload(title: str, table: type[Row], shown_once: tuple[str, str] | None) -> Any:
     row = row_field(table)
     once, about = shown_once or ("", "")
     made = type(
@@ -117,18 +129,20 @@ def _payload(title: str, ref: Any, table: type[Row], union: Any, shown_once: tup
         (),
         {
             "__annotations__": {
-                row: ref | None,
+                row: type_of(table) | None,
                 **({once: str | None} if once else {}),
-                "errors": list[union],
+                "errors": list[UserError],
                 "replayed": bool,
             },
             "__doc__": f"The outcome of {title}.",
-            row: strawberry.field(description="What it was about, as it is now; null when refused.", default=None),
-            **({once: strawberry.field(description=about, default=None)} if once else {}),
-            "errors": strawberry.field(description="Why it was refused; empty when it was done.", default_factory=list),
-            "replayed": strawberry.field(
-                description="Whether it had been done before, under the same idempotency key.", default=False
+            row: strawberry.field(
+                description="The created or updated object; null if the mutation failed.", default=None
             ),
+            **({once: strawberry.field(description=about, default=None)} if once else {}),
+            "errors": strawberry.field(
+                description="Why the mutation failed; empty if it succeeded.", default_factory=list
+            ),
+            "replayed": strawberry.field(description=REPLAYED, default=False),
         },
     )
-    return strawberry.type(made, description=f"What came of `{title[0].lower()}{title[1:]}`.")
+    return strawberry.type(made, description=f"Return type of `{title[0].lower()}{title[1:]}`.")

@@ -27,6 +27,8 @@ class RowNode(Node):
     """A graph type whose values are rows of one table, and which has the name of the table."""
 
     table: ClassVar[type[Row]]
+    value_class: ClassVar[type]
+    """The class of the records that it shows."""
     access: ClassVar[Action] = Action.READ
     """What whoever reaches this type was required to be allowed, by the root field or the mutation on the way."""
 
@@ -39,11 +41,12 @@ class RowNode(Node):
         if cls.__name__ != kind or kind in NODES:
             raise TypeError(f"The table {kind} is shown by one type, and by the name of {kind}: not by {cls!r}.")
         NODES[kind] = cls
+        cls.value_class = record_of(cls.table)
 
     @classmethod
     def is_type_of(cls, obj: Any, info: Any) -> bool:
         """Whether a record is one of this table."""
-        return isinstance(obj, record_of(cls.table))
+        return isinstance(obj, cls.value_class)
 
 
 NODES: Final[dict[str, type[RowNode]]] = {}

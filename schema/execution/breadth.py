@@ -35,7 +35,6 @@ from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 from strawberry.types.arguments import convert_arguments
 from strawberry.types.field import StrawberryField
 
-from resolvers.loading.records import Record
 from schema.building.edges import Edge
 
 Values = list[Any]
@@ -116,20 +115,20 @@ class BreadthFirst(StrawberryGraphQLCoreExecutionContext):
         return completion
 
     def _abstract(self, wanted: GraphQLAbstractType, details: Any) -> Completion:
-        """Records of several tables: those of one type are completed together."""
-        types = {one.name: one for one in self.schema.get_possible_types(wanted)}
-        completions = {name: self._object(one, details) for name, one in types.items()}
+        """Complete the values of each possible type together; the class of a value says which type it has.
+
+        Raises: NotByBreadth where a possible type does not name its `value_class`.
+        """
+        completions = {_value_class(one): self._object(one, details) for one in self.schema.get_possible_types(wanted)}
 
         async def completion(values: Values) -> Values:
             shown: Values = [None] * len(values)
-            places: dict[str, list[int]] = {}
+            places: dict[type, list[int]] = {}
             for place, value in enumerate(values):
                 if value is not None:
-                    if not isinstance(value, Record):
-                        raise NotByBreadth
-                    places.setdefault(value.TYPE_NAME, []).append(place)
-            for name, those in places.items():
-                completed = await completions[name]([values[place] for place in those])
+                    places.setdefault(type(value), []).append(place)
+            for value_class, those in places.items():
+                completed = await completions[value_class]([values[place] for place in those])
                 for place, one in zip(those, completed, strict=True):
                     shown[place] = one
             return shown
@@ -210,6 +209,15 @@ class BreadthFirst(StrawberryGraphQLCoreExecutionContext):
             return [found.get(key) for key in keys]
 
         return source
+
+
+def _value_class(shown: GraphQLObjectType) -> type:
+    """The class of the values that a type shows. Raises: NotByBreadth."""
+    definition = shown.extensions.get("strawberry-definition")
+    found: type | None = getattr(getattr(definition, "origin", None), "value_class", None)
+    if found is None:
+        raise NotByBreadth
+    return found
 
 
 def _required(complete: Completion) -> Completion:

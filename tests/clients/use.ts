@@ -43,7 +43,7 @@ export async function heading(run: string): Promise<string> {
   return node?.__typename === "Run" ? `${node.name} of ${node.project.name}` : "gone";
 }
 
-/** Failures are data, one type for each, and each with a sentence to show. */
+/** Failures are data: each has a code, and some have a type with more fields. */
 export async function register(input: documents.CreateVersionInput): Promise<string> {
   const { createVersion } = await ask(documents.RegisterDocument, { input });
   const [error] = createVersion?.errors ?? [];

@@ -45,7 +45,7 @@ async def test_another_request_under_the_same_key_is_refused(tenant: Tenant, mor
     await create(tenant, "once", "iris")
     payload = await create(tenant, "once", **{"name": "iris", **more})
     assert payload["model"] is None
-    assert [error["__typename"] for error in payload["errors"]] == ["IdempotencyKeyReusedError"]
+    assert [error["code"] for error in payload["errors"]] == ["IDEMPOTENCY_KEY_REUSED"]
     assert payload["errors"][0]["path"] == ["idempotencyKey"]
     assert await model_count(tenant) == 1
 

@@ -12,7 +12,7 @@ from resolvers.pages.paging import Order
 from schema.building.edges import alike, all_of, one
 from schema.building.events import events_of
 from schema.building.mutations import change
-from schema.building.node import RowNode, type_of
+from schema.building.node import RowNode
 from schema.types.promotion.gate import verdicts
 
 
@@ -91,17 +91,17 @@ class AliasMutation:
     """The changes of aliases."""
 
     set_alias = change(
-        aliases.point, "setAlias", Alias, tables.Alias,
+        aliases.point, tables.Alias,
         errors=[NotFound, InvalidValue, Conflict, StaleRevision, GateFailed],
         description="Points an alias of a model at one of its versions. A policy may protect it.",
     )  # fmt: skip
     remove_alias = change(
-        aliases.remove, "removeAlias", type_of(tables.Model), tables.Model,
+        aliases.remove, tables.Model,
         errors=[NotFound, InvalidValue, StaleRevision],
         description="Takes an alias from a model. Its history stays, and goes on where it is set again.",
     )  # fmt: skip
     roll_back_alias = change(
-        alias_rollback.roll_back, "rollBackAlias", Alias, tables.Alias,
+        alias_rollback.roll_back, tables.Alias,
         errors=[NotFound, InvalidValue, Conflict, StaleRevision, GateFailed],
         description="Points an alias at what it pointed at before, or at an earlier version that you name, in one step."
         " Where a policy protects it, whoever may roll back may do this.",

@@ -126,7 +126,7 @@ class ArtifactMutation:
     """The changes of artifacts and uploads."""
 
     create_upload = change(
-        rules.begin_upload, "createUpload", Artifact, tables.Artifact,
+        rules.begin_upload, tables.Artifact,
         errors=[NotFound, InvalidValue, NameTaken, Conflict, TooLarge],
         description="Announces a file, or goes on with an upload when the same file is announced again. Send its parts"
         " to `artifact.upload.parts`, unless its bytes are there already: within the organization, who may write and"
@@ -135,28 +135,26 @@ class ArtifactMutation:
         after=upload_steps.start_upload,
     )  # fmt: skip
     complete_upload = change(
-        uploads.complete, "completeUpload", Artifact, tables.Artifact,
+        uploads.complete, tables.Artifact,
         errors=[NotFound, InvalidValue, Conflict, UploadIncomplete],
         description="Joins the parts and has the bytes verified. The artifact is AVAILABLE once a worker has done so.",
         before=("artifact_id", upload_steps.join_parts),
     )  # fmt: skip
     abort_upload = change(
-        uploads.abort, "abortUpload", Artifact, tables.Artifact,
+        uploads.abort, tables.Artifact,
         errors=[NotFound, InvalidValue, Conflict], description="Gives up an upload and frees its path.",
     )  # fmt: skip
     create_external_artifact = change(
-        rules.add_external, "createExternalArtifact", Artifact, tables.Artifact,
+        rules.add_external, tables.Artifact,
         errors=[NotFound, InvalidValue, NameTaken, Conflict],
         description="Notes a file whose bytes stay elsewhere, unverified. Its URI is never opened.",
     )  # fmt: skip
     delete_artifact = delete(
-        Artifact, tables.Artifact,
+        tables.Artifact,
         description="Deletes an artifact whose bytes have come, unless its version is in service. Its path is free from"
         " then on.",
     )  # fmt: skip
-    restore_artifact = restore(Artifact, tables.Artifact)
-    create_external_artifacts = batch(
-        create_external_artifact, "createExternalArtifacts", description="Notes files whose bytes stay elsewhere."
-    )
-    delete_artifacts = batch(delete_artifact, "deleteArtifacts", description="Deletes artifacts.")
-    restore_artifacts = batch(restore_artifact, "restoreArtifacts", description="Brings back artifacts.")
+    restore_artifact = restore(tables.Artifact)
+    create_external_artifacts = batch(create_external_artifact, description="Notes files whose bytes stay elsewhere.")
+    delete_artifacts = batch(delete_artifact, description="Deletes artifacts.")
+    restore_artifacts = batch(restore_artifact, description="Brings back artifacts.")

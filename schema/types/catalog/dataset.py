@@ -148,50 +148,44 @@ class DatasetMutation:
     """The changes of datasets."""
 
     create_dataset = change(
-        datasets.create, "createDataset", Dataset, tables.Dataset,
+        datasets.create, tables.Dataset,
         errors=[NotFound, InvalidValue, NameTaken], description="Registers a dataset, without versions.",
     )  # fmt: skip
     update_dataset = change(
-        datasets.update, "updateDataset", Dataset, tables.Dataset,
+        datasets.update, tables.Dataset,
         errors=[NotFound, InvalidValue, NameTaken], description="Changes what people say about a dataset.",
     )  # fmt: skip
     create_dataset_version = change(
-        datasets.create_version, "createDatasetVersion", DatasetVersion, tables.DatasetVersion,
+        datasets.create_version, tables.DatasetVersion,
         errors=[NotFound, InvalidValue],
         description="Registers the data behind a digest, or finds the version that has the digest already.",
     )  # fmt: skip
     update_dataset_version = change(
-        datasets.update_version, "updateDatasetVersion", DatasetVersion, tables.DatasetVersion,
+        datasets.update_version, tables.DatasetVersion,
         errors=[NotFound, InvalidValue], description="Changes what people say about a dataset version.",
     )  # fmt: skip
     set_dataset_profile = change(
-        dataset_facts.set_profile, "setDatasetProfile", DatasetVersion, tables.DatasetVersion,
+        dataset_facts.set_profile, tables.DatasetVersion,
         errors=[NotFound, InvalidValue], description="Says what was counted in a dataset version.",
     )  # fmt: skip
     delete_dataset = delete(
-        Dataset, tables.Dataset,
+        tables.Dataset,
         description="Deletes a dataset without versions. Its name is free from then on.",
     )  # fmt: skip
-    restore_dataset = restore(Dataset, tables.Dataset)
+    restore_dataset = restore(tables.Dataset)
     delete_dataset_version = delete(
-        DatasetVersion, tables.DatasetVersion,
+        tables.DatasetVersion,
         description="Deletes a dataset version that no run used. Its digest can be registered anew.",
     )  # fmt: skip
-    restore_dataset_version = restore(DatasetVersion, tables.DatasetVersion)
-    create_datasets = batch(create_dataset, "createDatasets", description="Registers datasets.")
-    update_datasets = batch(update_dataset, "updateDatasets", description="Changes what people say about datasets.")
-    create_dataset_versions = batch(create_dataset_version, "createDatasetVersions", description="Registers data.")
+    restore_dataset_version = restore(tables.DatasetVersion)
+    create_datasets = batch(create_dataset, description="Registers datasets.")
+    update_datasets = batch(update_dataset, description="Changes what people say about datasets.")
+    create_dataset_versions = batch(create_dataset_version, description="Registers data.")
     update_dataset_versions = batch(
-        update_dataset_version, "updateDatasetVersions", description="Changes what people say about dataset versions."
+        update_dataset_version, description="Changes what people say about dataset versions."
     )
-    set_dataset_profiles = batch(
-        set_dataset_profile, "setDatasetProfiles", description="Says what was counted in dataset versions."
-    )
-    delete_datasets = batch(delete_dataset, "deleteDatasets", description="Deletes datasets.")
-    restore_datasets = batch(restore_dataset, "restoreDatasets", description="Brings back datasets.")
-    delete_dataset_versions = batch(
-        delete_dataset_version, "deleteDatasetVersions", description="Deletes dataset versions."
-    )
-    restore_dataset_versions = batch(
-        restore_dataset_version, "restoreDatasetVersions", description="Brings back dataset versions."
-    )
+    set_dataset_profiles = batch(set_dataset_profile, description="Says what was counted in dataset versions.")
+    delete_datasets = batch(delete_dataset, description="Deletes datasets.")
+    restore_datasets = batch(restore_dataset, description="Brings back datasets.")
+    delete_dataset_versions = batch(delete_dataset_version, description="Deletes dataset versions.")
+    restore_dataset_versions = batch(restore_dataset_version, description="Brings back dataset versions.")

@@ -117,20 +117,20 @@ class ModelMutation:
     """The changes of models."""
 
     create_model = change(
-        models.create, "createModel", Model, tables.Model,
+        models.create, tables.Model,
         errors=[NotFound, InvalidValue, NameTaken], description="Registers a model, without versions.",
         supply=lambda services: {"supported_frameworks": services.frameworks},
     )  # fmt: skip
     update_model = change(
-        models.update, "updateModel", Model, tables.Model,
+        models.update, tables.Model,
         errors=[NotFound, InvalidValue, NameTaken], description="Changes what people say about a model.",
     )  # fmt: skip
     delete_model = delete(
-        Model, tables.Model,
+        tables.Model,
         description="Deletes a model without versions. Its name is free from then on.",
     )  # fmt: skip
-    restore_model = restore(Model, tables.Model)
-    create_models = batch(create_model, "createModels", description="Registers models.")
-    update_models = batch(update_model, "updateModels", description="Changes what people say about models.")
-    delete_models = batch(delete_model, "deleteModels", description="Deletes models.")
-    restore_models = batch(restore_model, "restoreModels", description="Brings back models.")
+    restore_model = restore(tables.Model)
+    create_models = batch(create_model, description="Registers models.")
+    update_models = batch(update_model, description="Changes what people say about models.")
+    delete_models = batch(delete_model, description="Deletes models.")
+    restore_models = batch(restore_model, description="Brings back models.")

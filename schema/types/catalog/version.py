@@ -106,29 +106,27 @@ class VersionMutation:
     """The changes of versions."""
 
     create_version = change(
-        versions.create, "createVersion", ModelVersion, tables.ModelVersion,
+        versions.create, tables.ModelVersion,
         errors=[NotFound, InvalidValue, NameTaken],
         description="Registers a version of a model, with the next number and its edges in the lineage.",
     )  # fmt: skip
     update_version = change(
-        versions.update, "updateVersion", ModelVersion, tables.ModelVersion,
+        versions.update, tables.ModelVersion,
         errors=[NotFound, InvalidValue, Conflict],
         description="Changes what people say about a version, and adds its signature or runtime where it has none.",
     )  # fmt: skip
     log_version_metrics = change(
-        versions.log_metrics, "logVersionMetrics", ModelVersion, tables.ModelVersion,
+        versions.log_metrics, tables.ModelVersion,
         errors=[NotFound, InvalidValue], description="Adds metric points to a version.",
     )  # fmt: skip
     delete_version = delete(
-        ModelVersion, tables.ModelVersion,
+        tables.ModelVersion,
         description="Deletes a version that is not in service, that no alias names and that none is made from. Its"
         " number and label are not given again.",
     )  # fmt: skip
-    restore_version = restore(ModelVersion, tables.ModelVersion)
-    create_versions = batch(create_version, "createVersions", description="Registers versions.")
-    update_versions = batch(update_version, "updateVersions", description="Changes what people say about versions.")
-    log_metrics_of_versions = batch(
-        log_version_metrics, "logVersionsMetrics", description="Adds metric points to versions."
-    )
-    delete_versions = batch(delete_version, "deleteVersions", description="Deletes versions.")
-    restore_versions = batch(restore_version, "restoreVersions", description="Brings back versions.")
+    restore_version = restore(tables.ModelVersion)
+    create_versions = batch(create_version, description="Registers versions.")
+    update_versions = batch(update_version, description="Changes what people say about versions.")
+    log_versions_metrics = batch(log_version_metrics, description="Adds metric points to versions.")
+    delete_versions = batch(delete_version, description="Deletes versions.")
+    restore_versions = batch(restore_version, description="Brings back versions.")

@@ -131,45 +131,45 @@ class WebhookMutation:
     """The changes of webhooks."""
 
     create_webhook = change(
-        rules.create, "createWebhook", Webhook, tables.Webhook, action=Action.ADMINISTER,
+        rules.create, tables.Webhook, action=Action.ADMINISTER,
         errors=[NotFound, InvalidValue, NameTaken], shown_once=_SECRET,
         supply=lambda services: {**_vault(services), **_trusted(services)},
         description="Has events posted to a URL, from now on and signed with a new secret.",
     )  # fmt: skip
     update_webhook = change(
-        rules.update, "updateWebhook", Webhook, tables.Webhook, action=Action.ADMINISTER,
+        rules.update, tables.Webhook, action=Action.ADMINISTER,
         errors=[NotFound, InvalidValue, NameTaken], supply=_trusted,
         description="Changes where a webhook goes and what it is told of, for events that it has not been told of yet.",
     )  # fmt: skip
     rotate_webhook_secret = change(
-        rules.rotate_secret, "rotateWebhookSecret", Webhook, tables.Webhook, action=Action.ADMINISTER,
+        rules.rotate_secret, tables.Webhook, action=Action.ADMINISTER,
         errors=[NotFound, InvalidValue], shown_once=_SECRET, supply=_vault,
         description="Gives a webhook a new secret. For 24 hours deliveries are signed with the one before as well.",
     )  # fmt: skip
     enable_webhook = change(
-        rules.enable, "enableWebhook", Webhook, tables.Webhook, action=Action.ADMINISTER,
+        rules.enable, tables.Webhook, action=Action.ADMINISTER,
         errors=[NotFound, InvalidValue, Conflict], supply=_vault,
         description="Lets a webhook be told of events again. One that fails is tried at once.",
     )  # fmt: skip
     disable_webhook = change(
-        rules.disable, "disableWebhook", Webhook, tables.Webhook, action=Action.ADMINISTER,
+        rules.disable, tables.Webhook, action=Action.ADMINISTER,
         errors=[NotFound, InvalidValue],
         description="Tells a webhook of nothing until it is enabled. It then goes on where it stopped.",
     )  # fmt: skip
     test_webhook = change(
-        rules.ping, "testWebhook", WebhookDelivery, tables.WebhookDelivery, action=Action.ADMINISTER,
+        rules.ping, tables.WebhookDelivery, action=Action.ADMINISTER,
         errors=[NotFound, InvalidValue, Conflict],
         description="Posts a `webhook.ping`, once, also to a DISABLED webhook. The delivery says what came of it."
         f" Refused while {rules.MAX_WAITING} pings and redeliveries of the webhook wait.",
     )  # fmt: skip
-    redeliver = change(
-        rules.redeliver, "redeliverWebhookDelivery", WebhookDelivery, tables.WebhookDelivery, action=Action.ADMINISTER,
+    redeliver_webhook_delivery = change(
+        rules.redeliver, tables.WebhookDelivery, action=Action.ADMINISTER,
         errors=[NotFound, InvalidValue, Conflict],
         description="Posts an event again, once, beside the order of events and with the id that it had."
         f" Refused while {rules.MAX_WAITING} pings and redeliveries of the webhook wait.",
     )  # fmt: skip
     delete_webhook = delete(
-        Webhook, tables.Webhook,
+        tables.Webhook,
         description="Deletes a webhook: it is told of nothing more. Its name is free from then on.",
     )  # fmt: skip
-    restore_webhook = restore(Webhook, tables.Webhook)
+    restore_webhook = restore(tables.Webhook)

@@ -107,13 +107,13 @@ class AutomationMutation:
     """The changes of automation rules."""
 
     set_automation_rule = change(
-        automation.set_rule, "setAutomationRule", AutomationRule, tables.AutomationRule, action=Action.ADMINISTER,
+        automation.set_rule, tables.AutomationRule, action=Action.ADMINISTER,
         errors=[NotFound, InvalidValue, StaleRevision],
         description="Says what is to be done with the versions of a model by itself, in place of what a rule of this"
         " name said before.",
     )  # fmt: skip
     remove_automation_rule = change(
-        automation.remove_rule, "removeAutomationRule", AutomationRule, tables.AutomationRule,
+        automation.remove_rule, tables.AutomationRule,
         action=Action.ADMINISTER, errors=[NotFound, InvalidValue, StaleRevision],
         description="Lets an automation rule act no more. What it did stays.",
     )  # fmt: skip

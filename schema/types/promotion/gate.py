@@ -37,7 +37,7 @@ def _shown(kind: str, rule: type[GateRule]) -> Any:
 
     namespace: dict[str, Any] = {name: strawberry.field(description=docs[name]) for name in names}
     namespace["__annotations__"] = {name: shape_of(hints[name]).graphql_type for name in names}
-    namespace["is_type_of"] = classmethod(is_type_of)
+    namespace |= {"is_type_of": classmethod(is_type_of), "value_class": rule}
     made = type(kind, (Gate,), namespace)
     return strawberry.type(made, description=inspect.cleandoc(rule.__doc__ or ""))
 

@@ -80,13 +80,13 @@ class PolicyMutation:
     """The changes of policies."""
 
     set_promotion_policy = change(
-        policies.set_policy, "setPromotionPolicy", PromotionPolicy, tables.PromotionPolicy, action=Action.ADMINISTER,
+        policies.set_policy, tables.PromotionPolicy, action=Action.ADMINISTER,
         errors=[NotFound, InvalidValue, StaleRevision],
         description="Says what versions have to show before they go to a stage or get an alias, in place of what was"
         " said before for the same models.",
     )  # fmt: skip
     remove_promotion_policy = change(
-        policies.remove_policy, "removePromotionPolicy", PromotionPolicy, tables.PromotionPolicy,
+        policies.remove_policy, tables.PromotionPolicy,
         action=Action.ADMINISTER, errors=[NotFound, InvalidValue, StaleRevision],
         description="Lets a policy hold no more: the next nearest does then. Its history stays, and its last revision"
         " says who removed it and why.",

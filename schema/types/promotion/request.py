@@ -96,26 +96,26 @@ class RequestMutation:
     """The changes of requests."""
 
     request_promotion = change(
-        requests.ask, "requestPromotion", PromotionRequest, tables.PromotionRequest,
+        requests.ask, tables.PromotionRequest,
         errors=[NotFound, InvalidValue, Conflict, StaleRevision],
         description="Asks for a version to go to the next stage or to get an alias, whether or not all gates are open.",
     )  # fmt: skip
     review_promotion = change(
-        reviews.review, "reviewPromotion", PromotionRequest, tables.PromotionRequest, action=Action.REVIEW,
+        reviews.review, tables.PromotionRequest, action=Action.REVIEW,
         errors=[NotFound, InvalidValue, Conflict],
         description="Approves or rejects a request for promotion. The last approval that is needed may complete it.",
     )  # fmt: skip
     complete_promotion = change(
-        requests.complete, "completePromotion", PromotionRequest, tables.PromotionRequest,
+        requests.complete, tables.PromotionRequest,
         errors=[NotFound, InvalidValue, Conflict, StaleRevision, GateFailed],
         description="Does what a request asks for, once every gate is open.",
     )  # fmt: skip
     withdraw_promotion = change(
-        requests.withdraw, "withdrawPromotion", PromotionRequest, tables.PromotionRequest,
+        requests.withdraw, tables.PromotionRequest,
         errors=[NotFound, InvalidValue, Conflict], description="Takes a request for promotion back.",
     )  # fmt: skip
     report_check = change(
-        checks.report, "reportCheck", VersionCheck, tables.VersionCheck,
+        checks.report, tables.VersionCheck,
         errors=[NotFound, InvalidValue, Conflict],
         description="Takes what another system, such as a test pipeline, found out about a version.",
     )  # fmt: skip

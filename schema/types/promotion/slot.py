@@ -97,27 +97,27 @@ class PromotionMutation:
     """The changes of stages."""
 
     promote_version = change(
-        promotions.promote, "promoteVersion", Transition, tables.Transition, action=Action.PROMOTE_TO_STAGING,
+        promotions.promote, tables.Transition, action=Action.PROMOTE_TO_STAGING,
         errors=[NotFound, InvalidValue, Conflict, StaleRevision, GateFailed],
         description="Puts a version into STAGING or, from there, into PRODUCTION; what was there becomes ARCHIVED.",
     )  # fmt: skip
     demote_version = change(
-        promotions.demote, "demoteVersion", Transition, tables.Transition, action=Action.PROMOTE_TO_STAGING,
+        promotions.demote, tables.Transition, action=Action.PROMOTE_TO_STAGING,
         errors=[NotFound, InvalidValue, Conflict, StaleRevision],
         description="Sends a version one stage back: from PRODUCTION to STAGING, or from there to DEVELOPMENT.",
     )  # fmt: skip
     archive_version = change(
-        promotions.archive, "archiveVersion", Transition, tables.Transition,
+        promotions.archive, tables.Transition,
         errors=[NotFound, InvalidValue, Conflict, StaleRevision],
         description="Takes a version out of use, from any stage. No rollback brings it back.",
     )  # fmt: skip
     reactivate_version = change(
-        promotions.reactivate, "reactivateVersion", Transition, tables.Transition, action=Action.PROMOTE_TO_STAGING,
+        promotions.reactivate, tables.Transition, action=Action.PROMOTE_TO_STAGING,
         errors=[NotFound, InvalidValue, Conflict],
         description="Sends an archived version back to DEVELOPMENT, from where it can be promoted again.",
     )  # fmt: skip
     roll_back_model = change(
-        rollback.roll_back, "rollBackModel", Transition, tables.Transition, action=Action.ROLL_BACK,
+        rollback.roll_back, tables.Transition, action=Action.ROLL_BACK,
         errors=[NotFound, InvalidValue, Conflict, StaleRevision, GateFailed],
         description="Puts the last good version, or one that you name, back into PRODUCTION or STAGING, in one step.",
     )  # fmt: skip

@@ -180,55 +180,49 @@ class DeploymentMutation:
     """The changes of environments and deployments."""
 
     create_environment = change(
-        environments.create, "createEnvironment", Environment, tables.Environment, action=Action.ORGANIZE,
+        environments.create, tables.Environment, action=Action.ORGANIZE,
         errors=[InvalidValue, NameTaken], description="Makes an environment, without deployments.",
     )  # fmt: skip
     update_environment = change(
-        environments.update, "updateEnvironment", Environment, tables.Environment, action=Action.ORGANIZE,
+        environments.update, tables.Environment, action=Action.ORGANIZE,
         errors=[NotFound, InvalidValue, NameTaken], description="Changes what people say about an environment.",
     )  # fmt: skip
     create_deployment = change(
-        deployments.create, "createDeployment", Deployment, tables.Deployment,
+        deployments.create, tables.Deployment,
         errors=[NotFound, InvalidValue, NameTaken, Conflict],
         description="Says which version is to run in an environment, and with which share of its model's traffic.",
     )  # fmt: skip
     update_deployment = change(
-        deployments.update, "updateDeployment", Deployment, tables.Deployment,
+        deployments.update, tables.Deployment,
         errors=[NotFound, InvalidValue, Conflict, StaleRevision],
         description="Changes what is wanted of a deployment: its version, state, share of the traffic, endpoint, tags.",
     )  # fmt: skip
     shift_traffic = change(
-        deployments.shift_traffic, "shiftTraffic", Environment, tables.Environment,
+        deployments.shift_traffic, tables.Environment,
         errors=[NotFound, InvalidValue, Conflict],
         description="Gives several deployments of a model new shares of its traffic in one step: all of them or none.",
     )  # fmt: skip
     report_deployment = change(
-        reports.take, "reportDeployment", Deployment, tables.Deployment,
+        reports.take, tables.Deployment,
         errors=[NotFound, InvalidValue, Conflict],
         description="Takes what an agent saw and measured of a deployment.",
     )  # fmt: skip
     delete_environment = delete(
-        Environment, tables.Environment,
+        tables.Environment,
         description="Deletes an environment without deployments. Its name is free from then on.",
     )  # fmt: skip
-    restore_environment = restore(Environment, tables.Environment)
+    restore_environment = restore(tables.Environment)
     delete_deployment = delete(
-        Deployment, tables.Deployment,
+        tables.Deployment,
         description="Deletes a deployment that is to be STOPPED. Its name is free from then on.",
     )  # fmt: skip
-    restore_deployment = restore(Deployment, tables.Deployment)
-    create_environments = batch(create_environment, "createEnvironments", description="Makes environments.")
-    update_environments = batch(
-        update_environment, "updateEnvironments", description="Changes what people say about environments."
-    )
-    delete_environments = batch(delete_environment, "deleteEnvironments", description="Deletes environments.")
-    restore_environments = batch(restore_environment, "restoreEnvironments", description="Brings back environments.")
-    create_deployments = batch(create_deployment, "createDeployments", description="Says what is to run where.")
-    update_deployments = batch(
-        update_deployment, "updateDeployments", description="Changes what is wanted of deployments."
-    )
-    report_deployments = batch(
-        report_deployment, "reportDeployments", description="Takes what agents saw and measured of deployments."
-    )
-    delete_deployments = batch(delete_deployment, "deleteDeployments", description="Deletes deployments.")
-    restore_deployments = batch(restore_deployment, "restoreDeployments", description="Brings back deployments.")
+    restore_deployment = restore(tables.Deployment)
+    create_environments = batch(create_environment, description="Makes environments.")
+    update_environments = batch(update_environment, description="Changes what people say about environments.")
+    delete_environments = batch(delete_environment, description="Deletes environments.")
+    restore_environments = batch(restore_environment, description="Brings back environments.")
+    create_deployments = batch(create_deployment, description="Says what is to run where.")
+    update_deployments = batch(update_deployment, description="Changes what is wanted of deployments.")
+    report_deployments = batch(report_deployment, description="Takes what agents saw and measured of deployments.")
+    delete_deployments = batch(delete_deployment, description="Deletes deployments.")
+    restore_deployments = batch(restore_deployment, description="Brings back deployments.")

@@ -123,36 +123,36 @@ class OrganizationMutation:
     """The changes of the organization, its teams and projects."""
 
     create_team = change(
-        organizations.create_team, "createTeam", Team, tables.Team, action=Action.ORGANIZE,
+        organizations.create_team, tables.Team, action=Action.ORGANIZE,
         errors=[InvalidValue, NameTaken], description="Makes a team.",
     )  # fmt: skip
     create_project = change(
-        organizations.create_project, "createProject", Project, tables.Project, action=Action.ORGANIZE,
+        organizations.create_project, tables.Project, action=Action.ORGANIZE,
         errors=[NotFound, InvalidValue, NameTaken], description="Makes a project of a team.",
     )  # fmt: skip
     update_team = change(
-        organizations.update_team, "updateTeam", Team, tables.Team, action=Action.ORGANIZE,
+        organizations.update_team, tables.Team, action=Action.ORGANIZE,
         errors=[NotFound, InvalidValue, NameTaken], description="Gives a team another name.",
     )  # fmt: skip
     update_project = change(
-        organizations.update_project, "updateProject", Project, tables.Project, action=Action.ORGANIZE,
+        organizations.update_project, tables.Project, action=Action.ORGANIZE,
         errors=[NotFound, InvalidValue, NameTaken], description="Changes what people say about a project.",
     )  # fmt: skip
     delete_team = delete(
-        Team, tables.Team,
+        tables.Team,
         description="Deletes a team without projects. Its name is free from then on.",
     )  # fmt: skip
-    restore_team = restore(Team, tables.Team)
+    restore_team = restore(tables.Team)
     delete_project = delete(
-        Project, tables.Project,
+        tables.Project,
         description="Deletes a project that holds nothing. Its name is free from then on.",
     )  # fmt: skip
-    restore_project = restore(Project, tables.Project)
-    create_teams = batch(create_team, "createTeams", description="Makes teams.")
-    update_teams = batch(update_team, "updateTeams", description="Gives teams other names.")
-    delete_teams = batch(delete_team, "deleteTeams", description="Deletes teams.")
-    restore_teams = batch(restore_team, "restoreTeams", description="Brings back teams.")
-    create_projects = batch(create_project, "createProjects", description="Makes projects of teams.")
-    update_projects = batch(update_project, "updateProjects", description="Changes what people say about projects.")
-    delete_projects = batch(delete_project, "deleteProjects", description="Deletes projects.")
-    restore_projects = batch(restore_project, "restoreProjects", description="Brings back projects.")
+    restore_project = restore(tables.Project)
+    create_teams = batch(create_team, description="Makes teams.")
+    update_teams = batch(update_team, description="Gives teams other names.")
+    delete_teams = batch(delete_team, description="Deletes teams.")
+    restore_teams = batch(restore_team, description="Brings back teams.")
+    create_projects = batch(create_project, description="Makes projects of teams.")
+    update_projects = batch(update_project, description="Changes what people say about projects.")
+    delete_projects = batch(delete_project, description="Deletes projects.")
+    restore_projects = batch(restore_project, description="Brings back projects.")

@@ -56,21 +56,19 @@ class ExperimentMutation:
     """The changes of experiments."""
 
     create_experiment = change(
-        experiments.create, "createExperiment", Experiment, tables.Experiment,
+        experiments.create, tables.Experiment,
         errors=[NotFound, InvalidValue, NameTaken], description="Registers an experiment, without runs.",
     )  # fmt: skip
     update_experiment = change(
-        experiments.update, "updateExperiment", Experiment, tables.Experiment,
+        experiments.update, tables.Experiment,
         errors=[NotFound, InvalidValue, NameTaken], description="Changes what people say about an experiment.",
     )  # fmt: skip
     delete_experiment = delete(
-        Experiment, tables.Experiment,
+        tables.Experiment,
         description="Deletes an experiment without runs. Its name is free from then on.",
     )  # fmt: skip
-    restore_experiment = restore(Experiment, tables.Experiment)
-    create_experiments = batch(create_experiment, "createExperiments", description="Makes experiments.")
-    update_experiments = batch(
-        update_experiment, "updateExperiments", description="Changes what people say about experiments."
-    )
-    delete_experiments = batch(delete_experiment, "deleteExperiments", description="Deletes experiments.")
-    restore_experiments = batch(restore_experiment, "restoreExperiments", description="Brings back experiments.")
+    restore_experiment = restore(tables.Experiment)
+    create_experiments = batch(create_experiment, description="Makes experiments.")
+    update_experiments = batch(update_experiment, description="Changes what people say about experiments.")
+    delete_experiments = batch(delete_experiment, description="Deletes experiments.")
+    restore_experiments = batch(restore_experiment, description="Brings back experiments.")

@@ -48,12 +48,12 @@ class PriceMutation:
     """The changes of prices."""
 
     set_price = change(
-        prices.set_price, "setPrice", Price, tables.Price, action=Action.ORGANIZE,
+        prices.set_price, tables.Price, action=Action.ORGANIZE,
         errors=[InvalidValue, Conflict],
         description="Sets what a resource costs from a moment on. The price it had ends there and is kept.",
     )  # fmt: skip
     remove_price = change(
-        prices.remove, "removePrice", Price, tables.Price, action=Action.ORGANIZE,
+        prices.remove, tables.Price, action=Action.ORGANIZE,
         errors=[NotFound, InvalidValue],
         description="Ends a price now. Runs that began while it was valid keep it.",
     )  # fmt: skip

@@ -85,56 +85,54 @@ class RunMutation:
     """The changes of runs."""
 
     create_run = change(
-        runs.create, "createRun", Run, tables.Run,
+        runs.create, tables.Run,
         errors=[NotFound, InvalidValue], description="Begins a run.",
     )  # fmt: skip
     update_run = change(
-        runs.update, "updateRun", Run, tables.Run,
+        runs.update, tables.Run,
         errors=[NotFound, InvalidValue], description="Changes what people say about a run, also when it has ended.",
     )  # fmt: skip
-    log_parameters = change(
-        runs.log_parameters, "logRunParameters", Run, tables.Run,
+    log_run_parameters = change(
+        runs.log_parameters, tables.Run,
         errors=[NotFound, InvalidValue, Conflict], description="Adds parameters to a run that is going on.",
     )  # fmt: skip
-    log_metrics = change(
-        runs.log_metrics, "logRunMetrics", Run, tables.Run,
+    log_run_metrics = change(
+        runs.log_metrics, tables.Run,
         errors=[NotFound, InvalidValue, Conflict], description="Adds metric points to a run that is going on.",
     )  # fmt: skip
     log_run_datasets = change(
-        runs.log_datasets, "logRunDatasets", Run, tables.Run,
+        runs.log_datasets, tables.Run,
         errors=[NotFound, InvalidValue, Conflict],
         description="Adds uses of dataset versions to a run that is going on, where they were not known at its start.",
     )  # fmt: skip
     set_run_runtime = change(
-        runs.set_runtime, "setRunRuntime", Run, tables.Run,
+        runs.set_runtime, tables.Run,
         errors=[NotFound, InvalidValue, Conflict], description="Says what a run that is going on is made with.",
     )  # fmt: skip
-    log_resource_samples = change(
-        runs.log_resource_samples, "logRunResourceSamples", Run, tables.Run,
+    log_run_resource_samples = change(
+        runs.log_resource_samples, tables.Run,
         errors=[NotFound, InvalidValue, Conflict],
         description="Adds resource samples to a run that is going on. One of the same moment is replaced.",
     )  # fmt: skip
     heartbeat_run = change(
-        runs.beat, "heartbeatRun", Run, tables.Run,
+        runs.beat, tables.Run,
         errors=[NotFound, InvalidValue, Conflict], description="A sign of life of a run. Logging to it is one too.",
     )  # fmt: skip
     finish_run = change(
-        runs.finish, "finishRun", Run, tables.Run,
+        runs.finish, tables.Run,
         errors=[NotFound, InvalidValue, Conflict],
         description="Ends a run. From then on it takes no more parameters, metrics, uses of data and resource samples,"
         " and no other runtime. Files may still come, and its name and tags may change.",
     )  # fmt: skip
     delete_run = delete(
-        Run, tables.Run,
+        tables.Run,
         description="Deletes a run that has ended, produced no version and has no child runs.",
     )  # fmt: skip
-    restore_run = restore(Run, tables.Run)
-    create_runs = batch(create_run, "createRuns", description="Begins runs.")
-    update_runs = batch(update_run, "updateRuns", description="Changes what people say about runs.")
-    finish_runs = batch(finish_run, "finishRuns", description="Ends runs.")
-    log_metrics_of_runs = batch(log_metrics, "logRunsMetrics", description="Adds metric points to runs.")
-    log_datasets_of_runs = batch(
-        log_run_datasets, "logRunsDatasets", description="Adds uses of dataset versions to runs."
-    )
-    delete_runs = batch(delete_run, "deleteRuns", description="Deletes runs.")
-    restore_runs = batch(restore_run, "restoreRuns", description="Brings back runs.")
+    restore_run = restore(tables.Run)
+    create_runs = batch(create_run, description="Begins runs.")
+    update_runs = batch(update_run, description="Changes what people say about runs.")
+    finish_runs = batch(finish_run, description="Ends runs.")
+    log_runs_metrics = batch(log_run_metrics, description="Adds metric points to runs.")
+    log_runs_datasets = batch(log_run_datasets, description="Adds uses of dataset versions to runs.")
+    delete_runs = batch(delete_run, description="Deletes runs.")
+    restore_runs = batch(restore_run, description="Brings back runs.")

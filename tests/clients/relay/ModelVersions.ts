@@ -47,11 +47,9 @@ export const add = graphql`
       }
       errors {
         __typename
-        ... on UserError {
-          code
-          message
-          path
-        }
+        code
+        message
+        path
         ... on NameTakenError {
           name
         }

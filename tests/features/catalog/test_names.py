@@ -20,7 +20,7 @@ ODD = (
 texts = st.text(max_size=210) | st.text(st.sampled_from(ODD), max_size=210)
 SHOWN = "model { id name description tags { key value } }"
 CREATE = f"""mutation($input: CreateModelInput!) {{ createModel(input: $input) {{ {SHOWN}
-    errors {{ __typename ... on UserError {{ code path message }} }} }} }}"""
+    errors {{ __typename code path message }} }} }}"""
 
 
 def as_json(text: str) -> Any:

@@ -59,7 +59,7 @@ async def test_a_training_script_is_told_back_what_it_did(tenant: Tenant) -> Non
     refused = await tenant.client.refusal(
         "logRunMetrics", "run", run=run, metrics=[{"name": "loss", "phase": "TEST", "value": 1.0}]
     )
-    assert (refused["__typename"], refused["path"]) == ("ConflictError", ["run"])
+    assert (refused["code"], refused["path"]) == ("CONFLICT", ["run"])
 
 
 async def test_ending_a_run_twice_is_what_a_retry_does_and_no_failure(tenant: Tenant) -> None:

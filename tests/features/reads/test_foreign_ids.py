@@ -88,7 +88,7 @@ async def test_a_neighbors_id_in_a_mutation_is_answered_like_an_id_of_nothing(
     # What is for a project or for a model is set for a model here.
     theirs.setdefault("project", neighbor.project)
     document = f"""mutation($input: {title(mutation)}Input!) {{ {mutation}(input: $input) {{
-        {row_of(mutation)} {{ id }} replayed errors {{ __typename ... on UserError {{ code path message }} }} }} }}"""
+        {row_of(mutation)} {{ id }} replayed errors {{ __typename code path message }} }} }}"""
     foreign, nothing = [
         await tenant.client.post(document, {"input": {**own, name: id_}})
         for id_ in (theirs[name], unknown(reference_fields(mutation)[name]))

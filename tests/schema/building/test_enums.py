@@ -22,6 +22,7 @@ from registry.webhooks.webhooks import WebhookResumePoint
 from resolvers.filters.expression import DeletedFilter
 from resolvers.pages.paging import OrderDirection
 from schema.building import enums
+from schema.building.enums import UserErrorCode
 from tests.schema.built import SCHEMA
 from tests.tenant import GraphQLFailed, Tenant, uuid_of
 
@@ -46,6 +47,7 @@ CODES: dict[str, type[StrEnum]] = {
                 PromotionEventKind,
                 WebhookResumePoint,
                 TieBreak,
+                UserErrorCode,
                 SignatureCompatibility,
                 ModelVersionStatus,
             )

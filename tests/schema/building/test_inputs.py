@@ -94,7 +94,7 @@ async def test_an_id_of_nothing_is_an_answer_that_names_the_input(refusing: Refu
     kind = reference_fields(mutation)[name]
     error = await refusal_of(refusing.tenant.client, mutation, {**sound, name: unknown(kind)})
     assert error == {
-        "__typename": "NotFoundError",
+        "__typename": "GenericUserError",
         "code": "NOT_FOUND",
         "path": [name],
         "message": f"There is no {kind} with this id, or none that you may see.",

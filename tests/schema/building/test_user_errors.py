@@ -1,6 +1,7 @@
 """Every failure that a mutation declares can happen, and comes as data with type, code, path and a sentence."""
 
 import hashlib
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -8,7 +9,7 @@ from uuid import UUID, uuid4
 
 import httpx2
 import pytest
-from graphql import GraphQLObjectType, GraphQLUnionType
+from graphql import GraphQLObjectType
 
 from db.base import utc_now
 from db.session import Database
@@ -17,6 +18,9 @@ from registry.kernel import errors
 from registry.kernel.rows import find
 from registry.webhooks.vault import Vault
 from registry.webhooks.webhooks import MAX_WAITING
+from schema.building import mutations
+from schema.building.enums import UserErrorCode
+from schema.building.mutations import codes_of
 from schema.building.user_errors import ERROR_TYPES, as_data
 from tests.nouns import noun
 from tests.schema.built import SCHEMA
@@ -37,13 +41,16 @@ from tests.tenant import Tenant, found_tenant, uuid_of
 
 Given = dict[str, Any]
 LONG = "x" * 201
+SHOWN = [shown.__name__ for shown in ERROR_TYPES]
+TYPES = {re.sub("(?<=[a-z])(?=[A-Z])", "_", name).upper().removesuffix("_ERROR"): name for name in SHOWN}
+"""The types of errors with fields of their own, by code."""
 
 
-def declared_errors(mutation: str) -> set[str]:
-    """The types of the failures in the payload of a mutation."""
-    union = SCHEMA.type_map[f"{title(mutation)}Error"]
-    assert isinstance(union, GraphQLUnionType)
-    return {member.name for member in union.types}
+def declared_codes(mutation: str) -> list[str]:
+    """The codes that the description of a mutation lists."""
+    assert SCHEMA.mutation_type is not None
+    _, listed = (SCHEMA.mutation_type.fields[mutation].description or "").split("\n\nErrors: ")
+    return re.findall("`([A-Z_]+)`", listed)
 
 
 async def _taken(tenant: Tenant, mutation: str) -> Given:
@@ -237,40 +244,40 @@ async def _reused_key(tenant: Tenant, mutation: str) -> Given:
 PARENTLESS = ("createTeam", "createEnvironment", "setPrice")
 BAD_METRIC = [{"name": "loss", "phase": "TEST", "value": 1.0, "step": "-1"}]
 CASES: dict[tuple[str, str], OfTheInput | Callable[[Tenant, str], Awaitable[Given]]] = {
-    **{(name, "IdempotencyKeyReusedError"): _reused_key for name in MUTATIONS},
-    **{(name, "NotFoundError"): _unknown_reference for name in MUTATIONS if name not in PARENTLESS},
+    **{(name, "IDEMPOTENCY_KEY_REUSED"): _reused_key for name in MUTATIONS},
+    **{(name, "NOT_FOUND"): _unknown_reference for name in MUTATIONS if name not in PARENTLESS},
     **{
-        (name, "NameTakenError"): _taken
+        (name, "NAME_TAKEN"): _taken
         for name in (
             "createTeam", "createProject", "createModel", "createDataset", "createExperiment", "createVersion",
             "createUpload", "createExternalArtifact", "createEnvironment", "createDeployment", "createWebhook",
         )
     },
     **{
-        (f"update{noun(kind)}", "NameTakenError"): _other_has_the_name
+        (f"update{noun(kind)}", "NAME_TAKEN"): _other_has_the_name
         for kind in ("Team", "Project", "Model", "Dataset", "Experiment", "Environment", "Webhook")
     },
-    **{(name, "InvalidValueError"): _with(idempotencyKey=" ") for name in DELETIONS_OF},
+    **{(name, "INVALID_VALUE"): _with(idempotencyKey=" ") for name in DELETIONS_OF},
     **{
-        (f"delete{noun(kind)}", "InUseError"): in_use
+        (f"delete{noun(kind)}", "IN_USE"): in_use
         for kind in (
             "Team", "Project", "Model", "Experiment", "Dataset", "DatasetVersion", "Run", "ModelVersion", "Environment",
         )
     },
-    **{(f"delete{kind}", "ConflictError"): not_at_rest for kind in ("Run", "Version", "Artifact", "Deployment")},
+    **{(f"delete{kind}", "CONFLICT"): not_at_rest for kind in ("Run", "Version", "Artifact", "Deployment")},
     **{
-        (name, "ConflictError"): parent_deleted
+        (name, "CONFLICT"): parent_deleted
         for name in DELETIONS_OF
         if name.startswith("restore") and name not in ("restoreTeam", "restoreEnvironment", "restoreWebhook")
     },
     **{
-        (f"restore{noun(kind)}", "NameTakenError"): name_taken_since
+        (f"restore{noun(kind)}", "NAME_TAKEN"): name_taken_since
         for kind in (
             "Team", "Project", "Model", "Experiment", "Dataset", "Artifact", "Environment", "Deployment", "Webhook",
         )
     },
     **{
-        (name, "InvalidValueError"): _with(name=LONG)
+        (name, "INVALID_VALUE"): _with(name=LONG)
         for name in (
             "createTeam", "createProject", "createModel", "updateModel", "createDataset", "createExperiment",
             "updateExperiment", "createRun", "setAlias", "removeAlias", "createEnvironment", "updateEnvironment",
@@ -279,143 +286,176 @@ CASES: dict[tuple[str, str], OfTheInput | Callable[[Tenant, str], Awaitable[Give
             "removeAlias",
         )
     },
-    ("createWebhook", "InvalidValueError"): _with(url="http://example.com/hook"),
-    ("updateWebhook", "InvalidValueError"): _with(kinds=["everything"]),
+    ("createWebhook", "INVALID_VALUE"): _with(url="http://example.com/hook"),
+    ("updateWebhook", "INVALID_VALUE"): _with(kinds=["everything"]),
     **{
-        (name, "InvalidValueError"): _with(idempotencyKey=" ")
+        (name, "INVALID_VALUE"): _with(idempotencyKey=" ")
         for name in (
             "rotateWebhookSecret", "enableWebhook", "disableWebhook", "testWebhook", "redeliverWebhookDelivery"
         )
     },
-    ("enableWebhook", "ConflictError"): _unreadable,
-    ("redeliverWebhookDelivery", "ConflictError"): _ping,
-    ("testWebhook", "ConflictError"): _too_many_wait,
-    ("createDatasetVersion", "InvalidValueError"): _with(digest="unknown"),
-    ("updateDatasetVersion", "InvalidValueError"): _with(tags=[{"key": ""}]),
-    ("setDatasetProfile", "InvalidValueError"): _with(profile={"rowCount": "-1"}),
-    ("setRunRuntime", "InvalidValueError"): _with(runtime={"commit": "main"}),
-    ("updateVersion", "InvalidValueError"): _with(signature={}),
-    ("setRunRuntime", "ConflictError"): _ended_run,
-    ("updateVersion", "ConflictError"): _another_signature,
-    ("createVersion", "InvalidValueError"): _with(label=" "),
-    ("logRunParameters", "InvalidValueError"): _with(parameters=[{"name": "a", "value": 1}, {"name": "a", "value": 1}]),
-    ("logRunMetrics", "InvalidValueError"): _with(metrics=BAD_METRIC),
-    ("logRunDatasets", "InvalidValueError"): _too_many_datasets,
-    ("logRunDatasets", "ConflictError"): _ended_run,
-    ("logVersionMetrics", "InvalidValueError"): _with(metrics=BAD_METRIC),
-    ("logRunResourceSamples", "InvalidValueError"): _with(samples=[{"sampledAt": "1066-10-14T00:00:00Z"}]),
-    ("logRunResourceSamples", "ConflictError"): _ended_run,
-    ("setPrice", "InvalidValueError"): _with(currency="euro"),
-    ("setPrice", "ConflictError"): _earlier_price,
-    ("removePrice", "InvalidValueError"): _with(idempotencyKey=" "),
-    ("finishRun", "InvalidValueError"): _with(status="RUNNING"),
-    ("createUpload", "InvalidValueError"): _with(sha256="abc"),
-    ("createExternalArtifact", "InvalidValueError"): _with(path="../model"),
-    ("createExternalArtifact", "ConflictError"): _put_away,
-    ("completeUpload", "InvalidValueError"): _external_with_bad_key,
-    ("heartbeatRun", "InvalidValueError"): _with(idempotencyKey=" "),
-    ("abortUpload", "InvalidValueError"): _with(idempotencyKey=" "),
-    ("logRunParameters", "ConflictError"): _ended_run,
-    ("logRunMetrics", "ConflictError"): _ended_run,
-    ("finishRun", "ConflictError"): _ended_run,
-    ("createUpload", "ConflictError"): _announced_as_another_kind,
-    ("heartbeatRun", "ConflictError"): _ended_run,
-    ("completeUpload", "ConflictError"): _external,
-    ("abortUpload", "ConflictError"): _external,
-    ("setAlias", "ConflictError"): _put_away,
-    ("setAlias", "StaleRevisionError"): _with(expectedRevision=7),
-    ("removeAlias", "StaleRevisionError"): _with(expectedRevision=7),
-    ("rollBackAlias", "InvalidValueError"): _with(reason=" "),
-    ("rollBackAlias", "ConflictError"): _never_there,
-    ("rollBackAlias", "StaleRevisionError"): _with(expectedRevision=7),
-    ("rollBackAlias", "GateFailedError"): _protected,
-    ("updateDeployment", "InvalidValueError"): _with(trafficPercent=101.0),
-    ("shiftTraffic", "InvalidValueError"): _with(shares=[]),
-    ("reportDeployment", "InvalidValueError"): _with(observedAt="1970-01-01T00:00:00Z"),
-    ("createDeployment", "ConflictError"): _too_much_traffic,
-    ("updateDeployment", "ConflictError"): _crowded,
-    ("updateDeployment", "StaleRevisionError"): _with(expectedRevision=7),
-    ("shiftTraffic", "ConflictError"): _too_many_shares,
-    ("reportDeployment", "ConflictError"): _told_otherwise,
-    ("promoteVersion", "InvalidValueError"): _with(to="ARCHIVED"),
-    ("promoteVersion", "ConflictError"): _with(to="PRODUCTION"),
-    ("promoteVersion", "StaleRevisionError"): _with(expectedRevision=7),
-    ("demoteVersion", "InvalidValueError"): _with(reason="x" * 2001),
-    ("demoteVersion", "ConflictError"): _archived,
-    ("demoteVersion", "StaleRevisionError"): _with(expectedRevision=7),
-    ("archiveVersion", "InvalidValueError"): _with(reason="x" * 2001),
-    ("archiveVersion", "ConflictError"): _archived,
-    ("archiveVersion", "StaleRevisionError"): _staged_elsewhere,
-    ("reactivateVersion", "InvalidValueError"): _with(reason="x" * 2001),
-    ("reactivateVersion", "ConflictError"): _not_archived,
-    ("rollBackModel", "InvalidValueError"): _with(reason=" "),
-    ("rollBackModel", "ConflictError"): _never_there,
-    ("rollBackModel", "StaleRevisionError"): _with(expectedRevision=7),
-    ("promoteVersion", "GateFailedError"): _protected,
-    ("rollBackModel", "GateFailedError"): _protected,
-    ("setAlias", "GateFailedError"): _protected,
-    ("completePromotion", "GateFailedError"): _protected,
-    ("setPromotionPolicy", "NotFoundError"): _unknown_reference,
-    ("setPromotionPolicy", "InvalidValueError"): _with(gates=[{"approvals": {"count": 0}}]),
-    ("setPromotionPolicy", "StaleRevisionError"): _set_at_revision,
-    ("removePromotionPolicy", "InvalidValueError"): _with(idempotencyKey=" "),
-    ("removePromotionPolicy", "StaleRevisionError"): _with(expectedRevision=7),
-    ("setAutomationRule", "InvalidValueError"): _with(trigger={"unhealthy": {"reports": 0}}),
-    ("setAutomationRule", "StaleRevisionError"): _set_at_revision,
-    ("removeAutomationRule", "InvalidValueError"): _with(idempotencyKey=" "),
-    ("removeAutomationRule", "StaleRevisionError"): _with(expectedRevision=7),
-    ("requestPromotion", "InvalidValueError"): _with(alias="champion"),
-    ("requestPromotion", "ConflictError"): _asked_twice,
-    ("requestPromotion", "StaleRevisionError"): _with(expectedRevision=7),
-    ("reviewPromotion", "InvalidValueError"): _with(comment="x" * 2001),
-    ("reviewPromotion", "ConflictError"): _asked_twice,
-    ("completePromotion", "InvalidValueError"): _with(idempotencyKey=" "),
-    ("completePromotion", "ConflictError"): _asked_twice,
-    ("completePromotion", "StaleRevisionError"): _with(expectedRevision=7),
-    ("withdrawPromotion", "InvalidValueError"): _with(reason="x" * 2001),
-    ("withdrawPromotion", "ConflictError"): _asked_twice,
-    ("reportCheck", "InvalidValueError"): _with(summary="x" * 2001),
-    ("reportCheck", "ConflictError"): _with(digest="another"),
-    ("createUpload", "TooLargeError"): _with(sizeBytes=str(2**40)),
-    ("completeUpload", "UploadIncompleteError"): _with(),
+    ("enableWebhook", "CONFLICT"): _unreadable,
+    ("redeliverWebhookDelivery", "CONFLICT"): _ping,
+    ("testWebhook", "CONFLICT"): _too_many_wait,
+    ("createDatasetVersion", "INVALID_VALUE"): _with(digest="unknown"),
+    ("updateDatasetVersion", "INVALID_VALUE"): _with(tags=[{"key": ""}]),
+    ("setDatasetProfile", "INVALID_VALUE"): _with(profile={"rowCount": "-1"}),
+    ("setRunRuntime", "INVALID_VALUE"): _with(runtime={"commit": "main"}),
+    ("updateVersion", "INVALID_VALUE"): _with(signature={}),
+    ("setRunRuntime", "CONFLICT"): _ended_run,
+    ("updateVersion", "CONFLICT"): _another_signature,
+    ("createVersion", "INVALID_VALUE"): _with(label=" "),
+    ("logRunParameters", "INVALID_VALUE"): _with(parameters=[{"name": "a", "value": 1}, {"name": "a", "value": 1}]),
+    ("logRunMetrics", "INVALID_VALUE"): _with(metrics=BAD_METRIC),
+    ("logRunDatasets", "INVALID_VALUE"): _too_many_datasets,
+    ("logRunDatasets", "CONFLICT"): _ended_run,
+    ("logVersionMetrics", "INVALID_VALUE"): _with(metrics=BAD_METRIC),
+    ("logRunResourceSamples", "INVALID_VALUE"): _with(samples=[{"sampledAt": "1066-10-14T00:00:00Z"}]),
+    ("logRunResourceSamples", "CONFLICT"): _ended_run,
+    ("setPrice", "INVALID_VALUE"): _with(currency="euro"),
+    ("setPrice", "CONFLICT"): _earlier_price,
+    ("removePrice", "INVALID_VALUE"): _with(idempotencyKey=" "),
+    ("finishRun", "INVALID_VALUE"): _with(status="RUNNING"),
+    ("createUpload", "INVALID_VALUE"): _with(sha256="abc"),
+    ("createExternalArtifact", "INVALID_VALUE"): _with(path="../model"),
+    ("createExternalArtifact", "CONFLICT"): _put_away,
+    ("completeUpload", "INVALID_VALUE"): _external_with_bad_key,
+    ("heartbeatRun", "INVALID_VALUE"): _with(idempotencyKey=" "),
+    ("abortUpload", "INVALID_VALUE"): _with(idempotencyKey=" "),
+    ("logRunParameters", "CONFLICT"): _ended_run,
+    ("logRunMetrics", "CONFLICT"): _ended_run,
+    ("finishRun", "CONFLICT"): _ended_run,
+    ("createUpload", "CONFLICT"): _announced_as_another_kind,
+    ("heartbeatRun", "CONFLICT"): _ended_run,
+    ("completeUpload", "CONFLICT"): _external,
+    ("abortUpload", "CONFLICT"): _external,
+    ("setAlias", "CONFLICT"): _put_away,
+    ("setAlias", "STALE_REVISION"): _with(expectedRevision=7),
+    ("removeAlias", "STALE_REVISION"): _with(expectedRevision=7),
+    ("rollBackAlias", "INVALID_VALUE"): _with(reason=" "),
+    ("rollBackAlias", "CONFLICT"): _never_there,
+    ("rollBackAlias", "STALE_REVISION"): _with(expectedRevision=7),
+    ("rollBackAlias", "GATE_FAILED"): _protected,
+    ("updateDeployment", "INVALID_VALUE"): _with(trafficPercent=101.0),
+    ("shiftTraffic", "INVALID_VALUE"): _with(shares=[]),
+    ("reportDeployment", "INVALID_VALUE"): _with(observedAt="1970-01-01T00:00:00Z"),
+    ("createDeployment", "CONFLICT"): _too_much_traffic,
+    ("updateDeployment", "CONFLICT"): _crowded,
+    ("updateDeployment", "STALE_REVISION"): _with(expectedRevision=7),
+    ("shiftTraffic", "CONFLICT"): _too_many_shares,
+    ("reportDeployment", "CONFLICT"): _told_otherwise,
+    ("promoteVersion", "INVALID_VALUE"): _with(to="ARCHIVED"),
+    ("promoteVersion", "CONFLICT"): _with(to="PRODUCTION"),
+    ("promoteVersion", "STALE_REVISION"): _with(expectedRevision=7),
+    ("demoteVersion", "INVALID_VALUE"): _with(reason="x" * 2001),
+    ("demoteVersion", "CONFLICT"): _archived,
+    ("demoteVersion", "STALE_REVISION"): _with(expectedRevision=7),
+    ("archiveVersion", "INVALID_VALUE"): _with(reason="x" * 2001),
+    ("archiveVersion", "CONFLICT"): _archived,
+    ("archiveVersion", "STALE_REVISION"): _staged_elsewhere,
+    ("reactivateVersion", "INVALID_VALUE"): _with(reason="x" * 2001),
+    ("reactivateVersion", "CONFLICT"): _not_archived,
+    ("rollBackModel", "INVALID_VALUE"): _with(reason=" "),
+    ("rollBackModel", "CONFLICT"): _never_there,
+    ("rollBackModel", "STALE_REVISION"): _with(expectedRevision=7),
+    ("promoteVersion", "GATE_FAILED"): _protected,
+    ("rollBackModel", "GATE_FAILED"): _protected,
+    ("setAlias", "GATE_FAILED"): _protected,
+    ("completePromotion", "GATE_FAILED"): _protected,
+    ("setPromotionPolicy", "NOT_FOUND"): _unknown_reference,
+    ("setPromotionPolicy", "INVALID_VALUE"): _with(gates=[{"approvals": {"count": 0}}]),
+    ("setPromotionPolicy", "STALE_REVISION"): _set_at_revision,
+    ("removePromotionPolicy", "INVALID_VALUE"): _with(idempotencyKey=" "),
+    ("removePromotionPolicy", "STALE_REVISION"): _with(expectedRevision=7),
+    ("setAutomationRule", "INVALID_VALUE"): _with(trigger={"unhealthy": {"reports": 0}}),
+    ("setAutomationRule", "STALE_REVISION"): _set_at_revision,
+    ("removeAutomationRule", "INVALID_VALUE"): _with(idempotencyKey=" "),
+    ("removeAutomationRule", "STALE_REVISION"): _with(expectedRevision=7),
+    ("requestPromotion", "INVALID_VALUE"): _with(alias="champion"),
+    ("requestPromotion", "CONFLICT"): _asked_twice,
+    ("requestPromotion", "STALE_REVISION"): _with(expectedRevision=7),
+    ("reviewPromotion", "INVALID_VALUE"): _with(comment="x" * 2001),
+    ("reviewPromotion", "CONFLICT"): _asked_twice,
+    ("completePromotion", "INVALID_VALUE"): _with(idempotencyKey=" "),
+    ("completePromotion", "CONFLICT"): _asked_twice,
+    ("completePromotion", "STALE_REVISION"): _with(expectedRevision=7),
+    ("withdrawPromotion", "INVALID_VALUE"): _with(reason="x" * 2001),
+    ("withdrawPromotion", "CONFLICT"): _asked_twice,
+    ("reportCheck", "INVALID_VALUE"): _with(summary="x" * 2001),
+    ("reportCheck", "CONFLICT"): _with(digest="another"),
+    ("createUpload", "TOO_LARGE"): _with(sizeBytes=str(2**40)),
+    ("completeUpload", "UPLOAD_INCOMPLETE"): _with(),
 }  # fmt: skip
 
 
 def test_every_declared_failure_of_every_mutation_is_tried_below() -> None:
-    assert set(CASES) == {(mutation, error) for mutation in MUTATIONS for error in declared_errors(mutation)}
+    assert set(CASES) == {(mutation, code) for mutation in MUTATIONS for code in declared_codes(mutation)}
 
 
-@pytest.mark.parametrize(("mutation", "error"), CASES)
+@pytest.mark.parametrize(("mutation", "code"), CASES)
 async def test_a_refusal_is_data(
-    refusing: Refusing, database: Database, http: httpx2.AsyncClient, mutation: str, error: str
+    refusing: Refusing, database: Database, http: httpx2.AsyncClient, mutation: str, code: str
 ) -> None:
-    case = CASES[mutation, error]
+    case = CASES[mutation, code]
     if isinstance(case, OfTheInput):
         tenant, given = refusing.tenant, case.spoiled(mutation, await refusing.input_of(mutation))
     else:
         tenant = await found_tenant(database, http)
         given = await case(tenant, mutation)
     refusal = await refusal_of(tenant.client, mutation, given)
-    assert refusal["__typename"] == error
-    assert refusal["code"] == "".join(f"_{c}" if c.isupper() else c.upper() for c in error)[1:].removesuffix("_ERROR")
+    assert (refusal["code"], refusal["__typename"]) == (code, TYPES.get(code, "GenericUserError"))
     assert refusal["path"], "the client cannot tell which input it is about"
     assert refusal["path"][0] in SCHEMA.type_map[f"{title(mutation)}Input"].fields  # type: ignore[attr-defined]  # an input
     assert refusal["message"].endswith(".")
 
 
-@pytest.mark.parametrize("mutation", MUTATIONS)
-def test_every_failure_tells_at_least_message_path_and_code(mutation: str) -> None:
+def test_every_payload_has_a_list_of_user_errors_and_no_union_of_its_own() -> None:
+    payloads = {name: shown for name, shown in SCHEMA.type_map.items() if name.endswith(("Payload", "Result"))}
+    lists = {
+        name: str(shown.fields["errors"].type)
+        for name, shown in payloads.items()
+        if isinstance(shown, GraphQLObjectType)
+    }
+    assert len(lists) > len(MUTATIONS)
+    assert set(lists.values()) == {"[UserError!]!"}
+    assert {name for name in SCHEMA.type_map if name.endswith("Error")} == {"UserError", *SHOWN}
+
+
+@pytest.mark.parametrize("name", SHOWN)
+def test_an_error_type_has_more_to_say_or_is_the_generic_one(name: str) -> None:
     interface: Any = SCHEMA.type_map["UserError"]
-    for name in declared_errors(mutation):
-        member = SCHEMA.type_map[name]
-        assert isinstance(member, GraphQLObjectType)
-        assert interface in member.interfaces
+    shown: Any = SCHEMA.type_map[name]
+    assert interface in shown.interfaces
+    assert (shown.fields.keys() == interface.fields.keys()) == (name == "GenericUserError")
 
 
-def test_every_failure_of_the_rules_has_a_type_in_the_graph() -> None:
+def test_every_failure_of_the_rules_has_a_code_in_the_graph() -> None:
     # What the command line alone can meet, such as a bad line of a file, is defined where it is raised.
     rules = {failure for failure in errors.Failure.__subclasses__() if failure.__module__ == errors.__name__}
-    assert set(ERROR_TYPES) == rules
+    assert set(errors.FAILURES) == rules
+    assert {code.value for code in UserErrorCode} == {failure.code for failure in rules}
+
+
+def test_a_failure_that_has_no_code_in_the_graph_cannot_be_declared() -> None:
+    class Unheard(errors.Failure):
+        code = "UNHEARD"
+
+    with pytest.raises(ValueError, match="UNHEARD"):
+        codes_of([errors.NotFound, Unheard])
+
+
+async def test_a_failure_that_is_not_declared_ends_the_request(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Unheard(errors.Failure):
+        code = "UNHEARD"
+
+    async def refuse(*_: Any, **__: Any) -> None:
+        raise Unheard("Nobody declared this.")
+
+    monkeypatch.setattr(mutations, "execute_within_deadline", refuse)
+    document = 'mutation { createTeam(input: {name: "a"}) { team { id } errors { code } } }'
+    answer = await tenant.client.post(document, {})
+    assert answer["data"] == {"createTeam": None}
+    assert [error["extensions"]["code"] for error in answer["errors"]] == ["UNHEARD"]
 
 
 @pytest.mark.parametrize(

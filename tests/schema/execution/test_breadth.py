@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from graphql import GraphQLObjectType, get_named_type, is_leaf_type
+from graphql import GraphQLInterfaceType, GraphQLObjectType, GraphQLUnionType, get_named_type, is_leaf_type
 from hypothesis import HealthCheck, given, settings, strategies as st
 from starlette.applications import Starlette
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
@@ -187,3 +187,115 @@ async def test_a_shared_row_is_read_and_completed_once(app: Starlette, filled: T
     first, *others = data["models"]["nodes"]
     assert all(other["project"] is first["project"] for other in others)
     assert len([statement for statement in statements if statement.startswith("SELECT")]) == 3
+
+
+@pytest.fixture
+def twice(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The types of the lists that were begun by breadth and done anew item by item."""
+    seen: list[str] = []
+    original = BreadthFirst._by_breadth
+
+    async def noted(self: BreadthFirst, complete: Any, items: Any, item_by_item: Any) -> Any:
+        def counted() -> Any:
+            seen.append(type(items[0]).__name__)
+            return item_by_item()
+
+        return await original(self, complete, items, counted)
+
+    monkeypatch.setattr(BreadthFirst, "_by_breadth", noted)
+    return seen
+
+
+LOSS = {"metric": "loss", "phase": "TEST", "maximum": 1.0}
+GATES = [{"requiredFacts": {"runtime": True}}, {"approvals": {"count": 1}}, {"metricThreshold": LOSS}]
+GATE = "kind __typename ... on Approvals { count } ... on MetricThreshold { metric }"
+
+
+async def test_gates_are_completed_by_breadth_and_once(
+    app: Starlette, filled: Tenant, by_breadth: list[str], twice: list[str]
+) -> None:
+    for stage in ("STAGING", "PRODUCTION"):
+        await filled.client.make("setPromotionPolicy", "promotionPolicy", to=stage, gates=GATES)
+    by_breadth.clear()
+    query = f"{{ promotionPolicies {{ nodes {{ gates {{ {GATE} }} createdBy {{ name }} }} }} }}"
+
+    data, errors = await same(app, filled, query)
+
+    assert (errors, by_breadth, twice) == ([], ["PromotionPolicy"], [])
+    shown = [gate["kind"] for gate in data["promotionPolicies"]["nodes"][0]["gates"]]
+    assert shown == ["RequiredFacts", "Approvals", "MetricThreshold"]
+
+
+REFUSED = f"""mutation($input: PromoteVersionInput!) {{ promoteVersion(input: $input) {{ errors {{ code message path
+    ... on GateFailedError {{ verdicts {{ outcome message gate {{ {GATE} }} }} }}
+    ... on StaleRevisionError {{ revision version {{ label model {{ name }} }} }} }} }} }}"""
+
+
+async def test_errors_are_completed_by_breadth_and_once(
+    filled: Tenant, by_breadth: list[str], twice: list[str]
+) -> None:
+    await filled.client.make("setPromotionPolicy", "promotionPolicy", to="STAGING", gates=GATES)
+    version = await filled.version()
+    by_breadth.clear()
+
+    answer = await filled.client(REFUSED, input={"version": version, "to": "STAGING"})
+
+    (refused,) = answer["promoteVersion"]["errors"]
+    assert refused["code"] == "GATE_FAILED"
+    shown = [one["gate"]["kind"] for one in refused["verdicts"]]
+    assert shown == ["Integrity", "RequiredFacts", "Approvals", "MetricThreshold"]
+    assert refused["verdicts"][2]["gate"]["count"] == 1
+    assert (by_breadth, twice) == (["GateFailedError"], [])
+
+
+async def test_the_version_of_a_stale_slot_is_read_once(
+    filled: Tenant, by_breadth: list[str], twice: list[str], statements: list[str]
+) -> None:
+    model = await filled.model()
+    first, second = [await filled.version(model) for _ in range(2)]
+    await filled.client.make("promoteVersion", "transition", version=first, to="STAGING")
+    by_breadth.clear()
+    statements.clear()
+
+    given = {"version": second, "to": "STAGING", "expectedRevision": 7}
+    answer = await filled.client(REFUSED, input=given)
+
+    (stale,) = answer["promoteVersion"]["errors"]
+    assert (stale["code"], stale["revision"]) == ("STALE_REVISION", 1)
+    assert stale["version"]["label"]
+    assert (by_breadth, twice) == (["StaleRevisionError"], [])
+    loaded = [one for one in statements if "= ANY" in one]
+    for table in ("version", "model"):
+        assert len([one for one in loaded if f"FROM registry.{table} " in one]) == 1, table
+
+
+async def test_what_graphql_core_has_to_do_is_not_begun_by_breadth(
+    filled: Tenant, by_breadth: list[str], twice: list[str]
+) -> None:
+    model = await filled.model()
+    await filled.version(model)
+    by_breadth.clear()
+
+    document = f"""mutation {{ deleteModel(input: {{model: "{model}"}}) {{ errors {{ code
+        ... on InUseError {{ dependents {{ kind node {{ id }} }} }} }} }} }}"""
+    (used,) = (await filled.client(document))["deleteModel"]["errors"]
+
+    assert [one["kind"] for one in used["dependents"]] == ["ModelVersion"]
+    assert (by_breadth, twice) == ([], [])
+
+
+# They are delivered one by one.
+STREAMED = {"FeedMessage"}
+
+
+def test_every_type_behind_an_interface_or_a_union_names_the_class_of_its_values() -> None:
+    graph = BUILT._schema
+    lacking = set()
+    for name, shown in graph.type_map.items():
+        if isinstance(shown, GraphQLInterfaceType | GraphQLUnionType):
+            possible = graph.get_possible_types(shown)
+            assert possible, name
+            classes = [getattr(one.extensions["strawberry-definition"].origin, "value_class", None) for one in possible]
+            if None in classes or len(set(classes)) < len(classes):
+                lacking.add(name)
+    assert lacking == STREAMED

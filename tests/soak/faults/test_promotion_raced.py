@@ -17,7 +17,7 @@ from tests.tenant import Client, Tenant
 
 CLIENTS = 50
 PROMOTE = """mutation($input: PromoteVersionInput!) { promoteVersion(input: $input) { replayed transition { id number }
-    errors { __typename ... on UserError { code } ... on StaleRevisionError { revision } } } }"""
+    errors { __typename code ... on StaleRevisionError { revision } } } }"""
 WAIT_AND_TRY_AGAIN = {"OVERLOADED", "UNAVAILABLE"}
 
 
