@@ -76,9 +76,8 @@ async def set_policy(
     require(actor, Action.ADMINISTER)
     scope = await _scope(change, project_id, model_id, target(to, alias))
     if not MIN_EXPIRES_S <= request_expires_seconds <= MAX_EXPIRES_S:
-        raise InvalidValue(
-            f"A request stays open {MIN_EXPIRES_S} to {MAX_EXPIRES_S} seconds.", ("requestExpiresSeconds",)
-        )
+        allowed = f"{MIN_EXPIRES_S} to {MAX_EXPIRES_S} seconds"
+        raise InvalidValue(f"A request stays open {allowed}.", ("requestExpiresSeconds",))
     asked: dict[str, Any] = {
         "gates": checked(gates, ("gates",)),
         "is_automatic": is_automatic,

@@ -265,7 +265,7 @@ async def test_the_version_of_a_stale_slot_is_read_once(
     assert stale["version"]["label"]
     assert (by_breadth, twice) == (["StaleRevisionError"], [])
     loaded = [one for one in statements if "= ANY" in one]
-    for table in ("version", "model"):
+    for table in ("model_version", "model"):
         assert len([one for one in loaded if f"FROM registry.{table} " in one]) == 1, table
 
 
