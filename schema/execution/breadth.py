@@ -7,6 +7,8 @@ fetched for all parents with one call of its loader, and the objects it leads to
 This is done where every selected field allows it: plain attributes, functions of nothing but the object, and edges
 declared in `schema.building.edges`, also behind interfaces. Any other field leaves the list to graphql-core, and so
 does anything that goes wrong: graphql-core then does the work anew and tells the errors with their paths.
+
+Values are completed `ROWS_AT_A_TIME`, and other requests run in between.
 """
 
 import asyncio
@@ -15,7 +17,7 @@ from functools import cache
 from inspect import iscoroutinefunction
 from itertools import chain, islice
 from operator import attrgetter
-from typing import Any
+from typing import Any, Final
 
 import strawberry
 from graphql import (
@@ -42,6 +44,9 @@ Source = Callable[[Sequence[Any]], Awaitable[Values]]
 """The values of one field for many objects, in their order."""
 Completion = Callable[[Values], Awaitable[Values]]
 """Many values of one type as they stand in the answer, in their order."""
+
+ROWS_AT_A_TIME: Final = 2_000
+"""How many values are completed before other requests run: a few milliseconds of work."""
 
 _TEXT = frozenset({"String", "ID"})
 
@@ -150,7 +155,9 @@ class BreadthFirst(StrawberryGraphQLCoreExecutionContext):
                 return [None] * len(values)
             # Side by side, so that fields which ask the same loader share its batch.
             completed = await asyncio.gather(*[column(objects) for column in columns])
-            shown = [dict(zip(names, row, strict=True)) for row in zip(*completed, strict=True)]
+            shown = await in_turns(
+                lambda rows: [dict(zip(names, row, strict=True)) for row in rows], list(zip(*completed, strict=True))
+            )
             if len(shown) == len(values):
                 return shown
             by_id = dict(zip(unique, shown, strict=True))
@@ -237,7 +244,7 @@ def _leaf(wanted: Any) -> Completion:
     async def completion(values: Values) -> Values:
         if is_text and all(type(value) is str for value in values):
             return values
-        return [None if value is None else serialize(value) for value in values]
+        return await in_turns(lambda some: [None if one is None else serialize(one) for one in some], values)
 
     return completion
 
@@ -260,7 +267,22 @@ def _attribute(name: str) -> Source:
 
 def _computed(function: Callable[[Any], Any]) -> Source:
     async def source(objects: Sequence[Any]) -> Values:
-        values = list(map(function, objects))
-        return list(await asyncio.gather(*values)) if iscoroutinefunction(function) else values
+        if iscoroutinefunction(function):
+            return list(await asyncio.gather(*map(function, objects)))
+        return await in_turns(lambda some: list(map(function, some)), objects)
 
     return source
+
+
+async def in_turns(work: Callable[[Sequence[Any]], Values], values: Sequence[Any]) -> Values:
+    """Return the results of `work` for all values, `ROWS_AT_A_TIME`; other tasks run in between.
+
+    Few values are done without yielding, so that edges completed side by side still share a loader's batch.
+    """
+    if len(values) <= ROWS_AT_A_TIME:
+        return work(values)
+    done: Values = []
+    for start in range(0, len(values), ROWS_AT_A_TIME):
+        done += work(values[start : start + ROWS_AT_A_TIME])
+        await asyncio.sleep(0)
+    return done

@@ -1,5 +1,7 @@
 """Execution by breadth gives the answers of graphql-core, errors included, and asks the database less."""
 
+import asyncio
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -11,7 +13,8 @@ from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 from resolvers.context import Operation
 from resolvers.loading.loaders import Loaders
 from schema.build import build_schema
-from schema.execution.breadth import BreadthFirst
+from schema.execution import breadth
+from schema.execution.breadth import ROWS_AT_A_TIME, BreadthFirst, in_turns
 from schema.execution.masking import MaskingSchema
 from tests.schema.built import BUILT
 from tests.tenant import Tenant
@@ -299,3 +302,43 @@ def test_every_type_behind_an_interface_or_a_union_names_the_class_of_its_values
             if None in classes or len(set(classes)) < len(classes):
                 lacking.add(name)
     assert lacking == STREAMED
+
+
+async def turns_taken_beside(values: list[int]) -> tuple[list[int], int]:
+    """Double the values in turns; return them and how often another task ran meanwhile."""
+    turns = 0
+
+    async def other() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    beside = asyncio.create_task(other())
+    doubled = await in_turns(lambda some: [2 * value for value in some], values)
+    beside.cancel()
+    with suppress(asyncio.CancelledError):
+        await beside
+    return doubled, turns
+
+
+async def test_other_tasks_run_between_every_two_thousand_values() -> None:
+    values = list(range(3 * ROWS_AT_A_TIME + 1))
+    assert await turns_taken_beside(values) == ([2 * value for value in values], 4)
+
+
+async def test_few_values_are_completed_without_yielding() -> None:
+    values = list(range(ROWS_AT_A_TIME))
+    assert await turns_taken_beside(values) == ([2 * value for value in values], 0)
+
+
+async def test_an_answer_built_in_turns_is_the_answer_of_graphql_core(
+    app: Starlette, filled: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(breadth, "ROWS_AT_A_TIME", 1)
+    data, errors = await same(
+        app,
+        filled,
+        "{ models { nodes { id createdAt owner { name } tags { key } versions { nodes { label number } } } } }",
+    )
+    assert (len(data["models"]["nodes"]), errors) == (3, [])
