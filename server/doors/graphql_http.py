@@ -95,6 +95,7 @@ class GraphQLDoor:
         check_method(request)
         acceptance = negotiate(accept)
         check_site(request.headers)
+        # The token comes first: without a valid one no body is read, however small.
         visit = await self._visit(request)
         sent = await read_request(request, self._settings.max_body_bytes)
         methods = {OperationType.QUERY} if request.method == "GET" else {OperationType.QUERY, OperationType.MUTATION}

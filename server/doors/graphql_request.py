@@ -13,7 +13,9 @@ from schema.execution.json_guard import fault_of
 
 JSON = "application/json"
 GRAPHQL_JSON = "application/graphql-response+json"
-MAX_BODY_BYTES = 256 * 1024
+MAX_BODY_BYTES = 8 * 1024 * 1024
+"""Of a POST, read only after the token was found valid. Nobody else makes the server read a body at all."""
+MAX_QUERY_STRING_BYTES = 256 * 1024
 
 _STREAMS: tuple[HTTPStreamTransport, ...] = (SSETransport(), MultipartSubscriptionTransport())
 _SAME_SITE = (None, "same-origin", "none")
@@ -128,7 +130,7 @@ def check_site(headers: Headers) -> None:
 async def read_request(request: Request, max_body_bytes: int = MAX_BODY_BYTES) -> GraphQLRequest:
     """Return the operation of a GET or POST. Raises 400, 413, 414 or 415."""
     if request.method == "GET":
-        fields = _query_fields(request, max_body_bytes)
+        fields = _query_fields(request, min(max_body_bytes, MAX_QUERY_STRING_BYTES))
     else:
         fields = await _body_fields(request, max_body_bytes)
     query, name = fields.get("query"), fields.get("operationName")
