@@ -7,7 +7,6 @@ from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-import orjson
 import structlog
 from graphql import GraphQLError
 from starlette.requests import ClientDisconnect, Request
@@ -24,6 +23,7 @@ from db.errors import traceback_of
 from registry.kernel.errors import Overloaded, Unauthenticated, Unavailable
 from schema.execution.masking import INTERNAL, INTERNAL_MESSAGE, MaskingSchema, log_unexpected, presentable
 from schema.execution.scope import Door, Visit
+from server.doors.answers import encoded
 from server.doors.graphql_request import (
     GRAPHQL_JSON,
     MAX_BODY_BYTES,
@@ -228,7 +228,7 @@ def _bug_response(bug: Exception) -> Response:
 
 
 def _encode_text(body: object) -> str:
-    return orjson.dumps(body).decode()
+    return encoded(body).decode()
 
 
 async def _first(*events: asyncio.Event, timeout_s: float) -> None:

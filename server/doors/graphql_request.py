@@ -10,6 +10,7 @@ from starlette.responses import Response
 from strawberry.http.streaming import HTTPStreamTransport, MultipartSubscriptionTransport, SSETransport
 
 from schema.execution.json_guard import fault_of
+from server.doors.answers import encoded
 
 JSON = "application/json"
 GRAPHQL_JSON = "application/graphql-response+json"
@@ -60,7 +61,7 @@ class Acceptance:
 def json_response(body: Any, status: int, media_type: str, headers: dict[str, str] | None = None) -> Response:
     """Return an answer that no cache keeps: it belongs to one token and may hold URLs with signatures."""
     fixed = {"content-type": f"{media_type}; charset=utf-8", "vary": "Accept", "cache-control": "no-store"}
-    return Response(orjson.dumps(body), status, {**fixed, **(headers or {})})
+    return Response(encoded(body), status, {**fixed, **(headers or {})})
 
 
 def json_type(accept: str) -> str | None:

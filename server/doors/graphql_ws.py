@@ -24,6 +24,7 @@ from registry.kernel.errors import Overloaded, Unauthenticated, Unavailable
 from schema.execution.masking import MaskingSchema
 from schema.execution.query_cost import too_much
 from schema.execution.scope import Door, Visit
+from server.doors.answers import encoded
 
 log = structlog.get_logger(__name__)
 
@@ -220,7 +221,7 @@ class SocketDoor(GraphQL[SocketVisit, None]):
 
     def encode_json(self, data: object) -> str:
         """Return text: clients of this protocol do not read binary frames."""
-        return orjson.dumps(data).decode()
+        return encoded(data).decode()
 
     def decode_json(self, data: str | bytes) -> object:
         """Return the value of a frame. Raises json.JSONDecodeError, also for bad UTF-8, NaN and bottomless nesting."""

@@ -25,6 +25,7 @@ from schema.execution.json_guard import MAX_JSON_LISTS, MAX_JSON_OBJECTS
 from server import auth
 from server.app import RegistryDoor
 from server.auth import Authenticator
+from server.doors import answers
 from server.doors.graphql_http import DoorSettings, GraphQLDoor
 from server.doors.graphql_request import MAX_BODY_BYTES
 from server.doors.graphql_ws import SocketSettings
@@ -388,6 +389,22 @@ async def test_queries_of_clients_that_also_read_streams_are_answered_as_json(
 ) -> None:
     response = await client.post(endpoint.url, json={"query": "{ hello }"}, headers={"accept": APOLLO_STREAM})
     assert response.headers["content-type"] == "application/json; charset=utf-8"
+
+
+async def test_an_answer_that_is_too_large_is_refused_on_each_transport(
+    endpoint: Served, client: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    query, name = "query($n: String!) { hello(name: $n) }", "x" * 1_000
+    fits = await post(client, endpoint, query, variables={"n": name})
+    monkeypatch.setattr(answers, "MAX_ANSWER_BYTES", len(fits.content))
+    assert (await post(client, endpoint, query, variables={"n": name})).content == fits.content
+    refused = await post(client, endpoint, query, variables={"n": name + "x"})
+    assert (refused.status_code, code_of(refused), refused.json()["data"]) == (200, "ANSWER_TOO_LARGE", None)
+    for accept in ("text/event-stream", APOLLO_STREAM):
+        sent = {"query": query, "variables": {"n": name * 2}}
+        stream = (await client.post(endpoint.url, json=sent, headers={"accept": accept})).text
+        assert "ANSWER_TOO_LARGE" in stream
+        assert name not in stream
 
 
 async def test_a_stream_masks_the_bug_that_ends_it(endpoint: Served, client: httpx2.AsyncClient) -> None:

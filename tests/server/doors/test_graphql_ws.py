@@ -10,6 +10,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosedError, InvalidStatus
 from websockets.typing import Subprotocol
 
+from server.doors import answers
 from server.doors.graphql_http import DoorSettings
 from server.doors.graphql_ws import MAX_FRAME_BYTES, SocketSettings
 from tests.patience import PATIENCE_S, eventually, in_time
@@ -75,6 +76,16 @@ async def code_of_error(connection: ClientConnection, operation_id: str = "1") -
     message = await hear(connection)
     assert (message["type"], message["id"]) == ("error", operation_id)
     return str(message["payload"][0]["extensions"]["code"])
+
+
+async def test_an_answer_that_is_too_large_is_refused(endpoint: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(answers, "MAX_ANSWER_BYTES", 1_000)
+    async with ready(endpoint) as connection:
+        await say(connection, subscribe("query($n: String!) { hello(name: $n) }", variables={"n": "x" * 1_000}))
+        message = await hear(connection)
+        assert (message["type"], message["id"], message["payload"]["data"]) == ("next", "1", None)
+        assert message["payload"]["errors"][0]["extensions"]["code"] == "ANSWER_TOO_LARGE"
+        assert (await hear(connection))["type"] == "complete"
 
 
 # --- operations ---------------------------------------------------------------------------------------------------
