@@ -13,6 +13,7 @@ from registry.kernel import inputs
 from registry.kernel.access import Action, Actor, require
 from registry.kernel.errors import InvalidValue, NameTaken
 from registry.kernel.inputs import KEEP, Keep
+from registry.kernel.paths import scope_name
 from registry.kernel.rows import add, alter, find
 
 NAME_KEY = unique_key(Model, "project_id", "name")
@@ -42,7 +43,7 @@ async def create(
     row = Model(
         org_id=change.org_id,
         project_id=project.id,
-        name=inputs.name(name),
+        name=scope_name(name),
         framework=known_framework(framework, supported_frameworks),
         task=task,
         description=inputs.text(description, ("description",)),
@@ -70,7 +71,7 @@ async def update(
     """
     model = await find(change, Model, model_id, "model", lock=True)
     require(actor, Action.WRITE, model)
-    values = inputs.description_of(name, description, tags)
+    values = inputs.description_of(name, description, tags, clean_name=scope_name)
     if task is not KEEP:
         values["task"] = task
     if owner_id is not KEEP:

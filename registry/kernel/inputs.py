@@ -7,7 +7,7 @@ Of("Model"), …]`. Every door builds its own input shape from that one declarat
 import math
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import Enum
@@ -285,12 +285,16 @@ def tags(values: Sequence[Tag], path: Sequence[str] = ("tags",)) -> dict[str, st
 
 
 def description_of(
-    new_name: str | Keep, description: str | Keep | None = KEEP, new_tags: Sequence[Tag] | Keep = KEEP
+    new_name: str | Keep,
+    description: str | Keep | None = KEEP,
+    new_tags: Sequence[Tag] | Keep = KEEP,
+    *,
+    clean_name: Callable[[str], str] = name,
 ) -> dict[str, object]:
     """The columns with what people say about a thing, as far as they were given. Raises: InvalidValue."""
     values: dict[str, object] = {}
     if new_name is not KEEP:
-        values["name"] = name(new_name)
+        values["name"] = clean_name(new_name)
     if description is not KEEP:
         values["description"] = text(description, ("description",))
     if new_tags is not KEEP:

@@ -15,6 +15,7 @@ from registry.kernel import inputs
 from registry.kernel.access import Action, Actor, RoleGrant, require
 from registry.kernel.errors import NameTaken
 from registry.kernel.inputs import KEEP, Keep
+from registry.kernel.paths import scope_name
 from registry.kernel.rows import add, alter, find
 
 SYSTEM_ID = UUID(int=0)
@@ -101,7 +102,7 @@ async def create_team(
     Raises: Forbidden, InvalidValue, NameTaken.
     """
     require(actor, Action.ORGANIZE)
-    row = Team(org_id=change.org_id, name=inputs.name(name))
+    row = Team(org_id=change.org_id, name=scope_name(name))
     return await add(change, actor, row, {unique_key(Team, "name"): NameTaken("team", row.name, "organization")})
 
 
@@ -122,7 +123,7 @@ async def create_project(
     row = Project(
         org_id=change.org_id,
         team_id=team.id,
-        name=inputs.name(name),
+        name=scope_name(name),
         description=inputs.text(description, ("description",)),
     )
     taken = NameTaken("project", row.name, "team")
@@ -142,7 +143,7 @@ async def update_team(
     """
     team = await find(change, Team, team_id, "team", lock=True)
     require(actor, Action.ORGANIZE, team)
-    values = inputs.description_of(name)
+    values = inputs.description_of(name, clean_name=scope_name)
     taken = NameTaken("team", str(values.get("name")), "organization")
     return await alter(change, actor, team, values, taken={unique_key(Team, "name"): taken})
 
@@ -161,6 +162,6 @@ async def update_project(
     """
     project = await find(change, Project, project_id, "project", lock=True)
     require(actor, Action.ORGANIZE, project)
-    values = inputs.description_of(name, description)
+    values = inputs.description_of(name, description, clean_name=scope_name)
     taken = NameTaken("project", str(values.get("name")), "team")
     return await alter(change, actor, project, values, taken={unique_key(Project, "team_id", "name"): taken})

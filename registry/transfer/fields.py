@@ -10,7 +10,7 @@ from functools import lru_cache
 from types import UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from registry.kernel import inputs
+from registry.kernel import inputs, paths
 from registry.kernel.errors import InvalidValue
 
 Path = tuple[str, ...]
@@ -33,6 +33,11 @@ def name(max_length: int = inputs.MAX_NAME) -> Read:
         return _known_name(text_of(value, path), path, max_length=max_length)
 
     return read
+
+
+def scope_name(value: Any, path: Path) -> str:
+    """The name of a team, project or model."""
+    return paths.scope_name(text_of(value, path), path)
 
 
 def prose(max_length: int = inputs.MAX_TEXT) -> Read:

@@ -54,6 +54,7 @@ from registry.transfer.fields import Path
 from storage.names import safe_content_type
 
 NAME: Final = Field("name", read.name(), "name", required=True, editable=True)
+SCOPE_NAME: Final = Field("name", read.scope_name, "name", required=True, editable=True)
 DESCRIPTION: Final = text("description", editable=True)
 TAGS: Final = Field("tags", read.tags, "tags", editable=True)
 PARAMETERS: Final = Field("parameters", read.parameters, "parameters")
@@ -139,8 +140,8 @@ def _alias(value: Any, path: Path) -> str:
 
 
 KINDS: Final[tuple[Kind, ...]] = (
-    Kind(Team, (NAME,), ("name",)),
-    Kind(Project, (to("team", "Team", "team_id"), NAME, DESCRIPTION), ("team_id", "name")),
+    Kind(Team, (SCOPE_NAME,), ("name",)),
+    Kind(Project, (to("team", "Team", "team_id"), SCOPE_NAME, DESCRIPTION), ("team_id", "name")),
     Kind(Environment, (NAME, DESCRIPTION, TAGS), ("name",)),
     Kind(
         Price,
@@ -250,7 +251,7 @@ KINDS: Final[tuple[Kind, ...]] = (
         Model,
         (
             to("project", "Project", "project_id"),
-            NAME,
+            SCOPE_NAME,
             Field("framework", _plain_text, "framework", required=True),
             Field("task", read.choice(TaskType), "task", editable=True),
             DESCRIPTION,
