@@ -13,11 +13,12 @@ from schema.building.edges import alike, all_of, one
 from schema.building.events import events_of
 from schema.building.mutations import change
 from schema.building.node import RowNode
+from schema.types.interfaces import Authored
 from schema.types.promotion.gate import verdicts
 
 
 @strawberry.type(description="A name of a model that points at one of its versions and can be moved to another.")
-class Alias(RowNode):
+class Alias(Authored):
     """See `db.tables.Alias`."""
 
     table = tables.Alias

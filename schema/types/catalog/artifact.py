@@ -21,6 +21,7 @@ from schema.building.events import events_of
 from schema.building.lookups import by_id
 from schema.building.mutations import change
 from schema.building.node import RowNode
+from schema.types.interfaces import Authored, Deletable
 from schema.types.tracking.values import DELETED_AT
 
 
@@ -62,7 +63,7 @@ async def _parts(
 
 
 @strawberry.type(description="A file of a run or of a version.")
-class Artifact(RowNode):
+class Artifact(Deletable, Authored):
     """See `db.tables.Artifact`."""
 
     table = tables.Artifact

@@ -21,11 +21,12 @@ from schema.building.mutations import change
 from schema.building.node import RowNode
 from schema.types.catalog.compatibility import DatasetSchemaChange, since
 from schema.types.graph.lineage import LineageNode
+from schema.types.interfaces import Authored, Deletable, ProjectResource, Taggable
 from schema.types.tracking.values import DELETED_AT, entries, tags
 
 
 @strawberry.type(description="A named line of dataset versions.")
-class Dataset(RowNode):
+class Dataset(Taggable, Deletable, Authored, ProjectResource):
     """See `db.tables.Dataset`."""
 
     table = tables.Dataset
@@ -44,7 +45,7 @@ class Dataset(RowNode):
 
 
 @strawberry.type(description="The exact data behind a digest.")
-class DatasetVersion(LineageNode):
+class DatasetVersion(LineageNode, Taggable, Deletable, Authored):
     """See `db.tables.DatasetVersion`."""
 
     table = tables.DatasetVersion

@@ -19,7 +19,8 @@ from schema.building.edges import Edge, all_of, edge_field, many, one, read
 from schema.building.events import events_of
 from schema.building.lookups import by
 from schema.building.mutations import change
-from schema.building.node import RowNode, type_of
+from schema.building.node import type_of
+from schema.types.interfaces import Authored, Deletable, ProjectResource, Taggable
 from schema.types.promotion.champion import CHAMPION_CANDIDATES
 from schema.types.promotion.stage_slot import slot
 from schema.types.tracking.ranking import VERSIONS, VersionRanking, ranking
@@ -27,7 +28,7 @@ from schema.types.tracking.values import DELETED_AT, tags
 
 
 @strawberry.type(description="A named line of versions.")
-class Model(RowNode):
+class Model(Taggable, Deletable, Authored, ProjectResource):
     """See `db.tables.Model`."""
 
     table = tables.Model

@@ -19,6 +19,7 @@ from schema.building.lookups import version
 from schema.building.mutations import change
 from schema.types.catalog.compatibility import SignatureChange, since
 from schema.types.graph.lineage import LineageNode
+from schema.types.interfaces import Authored, Deletable, Measured, Taggable
 from schema.types.promotion.plan import PLAN_OF_VERSION
 from schema.types.promotion.stage_slot import slot_of_version
 from schema.types.tracking.latest_metrics import latest, metric_count
@@ -29,7 +30,7 @@ _METRICS = Points(tables.VersionMetric, "version_id")
 
 
 @strawberry.type(description="What a model was at one time: immutable bytes, where they came from, how good they are.")
-class ModelVersion(LineageNode):
+class ModelVersion(LineageNode, Taggable, Deletable, Authored, Measured):
     """See `db.tables.ModelVersion`."""
 
     table = tables.ModelVersion

@@ -23,6 +23,7 @@ from schema.building.events import events_of
 from schema.building.lookups import by_own_name
 from schema.building.mutations import change
 from schema.building.node import RowNode
+from schema.types.interfaces import Authored, Deletable
 from schema.types.tracking.values import DELETED_AT
 
 _SECRET = (
@@ -37,7 +38,7 @@ async def _url(root: Parent[tables.Webhook], info: Info) -> str:
 
 
 @strawberry.type(description="Where events are posted to, in their order and at least once.")
-class Webhook(RowNode):
+class Webhook(Deletable, Authored):
     """See `db.tables.Webhook`."""
 
     table = tables.Webhook

@@ -14,13 +14,14 @@ from schema.building.edges import all_of, many, one
 from schema.building.events import events_of
 from schema.building.mutations import change
 from schema.building.node import RowNode
+from schema.types.interfaces import Authored
 
 
 @strawberry.type(
     description="What is done with the versions of a model by itself, and when. Workers act on it, by the rules that"
     " hold for people, and once for whatever the slot holds."
 )
-class AutomationRule(RowNode):
+class AutomationRule(Authored):
     """See `db.tables.AutomationRule`."""
 
     table = tables.AutomationRule

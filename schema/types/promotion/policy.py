@@ -13,7 +13,7 @@ from resolvers.pages.paging import Order
 from schema.building.edges import all_of, many, one
 from schema.building.events import events_of
 from schema.building.mutations import change
-from schema.building.node import RowNode
+from schema.types.interfaces import Authored
 from schema.types.promotion.gate import gates
 
 
@@ -21,7 +21,7 @@ from schema.types.promotion.gate import gates
     description="What versions have to show before they go to a stage or get an alias. Of those for a model, its"
     " project and the organization the nearest holds, alone. Where none does, the files of a version must be verified."
 )
-class PromotionPolicy(RowNode):
+class PromotionPolicy(Authored):
     """See `db.tables.PromotionPolicy`."""
 
     table = tables.PromotionPolicy
@@ -49,7 +49,7 @@ class PromotionPolicy(RowNode):
 
 
 @strawberry.type(description="What a policy asked for from one revision on, and why.")
-class PromotionPolicyRevision(RowNode):
+class PromotionPolicyRevision(Authored):
     """See `db.tables.PromotionPolicyRevision`."""
 
     table = tables.PromotionPolicyRevision

@@ -13,12 +13,12 @@ from registry.promotion import requests, reviews
 from schema.building.edges import all_of, many, one
 from schema.building.events import events_of
 from schema.building.mutations import change
-from schema.building.node import RowNode
+from schema.types.interfaces import Authored
 from schema.types.promotion.plan import PLAN_OF_REQUEST
 
 
 @strawberry.type(description="Somebody asks for a version to go to a stage or to get an alias.")
-class PromotionRequest(RowNode):
+class PromotionRequest(Authored):
     """See `db.tables.PromotionRequest`."""
 
     table = tables.PromotionRequest
@@ -51,7 +51,7 @@ class PromotionRequest(RowNode):
 
 
 @strawberry.type(description="What somebody decided about a request.")
-class PromotionReview(RowNode):
+class PromotionReview(Authored):
     """See `db.tables.PromotionReview`."""
 
     table = tables.PromotionReview
@@ -67,7 +67,7 @@ class PromotionReview(RowNode):
 
 
 @strawberry.type(description="What another system found out about a version with these contents.")
-class VersionCheck(RowNode):
+class VersionCheck(Authored):
     """See `db.tables.VersionCheck`."""
 
     table = tables.VersionCheck

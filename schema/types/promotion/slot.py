@@ -13,11 +13,12 @@ from resolvers.pages.paging import Order
 from schema.building.edges import all_of, one
 from schema.building.mutations import change
 from schema.building.node import RowNode
+from schema.types.interfaces import Authored
 from schema.types.promotion.gate import verdicts
 
 
 @strawberry.type(description="A version went from one stage to another: when, why, and by whom it was sent.")
-class Transition(RowNode):
+class Transition(Authored):
     """See `db.tables.Transition`."""
 
     table = tables.Transition

@@ -22,6 +22,7 @@ from schema.building.lookups import by, by_own_name
 from schema.building.mutations import change
 from schema.building.node import RowNode, type_of
 from schema.types.graph.lineage import LineageNode
+from schema.types.interfaces import Authored, Deletable, Taggable
 from schema.types.tracking.latest_metrics import latest, metric_count
 from schema.types.tracking.metric_history import history_of_time
 from schema.types.tracking.values import DELETED_AT, tags
@@ -30,7 +31,7 @@ _METRICS = Points(tables.DeploymentMetric, "deployment_id", ("name",), "measured
 
 
 @strawberry.type(description="Where deployments run, such as `production-eu`.")
-class Environment(RowNode):
+class Environment(Taggable, Deletable, Authored):
     """See `db.tables.Environment`."""
 
     table = tables.Environment
@@ -54,7 +55,7 @@ def _in_sync(root: Parent[Any]) -> bool:
 
 
 @strawberry.type(description="One version of a model in one environment: what is wanted of it, and what was last seen.")
-class Deployment(LineageNode):
+class Deployment(LineageNode, Taggable, Deletable, Authored):
     """See `db.tables.Deployment`."""
 
     table = tables.Deployment
@@ -112,7 +113,7 @@ class Deployment(LineageNode):
 
 
 @strawberry.type(description="What a deployment was to do from one revision on, and why.")
-class DeploymentChange(RowNode):
+class DeploymentChange(Authored):
     """See `db.tables.DeploymentChange`."""
 
     table = tables.DeploymentChange
@@ -131,7 +132,7 @@ class DeploymentChange(RowNode):
 
 
 @strawberry.type(description="What an agent saw of a deployment at one moment.")
-class DeploymentReport(RowNode):
+class DeploymentReport(Authored):
     """See `db.tables.DeploymentReport`."""
 
     table = tables.DeploymentReport

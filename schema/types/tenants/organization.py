@@ -20,6 +20,7 @@ from schema.building.events import events_of
 from schema.building.lookups import by, by_own_name
 from schema.building.mutations import change
 from schema.building.node import RowNode
+from schema.types.interfaces import Deletable
 from schema.types.tenants.role_grants import GRANTS
 from schema.types.tracking.values import DELETED_AT
 
@@ -38,7 +39,7 @@ class Organization(RowNode):
 
 
 @strawberry.type(description="People who own projects together.")
-class Team(RowNode):
+class Team(Deletable):
     """See `db.tables.Team`."""
 
     table = tables.Team
@@ -53,7 +54,7 @@ class Team(RowNode):
 
 
 @strawberry.type(description="Where models, runs and datasets live.")
-class Project(RowNode):
+class Project(Deletable):
     """See `db.tables.Project`."""
 
     table = tables.Project

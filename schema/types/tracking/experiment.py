@@ -14,14 +14,14 @@ from schema.building.edges import all_of, many, one, read
 from schema.building.events import events_of
 from schema.building.lookups import by
 from schema.building.mutations import change
-from schema.building.node import RowNode
+from schema.types.interfaces import Authored, Deletable, ProjectResource, Taggable
 from schema.types.tracking.ranking import RUNS, RunRanking, ranking
 from schema.types.tracking.resource import total_cost
 from schema.types.tracking.values import DELETED_AT, tags
 
 
 @strawberry.type(description="Runs that belong together because they answer one question.")
-class Experiment(RowNode):
+class Experiment(Taggable, Deletable, Authored, ProjectResource):
     """See `db.tables.Experiment`."""
 
     table = tables.Experiment

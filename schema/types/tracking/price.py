@@ -13,11 +13,11 @@ from registry.tracking import prices
 from schema.building.edges import all_of, one
 from schema.building.events import events_of
 from schema.building.mutations import change
-from schema.building.node import RowNode
+from schema.types.interfaces import Authored
 
 
 @strawberry.type(description="What an hour of a resource costs. Runs are priced by what was valid when they began.")
-class Price(RowNode):
+class Price(Authored):
     """See `db.tables.Price`."""
 
     table = tables.Price

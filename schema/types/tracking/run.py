@@ -17,6 +17,7 @@ from schema.building.events import events_of
 from schema.building.lookups import by_id
 from schema.building.mutations import change
 from schema.types.graph.lineage import LineageNode
+from schema.types.interfaces import Authored, Deletable, Measured, ProjectResource, Taggable
 from schema.types.tracking.latest_metrics import latest, metric_count
 from schema.types.tracking.metric_history import history
 from schema.types.tracking.ranking import TRIALS, RunRanking, ranking
@@ -27,7 +28,7 @@ _METRICS = Points(tables.RunMetric, "run_id")
 
 
 @strawberry.type(description="One execution that trained or evaluated something.")
-class Run(LineageNode):
+class Run(LineageNode, Taggable, Deletable, Authored, ProjectResource, Measured):
     """See `db.tables.Run`."""
 
     table = tables.Run
