@@ -4,10 +4,14 @@ The store is never called inside a transaction. Each step can be repeated: a cra
 commit that should have followed it is healed by the next attempt.
 """
 
+from asyncio import Semaphore, gather
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Annotated
 from uuid import UUID
 
+from sqlalchemy import and_, select
+from sqlmodel import col
 from typing_extensions import Doc
 
 from db.base import utc_now
@@ -28,20 +32,44 @@ LIFETIME = timedelta(hours=24)
 SETTLING = timedelta(minutes=1)
 """How long after the end of an upload no completion of it can be under way any more."""
 
+CALLS_AT_ONCE = 8
+"""How many calls of one change the store answers side by side."""
+
 ARTIFACT = Annotated[inputs.ArtifactId, Doc("The artifact whose bytes were announced.")]
 
 
-async def start(database: Database, store: ObjectStore, actor: Actor, artifact_id: UUID) -> None:
-    """Open the multipart upload of a new artifact in the store. Does nothing where it is open or not needed.
+async def start(database: Database, store: ObjectStore, actor: Actor, artifact_ids: Sequence[UUID]) -> None:
+    """Open the multipart uploads of new artifacts in the store, except where they are open or not needed.
 
-    Raises: StoreUnavailable; asking for the same artifact again then goes on here.
+    Raises: StoreUnavailable, after noting those that the store has opened; announcing the same files again then goes on
+    with the others.
     """
     async with database.change(actor.org_id) as change:
-        upload = await _upload_of(change, artifact_id)
-        artifact = await find(change, Artifact, artifact_id, "artifact")
-    if upload is None or upload.state != UploadState.OPEN or upload.store_upload_id is not None:
+        wanted = await _not_started(change, artifact_ids)
+    if not wanted:
         return
-    store_upload_id = await store.start_upload(upload.bucket, upload.object_key, artifact.content_type)
+    calls = Semaphore(CALLS_AT_ONCE)
+
+    async def begin(upload: Upload, content_type: str) -> str:
+        async with calls:
+            return await store.start_upload(upload.bucket, upload.object_key, content_type)
+
+    begun = await gather(*(begin(upload, content_type) for upload, content_type in wanted), return_exceptions=True)
+    for (upload, _), answer in zip(wanted, begun, strict=True):
+        if isinstance(answer, str):
+            await _note_start(database, store, actor, upload, answer)
+    for answer in begun:
+        if isinstance(answer, BaseException):
+            raise answer
+
+
+async def _note_start(
+    database: Database, store: ObjectStore, actor: Actor, upload: Upload, store_upload_id: str
+) -> None:
+    """Store the store's id for an upload, or abort it in the store if another request was faster.
+
+    A transaction for each upload: those who announce files again lock uploads in the order of their owners.
+    """
     async with database.change(actor.org_id) as change:
         current = await find(change, Upload, upload.id, "artifact", lock=True)
         is_first = current.store_upload_id is None and current.state == UploadState.OPEN
@@ -49,6 +77,22 @@ async def start(database: Database, store: ObjectStore, actor: Actor, artifact_i
             current.store_upload_id = store_upload_id
     if not is_first:
         await store.abort(upload.bucket, upload.object_key, store_upload_id)
+
+
+async def _not_started(change: Change, artifact_ids: Sequence[UUID]) -> list[tuple[Upload, str]]:
+    """The uploads of these artifacts that are to be opened in the store, with the media types of their files."""
+    found = await change.execute(
+        select(Upload, col(Artifact.content_type))
+        .join(Artifact, and_(col(Artifact.org_id) == Upload.org_id, col(Artifact.id) == Upload.artifact_id))
+        .where(
+            col(Upload.org_id) == change.org_id,
+            col(Upload.artifact_id).in_(artifact_ids),
+            col(Upload.state) == UploadState.OPEN,
+            col(Upload.store_upload_id).is_(None),
+            col(Artifact.deleted_at).is_(None),
+        )
+    )
+    return [(upload, content_type) for upload, content_type in found]
 
 
 async def join_parts(database: Database, store: ObjectStore, actor: Actor, artifact_id: UUID) -> None:

@@ -1,15 +1,17 @@
 """Batch forms of mutations: many inputs of one mutation in one transaction, each with an outcome of its own."""
 
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any
 
 import strawberry
 from strawberry import UNSET
 from strawberry.utils.str_converters import to_camel_case
 
-from registry.kernel.batches import MAX_ITEMS, BatchMode, BatchRefused, run_each_once
+from registry.kernel.batches import MAX_ITEMS, BatchMode, BatchRefused, Dependence, Order, Outcomes, run_each_once
 from registry.kernel.errors import BadInput, IdempotencyKeyReused, InvalidValue
 from registry.kernel.operations import Mutation, execute_within_deadline
-from resolvers.context import Info
+from resolvers.context import Info, Operation
 from schema.building.arguments import argument, take
 from schema.building.inputs import values_of
 from schema.building.mutations import KEY, KEYED, REPLAYED, Declaration, Named, codes_of, row_field
@@ -17,21 +19,42 @@ from schema.building.node import type_of
 from schema.building.user_errors import UserError, as_data
 
 
-def batch(single: Named, *, description: str) -> Any:
+def batch(
+    single: Named,
+    *,
+    description: str,
+    ordered_by: Sequence[str] = (),
+    dependence: Dependence = Dependence.NONE,
+    after: Callable[[Operation, Outcomes], Awaitable[None]] | None = None,
+) -> Any:
     """The mutation, named by its attribute, that does what another one does for up to 100 inputs at once.
 
     One transaction, one deadline and one idempotency key for all; the rows are read by one statement.
+
+    Args:
+        single: The mutation for one input.
+        description: What the batch does.
+        ordered_by: The values of an item that name what its rule locks, parents first; the row of the payload's table
+            if absent. Items are done in the order of these values.
+        dependence: Whether items may depend on one another.
+        after: The step outside of the transaction, in place of that of `single`.
     """
-    return Named(lambda name: _field(name, single.field.metadata["declaration"], description))
+
+    def build(name: str) -> Any:
+        one: Declaration = single.field.metadata["declaration"]
+        if one.mutation.before is not None or (one.mutation.after is not None and after is None):
+            raise TypeError(f"{one.mutation.name} has steps outside of its transaction.")
+        order = Order(one.table, tuple(ordered_by) or (f"{row_field(one.table)}_id",), dependence)
+        mutation = Mutation(
+            name, one.mutation.rule, partial(run_each_once, order=order), (InvalidValue, IdempotencyKeyReused),
+            one.mutation.action, one.mutation.supply, after=after,
+        )  # fmt: skip
+        return _field(name, one, mutation, description)
+
+    return Named(build)
 
 
-def _field(name: str, one: Declaration, description: str) -> Any:
-    if one.mutation.before is not None or one.mutation.after is not None:
-        raise TypeError(f"{one.mutation.name} has steps outside of its transaction.")
-    mutation = Mutation(
-        name, one.mutation.rule, run_each_once, (InvalidValue, IdempotencyKeyReused), one.mutation.action,
-        one.mutation.supply,
-    )  # fmt: skip
+def _field(name: str, one: Declaration, mutation: Mutation[Outcomes], description: str) -> Any:
     title = name[0].upper() + name[1:]
     input_class = _input(title, one)
     result_class = _result(title, one)
@@ -87,7 +110,9 @@ def _values(one: Declaration, item: Any, place: int) -> dict[str, Any]:
 def _input(title: str, one: Declaration) -> Any:
     (key,) = KEYED
     fields: dict[str, Any] = {
-        "items": strawberry.field(description=f"1 to {MAX_ITEMS}, done in this order. None has a key of its own."),
+        "items": strawberry.field(
+            description=f"1 to {MAX_ITEMS} items, in any order. They take no idempotency keys of their own."
+        ),
         "mode": strawberry.field(
             description="What becomes of the others where one is refused.", default=BatchMode.ALL_OR_NOTHING
         ),

@@ -6,8 +6,10 @@ from db.base import Deletable
 from registry.deletion.deletion import DELETIONS
 from registry.deletion.dependents import has_dependents, is_dependent
 from registry.deletion.rules import DELETING, RESTORING
+from registry.kernel.batches import Dependence
 from registry.kernel.errors import Conflict, Failure, InUse, InvalidValue, NameTaken, NotFound
-from schema.building.mutations import change
+from schema.building.batches import batch
+from schema.building.mutations import Named, change
 
 
 def delete(table: type[Deletable], *, description: str) -> Any:
@@ -33,3 +35,13 @@ def restore(table: type[Deletable]) -> Any:
         errors=errors,
         description=f"Brings back a deleted {how.word}{renamed}.",
     )
+
+
+def delete_many(single: Named, *, description: str) -> Any:
+    """The batch of a `delete`: an item may depend on another one, which is then deleted after it."""
+    return batch(single, dependence=Dependence.DEPENDENTS_FIRST, description=description)
+
+
+def restore_many(single: Named, *, description: str) -> Any:
+    """The batch of a `restore`: an item may depend on another one, which is then restored before it."""
+    return batch(single, dependence=Dependence.DEPENDENTS_LAST, description=description)

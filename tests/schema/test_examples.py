@@ -230,7 +230,7 @@ async def test_the_history_of_a_metric_and_the_best_run_are_shown(tenant: Tenant
 
 async def test_of_many_at_once_the_one_that_is_refused_does_not_hold_up_the_others(tenant: Tenant) -> None:
     answers = await read_through(tenant, FOLDER / "52_many_at_once.graphql", await filled(tenant))
-    results = answers["ManyModels"]["createModels"]["results"]
+    results = answers["ManyVersions"]["createVersions"]["results"]
     assert [[error["code"] for error in each["errors"]] for each in results] == [[], [], ["NAME_TAKEN"]]
 
 

@@ -135,6 +135,12 @@ class ArtifactMutation:
         supply=lambda services: {"shelves": services.shelves},
         after=upload_steps.start_upload,
     )  # fmt: skip
+    create_uploads = batch(
+        create_upload,
+        ordered_by=("version_id", "run_id", "path"),
+        after=upload_steps.start_uploads,
+        description="Announces files.",
+    )
     complete_upload = change(
         uploads.complete, tables.Artifact,
         errors=[NotFound, InvalidValue, Conflict, UploadIncomplete],
@@ -156,6 +162,3 @@ class ArtifactMutation:
         " then on.",
     )  # fmt: skip
     restore_artifact = restore(tables.Artifact)
-    create_external_artifacts = batch(create_external_artifact, description="Notes files whose bytes stay elsewhere.")
-    delete_artifacts = batch(delete_artifact, description="Deletes artifacts.")
-    restore_artifacts = batch(restore_artifact, description="Brings back artifacts.")

@@ -12,7 +12,7 @@ from registry.facts.signatures import MAX_FIELDS
 from registry.kernel.errors import InvalidValue, NameTaken, NotFound
 from registry.kernel.inputs import BigInt, ParameterValue
 from schema.building.batches import batch
-from schema.building.deletion import delete, restore
+from schema.building.deletion import delete, delete_many, restore, restore_many
 from schema.building.derived import title
 from schema.building.edges import all_of, many, one, read, used
 from schema.building.events import events_of
@@ -179,14 +179,11 @@ class DatasetMutation:
         description="Deletes a dataset version that no run used. Its digest can be registered anew.",
     )  # fmt: skip
     restore_dataset_version = restore(tables.DatasetVersion)
-    create_datasets = batch(create_dataset, description="Registers datasets.")
-    update_datasets = batch(update_dataset, description="Changes what people say about datasets.")
-    create_dataset_versions = batch(create_dataset_version, description="Registers data.")
+    create_dataset_versions = batch(
+        create_dataset_version, ordered_by=("dataset_id", "digest"), description="Registers dataset versions."
+    )
     update_dataset_versions = batch(
         update_dataset_version, description="Changes what people say about dataset versions."
     )
-    set_dataset_profiles = batch(set_dataset_profile, description="Says what was counted in dataset versions.")
-    delete_datasets = batch(delete_dataset, description="Deletes datasets.")
-    restore_datasets = batch(restore_dataset, description="Brings back datasets.")
-    delete_dataset_versions = batch(delete_dataset_version, description="Deletes dataset versions.")
-    restore_dataset_versions = batch(restore_dataset_version, description="Brings back dataset versions.")
+    delete_dataset_versions = delete_many(delete_dataset_version, description="Deletes dataset versions.")
+    restore_dataset_versions = restore_many(restore_dataset_version, description="Restores dataset versions.")

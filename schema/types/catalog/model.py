@@ -12,7 +12,6 @@ from resolvers.catalog.versions_of_models import LatestVersions, named
 from resolvers.context import Info
 from resolvers.pages.paging import BY_NAME, Order
 from schema.building.arguments import optional
-from schema.building.batches import batch
 from schema.building.deletion import delete, restore
 from schema.building.derived import count_of
 from schema.building.edges import Edge, all_of, edge_field, many, one, read
@@ -131,7 +130,3 @@ class ModelMutation:
         description="Deletes a model without versions. Its name is free from then on.",
     )  # fmt: skip
     restore_model = restore(tables.Model)
-    create_models = batch(create_model, description="Registers models.")
-    update_models = batch(update_model, description="Changes what people say about models.")
-    delete_models = batch(delete_model, description="Deletes models.")
-    restore_models = batch(restore_model, description="Brings back models.")

@@ -11,7 +11,7 @@ from registry.kernel.errors import Conflict, InvalidValue, NameTaken, NotFound
 from resolvers.pages.paging import Order
 from resolvers.tracking.latest_metrics import Points
 from schema.building.batches import batch
-from schema.building.deletion import delete, restore
+from schema.building.deletion import delete, delete_many, restore, restore_many
 from schema.building.derived import VERSION_DIGEST, VERSION_STATUS, title
 from schema.building.edges import all_of, many, one, read
 from schema.building.events import events_of
@@ -126,8 +126,10 @@ class VersionMutation:
         " number and label are not given again.",
     )  # fmt: skip
     restore_version = restore(tables.ModelVersion)
-    create_versions = batch(create_version, description="Registers versions.")
+    create_versions = batch(create_version, ordered_by=("model_id",), description="Registers versions.")
     update_versions = batch(update_version, description="Changes what people say about versions.")
     log_versions_metrics = batch(log_version_metrics, description="Adds metric points to versions.")
-    delete_versions = batch(delete_version, description="Deletes versions.")
-    restore_versions = batch(restore_version, description="Brings back versions.")
+    delete_versions = delete_many(delete_version, description="Deletes versions, together with those made from them.")
+    restore_versions = restore_many(
+        restore_version, description="Restores versions, together with those made from them."
+    )

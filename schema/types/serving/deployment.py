@@ -218,12 +218,4 @@ class DeploymentMutation:
         description="Deletes a deployment that is to be STOPPED. Its name is free from then on.",
     )  # fmt: skip
     restore_deployment = restore(tables.Deployment)
-    create_environments = batch(create_environment, description="Makes environments.")
-    update_environments = batch(update_environment, description="Changes what people say about environments.")
-    delete_environments = batch(delete_environment, description="Deletes environments.")
-    restore_environments = batch(restore_environment, description="Brings back environments.")
-    create_deployments = batch(create_deployment, description="Says what is to run where.")
-    update_deployments = batch(update_deployment, description="Changes what is wanted of deployments.")
     report_deployments = batch(report_deployment, description="Takes what agents saw and measured of deployments.")
-    delete_deployments = batch(delete_deployment, description="Deletes deployments.")
-    restore_deployments = batch(restore_deployment, description="Brings back deployments.")

@@ -12,7 +12,6 @@ from registry.kernel.errors import InvalidValue, NameTaken, NotFound
 from registry.tenants import organizations
 from resolvers.context import Info
 from resolvers.pages.paging import BY_NAME
-from schema.building.batches import batch
 from schema.building.deletion import delete, restore
 from schema.building.derived import TEAM_MODEL_COUNT
 from schema.building.edges import all_of, many, one, read
@@ -149,11 +148,3 @@ class OrganizationMutation:
         description="Deletes a project that holds nothing. Its name is free from then on.",
     )  # fmt: skip
     restore_project = restore(tables.Project)
-    create_teams = batch(create_team, description="Makes teams.")
-    update_teams = batch(update_team, description="Gives teams other names.")
-    delete_teams = batch(delete_team, description="Deletes teams.")
-    restore_teams = batch(restore_team, description="Brings back teams.")
-    create_projects = batch(create_project, description="Makes projects of teams.")
-    update_projects = batch(update_project, description="Changes what people say about projects.")
-    delete_projects = batch(delete_project, description="Deletes projects.")
-    restore_projects = batch(restore_project, description="Brings back projects.")

@@ -7,7 +7,6 @@ import strawberry
 from db import tables
 from registry.kernel.errors import InvalidValue, NameTaken, NotFound
 from registry.tracking import experiments
-from schema.building.batches import batch
 from schema.building.deletion import delete, restore
 from schema.building.derived import run_counts, success_rate
 from schema.building.edges import all_of, many, one, read
@@ -68,7 +67,3 @@ class ExperimentMutation:
         description="Deletes an experiment without runs. Its name is free from then on.",
     )  # fmt: skip
     restore_experiment = restore(tables.Experiment)
-    create_experiments = batch(create_experiment, description="Makes experiments.")
-    update_experiments = batch(update_experiment, description="Changes what people say about experiments.")
-    delete_experiments = batch(delete_experiment, description="Deletes experiments.")
-    restore_experiments = batch(restore_experiment, description="Brings back experiments.")

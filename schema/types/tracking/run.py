@@ -10,7 +10,7 @@ from registry.kernel.errors import Conflict, InvalidValue, NotFound
 from registry.tracking import runs
 from resolvers.tracking.latest_metrics import Points
 from schema.building.batches import batch
-from schema.building.deletion import delete, restore
+from schema.building.deletion import delete, delete_many, restore, restore_many
 from schema.building.derived import title
 from schema.building.edges import AS_GIVEN, all_of, many, one, read, used
 from schema.building.events import events_of
@@ -134,6 +134,6 @@ class RunMutation:
     update_runs = batch(update_run, description="Changes what people say about runs.")
     finish_runs = batch(finish_run, description="Ends runs.")
     log_runs_metrics = batch(log_run_metrics, description="Adds metric points to runs.")
-    log_runs_datasets = batch(log_run_datasets, description="Adds uses of dataset versions to runs.")
-    delete_runs = batch(delete_run, description="Deletes runs.")
-    restore_runs = batch(restore_run, description="Brings back runs.")
+    log_runs_parameters = batch(log_run_parameters, description="Adds parameters to runs.")
+    delete_runs = delete_many(delete_run, description="Deletes runs, together with their child runs.")
+    restore_runs = restore_many(restore_run, description="Restores runs, together with their child runs.")

@@ -419,7 +419,7 @@ async def test_starting_at_once_keeps_one_upload_in_the_store(
 
     monkeypatch.setattr(store, "start_upload", noted)
     await asyncio.gather(
-        *(uploads.start(tenant.database, store, tenant.actor, uuid_of(artifact["id"])) for _ in range(5))
+        *(uploads.start(tenant.database, store, tenant.actor, [uuid_of(artifact["id"])]) for _ in range(5))
     )
 
     row = await upload_row(tenant.database, tenant.org_id, artifact["id"])

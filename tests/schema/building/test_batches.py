@@ -1,19 +1,26 @@
 """Batches: many changes of one kind in one transaction, all or nothing or item by item."""
 
+import asyncio
+import hashlib
+import itertools
 from typing import Any
 
 import pytest
 from graphql import GraphQLObjectType
-from sqlalchemy import text
+from sqlalchemy import text, update
+from sqlmodel import col
 
 from db.session import Database
-from registry.kernel import operations
+from db.tables import ModelVersion
+from registry.kernel import operations, transactions
+from storage.errors import StoreUnavailable
+from storage.store import ObjectStore
+from tests import sending
 from tests.nouns import kind_of
 from tests.registry.told import events_about
 from tests.schema.built import SCHEMA
 from tests.schema.valid_inputs import (
     BATCHES,
-    MUTATIONS,
     Refusing,
     reference_fields,
     row_of,
@@ -36,41 +43,31 @@ async def send(client: Client, batch: str, items: list[Any], selection: str = "i
     return payload
 
 
-def model(tenant: Tenant, name: str) -> dict[str, Any]:
-    return {"project": tenant.project, "name": name, "framework": "sklearn"}
+def version(model: str, label: str) -> dict[str, Any]:
+    return {"model": model, "label": label}
 
 
-async def names(tenant: Tenant) -> list[str]:
-    """The names of all models, oldest first."""
-    answer = await tenant.client("{ models(last: 100) { nodes { name } } }")
-    return [one["name"] for one in reversed(answer["models"]["nodes"])]
+async def labels(tenant: Tenant) -> list[str]:
+    """The labels of all versions, oldest first."""
+    answer = await tenant.client("{ versions(last: 100) { nodes { label } } }")
+    return [one["label"] for one in reversed(answer["versions"]["nodes"])]
 
 
 def codes(payload: dict[str, Any]) -> list[list[str]]:
     return [[error["code"] for error in result["errors"]] for result in payload["results"]]
 
 
-# What is done to one thing at a time, and why.
-ALONE = {
-    "an organization has few, each with a secret that is shown once": {
-        "createWebhook", "updateWebhook", "deleteWebhook", "restoreWebhook",
-    },
-    "the object store is called beside its transaction": {"createUpload"},
-}  # fmt: skip
-
-
-def test_whatever_is_made_changed_or_deleted_can_be_so_many_at_once() -> None:
+def test_what_is_done_in_large_numbers_has_a_batch_and_nothing_else_has() -> None:
     verbs = ("create", "update", "delete", "restore")
-    single = {name for name in MUTATIONS if name.startswith(verbs)}
-    alone = set().union(*ALONE.values())
-    assert {name for name in single if f"{name}s" not in BATCHES} == alone
-    assert {BATCHES[f"{name}s"] for name in single - alone} == single - alone
-
-
-def test_what_can_be_deleted_many_at_once_can_come_back_so() -> None:
-    deleted = {name.removeprefix("delete") for name in BATCHES if name.startswith("delete")}
-    assert {"Datasets", "Teams"} <= deleted
-    assert {f"restore{what}" for what in deleted} <= BATCHES.keys()
+    plain = {f"{verb}{kind}": f"{verb}{kind}s" for kind in ("ModelVersion", "Run", "DatasetVersion") for verb in verbs}
+    assert {single: batch for batch, single in BATCHES.items()} == plain | {
+        "finishRun": "finishRuns",
+        "logRunMetrics": "logRunsMetrics",
+        "logRunParameters": "logRunsParameters",
+        "logVersionMetrics": "logVersionsMetrics",
+        "createUpload": "createUploads",
+        "reportDeployment": "reportDeployments",
+    }
 
 
 @every_batch
@@ -88,7 +85,9 @@ def test_a_batch_takes_items_of_its_mutation_and_tells_of_each(batch: str) -> No
 
 
 @every_batch
-async def test_a_batch_is_done_in_order_and_once_under_its_key(tenant: Tenant, batch: str) -> None:
+async def test_a_batch_answers_in_the_order_of_its_items_and_is_done_once_under_a_key(
+    tenant: Tenant, batch: str
+) -> None:
     items = [await valid_input(tenant, BATCHES[batch]) for _ in range(3)]
     first, again = [await send(tenant.client, batch, items, idempotencyKey="once") for _ in range(2)]
     row = row_of(BATCHES[batch])
@@ -124,25 +123,28 @@ async def test_a_neighbors_id_in_an_item_is_answered_like_an_id_of_nothing(
 
 
 async def test_one_refused_item_undoes_all_and_every_refusal_is_told(tenant: Tenant) -> None:
-    items = [model(tenant, "a"), model(tenant, " "), model(tenant, "b"), model(tenant, "a"), model(tenant, "c")]
-    items[4]["framework"] = "fortran"
-    payload = await send(tenant.client, "createModels", items, idempotencyKey="once")
+    of = await tenant.model()
+    items = [version(of, label) for label in ("a", " ", "b", "a", "c")]
+    items[4]["tags"] = [{"key": ""}]
+    payload = await send(tenant.client, "createVersions", items, idempotencyKey="once")
     assert codes(payload) == [[], ["INVALID_VALUE"], [], ["NAME_TAKEN"], ["INVALID_VALUE"]]
-    assert [result["model"] for result in payload["results"]] == [None] * 5
-    assert payload["results"][3]["errors"][0]["path"] == ["items", "3", "name"]
-    assert await names(tenant) == []
+    assert [result["version"] for result in payload["results"]] == [None] * 5
+    assert payload["results"][3]["errors"][0]["path"] == ["items", "3", "label"]
+    assert await labels(tenant) == []
     # Nothing was done, so the key is free.
-    assert (await send(tenant.client, "createModels", items[:1], idempotencyKey="once"))["replayed"] is False
+    assert (await send(tenant.client, "createVersions", items[:1], idempotencyKey="once"))["replayed"] is False
 
 
 async def test_item_by_item_the_others_are_done(tenant: Tenant, database: Database) -> None:
-    items = [model(tenant, "a"), model(tenant, "a"), model(tenant, "b"), model(tenant, "x" * 201), model(tenant, "c")]
-    payload = await send(tenant.client, "createModels", items, "id name", mode="ITEM_BY_ITEM")
+    of = await tenant.model()
+    items = [version(of, label) for label in ("a", "a", "b", "x" * 201, "c")]
+    payload = await send(tenant.client, "createVersions", items, "id label", mode="ITEM_BY_ITEM")
     assert codes(payload) == [[], ["NAME_TAKEN"], [], ["INVALID_VALUE"], []]
-    assert [result["model"] and result["model"]["name"] for result in payload["results"]] == ["a", None, "b", None, "c"]
-    assert await names(tenant) == ["a", "b", "c"]
-    told = await events_about(database, tenant.org_id, uuid_of(payload["results"][2]["model"]["id"]))
-    assert [event.kind for event in told] == ["model.created"]
+    made = [result["version"] and result["version"]["label"] for result in payload["results"]]
+    assert made == ["a", None, "b", None, "c"]
+    assert await labels(tenant) == ["a", "b", "c"]
+    told = await events_about(database, tenant.org_id, uuid_of(payload["results"][2]["version"]["id"]))
+    assert [event.kind for event in told] == ["version.created"]
 
 
 async def test_refused_items_leave_no_gap_between_numbers_and_tell_nothing(tenant: Tenant, database: Database) -> None:
@@ -159,26 +161,28 @@ async def test_refused_items_leave_no_gap_between_numbers_and_tell_nothing(tenan
 
 
 async def test_sent_again_under_its_key_a_batch_tries_what_was_refused_and_nothing_else(tenant: Tenant) -> None:
-    other = await tenant.model(name="b")
-    items = [model(tenant, "a"), model(tenant, "b"), model(tenant, "c")]
+    runs = [await tenant.run() for _ in range(3)]
+    for run in (runs[0], runs[2]):
+        await tenant.client.make("finishRun", "run", run=run)
+    items = [{"run": run} for run in runs]
     given = {"mode": "ITEM_BY_ITEM", "idempotencyKey": "once"}
-    first = await send(tenant.client, "createModels", items, **given)
-    assert codes(first) == [[], ["NAME_TAKEN"], []]
-    await tenant.client.make("deleteModel", "model", model=other)
-    again = await send(tenant.client, "createModels", items, **given)
+    first = await send(tenant.client, "deleteRuns", items, "id deletedAt", **given)
+    assert codes(first) == [[], ["CONFLICT"], []]
+    await tenant.client.make("finishRun", "run", run=runs[1])
+    again = await send(tenant.client, "deleteRuns", items, "id deletedAt", **given)
     assert (again["replayed"], codes(again)) == (True, [[], [], []])
     assert [again["results"][place] for place in (0, 2)] == [first["results"][place] for place in (0, 2)]
-    assert await send(tenant.client, "createModels", items, **given) == again
-    assert sorted(await names(tenant)) == ["a", "b", "c"]
+    assert await send(tenant.client, "deleteRuns", items, "id deletedAt", **given) == again
 
 
 async def test_another_batch_under_the_same_key_is_refused(tenant: Tenant) -> None:
-    items = [model(tenant, "a"), model(tenant, "b")]
-    await send(tenant.client, "createModels", items, idempotencyKey="once")
+    of = await tenant.model()
+    items = [version(of, "a"), version(of, "b")]
+    await send(tenant.client, "createVersions", items, idempotencyKey="once")
     for given in ({"items": items[:1]}, {"items": items[::-1]}, {"items": items, "mode": "ITEM_BY_ITEM"}):
-        payload = await send(tenant.client, "createModels", idempotencyKey="once", **given)
+        payload = await send(tenant.client, "createVersions", idempotencyKey="once", **given)
         assert (payload["results"], payload["errors"][0]["code"]) == ([], "IDEMPOTENCY_KEY_REUSED")
-    single = await tenant.client.refusal("createModel", "model", **items[0], idempotencyKey="once")
+    single = await tenant.client.refusal("createVersion", "version", **items[0], idempotencyKey="once")
     assert single["code"] == "IDEMPOTENCY_KEY_REUSED"
 
 
@@ -193,19 +197,21 @@ async def test_another_batch_under_the_same_key_is_refused(tenant: Tenant) -> No
 async def test_a_batch_that_cannot_be_is_refused_as_a_whole(
     tenant: Tenant, items: list[dict[str, Any]], given: dict[str, Any], path: list[str]
 ) -> None:
-    payload = await send(tenant.client, "createModels", [model(tenant, "a") | item for item in items], **given)
+    of = await tenant.model()
+    payload = await send(tenant.client, "createVersions", [version(of, "a") | item for item in items], **given)
     assert payload["results"] == []
     assert [(error["code"], error["path"]) for error in payload["errors"]] == [("INVALID_VALUE", path)]
-    assert await names(tenant) == []
+    assert await labels(tenant) == []
 
 
 async def test_more_than_a_hundred_items_are_too_many_and_a_hundred_are_not(tenant: Tenant) -> None:
-    items = [model(tenant, f"m{place:03}") for place in range(101)]
+    of = await tenant.model()
+    items = [version(of, f"v{place:03}") for place in range(101)]
     with pytest.raises(GraphQLFailed) as refused:
-        await send(tenant.client, "createModels", items)
+        await send(tenant.client, "createVersions", items)
     assert refused.value.code == "PAGE_TOO_LARGE"
-    payload = await send(tenant.client, "createModels", items[:100], "name")
-    assert [result["model"]["name"] for result in payload["results"]] == [item["name"] for item in items[:100]]
+    payload = await send(tenant.client, "createVersions", items[:100], "label")
+    assert [result["version"]["label"] for result in payload["results"]] == [item["label"] for item in items[:100]]
 
 
 async def test_the_items_of_a_batch_count_in_its_cost_however_they_are_sent(tenant: Tenant) -> None:
@@ -228,23 +234,24 @@ async def test_the_items_of_a_batch_count_in_its_cost_however_they_are_sent(tena
 
 
 async def test_the_rows_of_a_batch_are_read_by_one_statement(tenant: Tenant, statements: list[str]) -> None:
-    counts = []
+    counts, of = [], await tenant.model()
     for size in (1, 30):
         statements.clear()
-        await send(tenant.client, "createModels", [model(tenant, tenant.name()) for _ in range(size)], "id name")
+        await send(tenant.client, "createVersions", [version(of, tenant.name()) for _ in range(size)], "id label")
         after = statements[max(place for place, one in enumerate(statements) if "ev.append" in one) + 1 :]
         counts.append(len(after))
     assert counts == [2, 2]
 
 
 async def test_a_batch_that_takes_too_long_leaves_nothing(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    of = await tenant.model()
     monkeypatch.setattr(operations, "DEADLINE_S", 0.02)
     with pytest.raises(GraphQLFailed) as refused:
         await send(
-            tenant.client, "createModels", [model(tenant, f"m{place}") for place in range(100)], mode="ITEM_BY_ITEM"
+            tenant.client, "createVersions", [version(of, f"v{place}") for place in range(100)], mode="ITEM_BY_ITEM"
         )
     assert refused.value.code == "TIMEOUT"
-    assert await names(tenant) == []
+    assert await labels(tenant) == []
 
 
 async def test_metrics_of_many_runs_are_logged_at_once(tenant: Tenant) -> None:
@@ -255,3 +262,115 @@ async def test_metrics_of_many_runs_are_logged_at_once(tenant: Tenant) -> None:
     payload = await send(tenant.client, "logRunsMetrics", items, "metrics { value }", mode="ITEM_BY_ITEM")
     assert codes(payload) == [[], ["CONFLICT"], []]
     assert payload["results"][2]["run"] == {"metrics": [{"value": 0.5}]}
+
+
+async def test_parameters_of_many_runs_are_logged_at_once(tenant: Tenant) -> None:
+    runs = [await tenant.run(parameters=[{"name": "rate", "value": 0.1}]) for _ in range(3)]
+    items: list[dict[str, Any]] = [
+        {"run": run, "parameters": [{"name": "rate", "value": value}]}
+        for run, value in zip(runs, (0.1, 0.2, 0.1), strict=True)
+    ]
+    items[2]["parameters"].append({"name": "depth", "value": 3})
+    payload = await send(tenant.client, "logRunsParameters", items, "parameters { name }", mode="ITEM_BY_ITEM")
+    assert codes(payload) == [[], ["CONFLICT"], []]
+    assert payload["results"][2]["run"] == {"parameters": [{"name": "depth"}, {"name": "rate"}]}
+
+
+async def test_files_that_are_announced_at_once_can_be_sent(tenant: Tenant) -> None:
+    run, data = await tenant.run(), [sending.content() for _ in range(12)]
+    items = [
+        {
+            "run": run, "path": f"part-{place}", "kind": "OTHER", "sha256": hashlib.sha256(one).hexdigest(),
+            "sizeBytes": str(len(one)),
+        }
+        for place, one in enumerate(data)
+    ]  # fmt: skip
+    items.append(items[3] | {"path": "too-large", "sizeBytes": str(2**40)})
+    payload = await send(tenant.client, "createUploads", items, sending.FIELDS, mode="ITEM_BY_ITEM")
+    assert codes(payload) == [[]] * 12 + [["TOO_LARGE"]]
+    announced = payload["results"][7]["artifact"]
+    await sending.send(announced, data[7])
+    assert (await sending.complete(tenant.client, announced["id"]))["errors"] == []
+
+
+async def test_files_whose_uploads_the_store_did_not_open_are_announced_again(
+    tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin, begun = ObjectStore.start_upload, 0
+
+    async def sometimes(self: ObjectStore, bucket: str, key: str, content_type: str | None) -> str:
+        nonlocal begun
+        begun += 1
+        if begun == 2:
+            raise StoreUnavailable("start_upload", "it is away")
+        return await begin(self, bucket, key, content_type)
+
+    monkeypatch.setattr(ObjectStore, "start_upload", sometimes)
+    run = await tenant.run()
+    items = [
+        {"run": run, "path": f"part-{place}", "kind": "OTHER", "sha256": f"{place:064}", "sizeBytes": "5"}
+        for place in range(3)
+    ]
+    with pytest.raises(GraphQLFailed) as refused:
+        await send(tenant.client, "createUploads", items)
+    assert refused.value.code == "UNAVAILABLE"
+    payload = await send(tenant.client, "createUploads", items, "upload { parts { url } }")
+    assert (codes(payload), begun) == ([[]] * 3, 4)
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+async def test_things_that_depend_on_one_another_are_deleted_and_restored_in_any_order(
+    tenant: Tenant, *, backwards: bool
+) -> None:
+    of, versions, runs = await tenant.model(), [await tenant.version()], [await tenant.run()]
+    for _ in range(4):
+        versions.append(await tenant.version(of, baseVersion=versions[-1]))
+        runs.append(await tenant.run(parentRun=runs[-1]))
+    for run in runs:
+        await tenant.client.make("finishRun", "run", run=run)
+    for kind, ids in (("version", versions), ("run", runs)):
+        items = [{kind: one} for one in (ids[::-1] if backwards else ids)]
+        for verb in ("delete", "restore"):
+            payload = await send(tenant.client, f"{verb}{kind.title()}s", items, "id deletedAt")
+            assert codes(payload) == [[]] * 5
+            assert [result[kind]["id"] for result in payload["results"]] == [item[kind] for item in items]
+            assert {result[kind]["deletedAt"] is None for result in payload["results"]} == {verb == "restore"}
+
+
+async def test_dependents_that_have_the_smaller_ids_are_found_too(tenant: Tenant, database: Database) -> None:
+    versions = [await tenant.version() for _ in range(5)]
+    # As an import may give ids: each is made from the one that has the next id.
+    pairs = [(uuid_of(one), uuid_of(base)) for one, base in itertools.pairwise(versions)]
+    async with database.change(tenant.org_id) as change:
+        for one, base in pairs:
+            await change.execute(update(ModelVersion).where(col(ModelVersion.id) == one).values(base_version_id=base))
+    items = [{"version": one} for one in (versions[2], *versions[:2], *versions[3:])]
+    for verb in ("delete", "restore"):
+        assert codes(await send(tenant.client, f"{verb}Versions", items)) == [[]] * 5
+
+
+async def test_what_others_depend_on_is_refused_unless_they_are_deleted_with_it(tenant: Tenant) -> None:
+    base = await tenant.version()
+    derived = [await tenant.version(baseVersion=base) for _ in range(2)]
+    payload = await send(tenant.client, "deleteVersions", [{"version": one} for one in (base, derived[0])])
+    assert codes(payload) == [["IN_USE"], []]
+    assert payload["results"][0]["errors"][0]["path"] == ["items", "0", "version"]
+    assert len(await labels(tenant)) == 3
+
+
+LOCKING = [batch for batch in BATCHES if batch != "createRuns"]
+"""Batches whose rules lock rows that were there before."""
+
+
+@pytest.mark.parametrize("batch", LOCKING)
+async def test_batches_in_opposite_orders_do_not_wait_for_each_other_in_a_circle(
+    tenant: Tenant, batch: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The database ends a circle with an error, after which a change is tried anew: not here.
+    monkeypatch.setattr(transactions, "RETRYABLE", frozenset())
+    # Few, so that nobody waits for a lock longer than one may.
+    items = [await valid_input(tenant, BATCHES[batch]) for _ in range(8)]
+    orders = [items, items[::-1]]
+    payloads = await asyncio.gather(*(send(tenant.client, batch, order, mode="ITEM_BY_ITEM") for order in orders))
+    assert [len(payload["results"]) for payload in payloads] == [8, 8]
+    assert any(not result["errors"] for payload in payloads for result in payload["results"])
