@@ -26,6 +26,7 @@ from registry.promotion.targets import ALIAS, TO, Target, target
 
 MAX_EXPIRES_S: Final = 366 * 86_400
 MIN_EXPIRES_S: Final = 60
+_EXPIRES: Final = f"{MIN_EXPIRES_S} to {MAX_EXPIRES_S:,} seconds"
 KEY: Final = "promotion_policy_key"
 
 
@@ -61,9 +62,7 @@ async def set_policy(
     is_automatic: Annotated[
         bool, Doc("Whether a request completes by itself at the moment when the last gate opens.")
     ] = False,
-    request_expires_seconds: Annotated[
-        int, Doc(f"How many seconds a request stays open, {MIN_EXPIRES_S} to {MAX_EXPIRES_S}.")
-    ] = REQUEST_EXPIRES_S,
+    request_expires_seconds: Annotated[int, Doc(f"How long a request stays open, {_EXPIRES}.")] = REQUEST_EXPIRES_S,
     expected_revision: Annotated[
         int | None, Doc("Its revision as you know it, 0 for none yet; refused if it changed since.")
     ] = None,
@@ -76,8 +75,7 @@ async def set_policy(
     require(actor, Action.ADMINISTER)
     scope = await _scope(change, project_id, model_id, target(to, alias))
     if not MIN_EXPIRES_S <= request_expires_seconds <= MAX_EXPIRES_S:
-        allowed = f"{MIN_EXPIRES_S} to {MAX_EXPIRES_S} seconds"
-        raise InvalidValue(f"A request stays open {allowed}.", ("requestExpiresSeconds",))
+        raise InvalidValue(f"A request stays open {_EXPIRES}.", ("requestExpiresSeconds",))
     asked: dict[str, Any] = {
         "gates": checked(gates, ("gates",)),
         "is_automatic": is_automatic,

@@ -144,6 +144,6 @@ CHAMPION_CANDIDATES: Any = strawberry.field(
     graphql_type=ChampionCandidates,
     description="Its versions by the latest value of a metric, each with the reasons for its place or with what it"
     " lacks. A version without a value of its own counts with the value of its run, as for gates. Changes nothing.",
-    metadata={"work": MAX_CANDIDATES + 20 * MAX_JUDGED},
+    metadata={"work": 2 * MAX_CANDIDATES + 20 * MAX_JUDGED},
 )
 """The field of a model that ranks its versions."""

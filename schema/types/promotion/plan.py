@@ -12,7 +12,7 @@ from resolvers.promotion import plans
 from schema.building.edges import one
 from schema.types.promotion.gate import GateVerdict
 
-_WORK = {"work": 100}
+_WORK = {"work": 200}
 """What a plan counts in the cost of an operation: it takes about ten statements for each version."""
 
 

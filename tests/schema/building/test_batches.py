@@ -59,7 +59,7 @@ def codes(payload: dict[str, Any]) -> list[list[str]]:
 
 def test_what_is_done_in_large_numbers_has_a_batch_and_nothing_else_has() -> None:
     verbs = ("create", "update", "delete", "restore")
-    plain = {f"{verb}{kind}": f"{verb}{kind}s" for kind in ("ModelVersion", "Run", "DatasetVersion") for verb in verbs}
+    plain = {f"{verb}{kind}": f"{verb}{kind}s" for kind in ("Version", "Run", "DatasetVersion") for verb in verbs}
     assert {single: batch for batch, single in BATCHES.items()} == plain | {
         "finishRun": "finishRuns",
         "logRunMetrics": "logRunsMetrics",
