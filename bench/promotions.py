@@ -61,7 +61,7 @@ LEFT_REVISIONS = """select r.stage, r.valid_to is null as holds, r.version_id = 
  from registry.slot_revision r join registry.slot s using (org_id, model_id, stage)
  where org_id = $1 and model_id = $2 order by r.revision desc limit 2"""
 LEFT_EVENTS = "select kind, actor, body from ev.event where org_id = $1 order by seq desc limit 2"
-CHANGING = ("transition_id", "number", "cause_id", "slot_revisions")
+CHANGING = ("transition_id", "transition_number", "cause_id", "slot_revisions")
 """What of an event is new each time."""
 
 GOAL = Stage.STAGING
@@ -236,7 +236,7 @@ async def _insert(connection: asyncpg.Connection, row: Any, **said: str) -> None
 
 def _event(ground: Ground, transition: Transition, verb: str, revision: int) -> dict[str, Any]:
     after = {
-        "stage": transition.to_stage, "transition_id": transition.id, "number": transition.number,
+        "stage": transition.to_stage, "transition_id": transition.id, "transition_number": transition.number,
         "cause_id": transition.cause_id, "undone_id": None, "request_id": None, "automation_rule_id": None,
         "reason": None,
         "slot_revisions": {str(GOAL): revision},

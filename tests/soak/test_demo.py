@@ -161,11 +161,11 @@ async def test_two_demos_leave_what_they_tell_of(
         "production, 90%, healthy",
         "signature  BREAKING",
         "log loss, test     █",
-        "tumor-screen 1.1.0  may not go to PRODUCTION yet:",
+        "tumor-screen 1.1.0   may not go to PRODUCTION yet:",
         "✗ No recall_malignant was measured in test;",
         f"{reviewer.actor.name} approves: it is in PRODUCTION",
         "told live: 1.1.0 promoted, STAGING → PRODUCTION, by owner",
-        "tumor-screen 1.1.0  is back in PRODUCTION",
+        "tumor-screen 1.1.0   is back in PRODUCTION",
         "told live: 1.1.0 rolled back, ARCHIVED → PRODUCTION, by owner",
     ):
         assert answer in first.out

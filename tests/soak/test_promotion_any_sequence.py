@@ -155,7 +155,7 @@ class World:
         move, version, stage, _, named = step
         gid = self.line.versions[version]
         given: dict[str, Any]
-        mutation = "rollBackModel" if move == "rollBack" else f"{move}ModelVersion"
+        mutation = "rollBackModel" if move == "rollBack" else f"{move}Version"
         row = "version" if move in ("delete", "restore") else "transition"
         if move == "rollBack":
             given = {"model": self.line.model, "stage": stage, "reason": "worse", "expectedRevision": known}
