@@ -9,12 +9,15 @@ from typing import Any
 
 import asyncpg
 import orjson
+from strawberry.utils.str_converters import to_camel_case
 
 from bench.bare import connect, enter
 from bench.ground import Ground, Sent, answered
 from bench.replay import replay, sent_by
 from bench.report import Line
 from bench.rounds import race
+from db.base import noun_of
+from db.belonging import KINDS
 from resolvers import ids
 
 SCREENS = Path(__file__).parents[1] / "schema" / "screens"
@@ -75,9 +78,9 @@ async def _variables(ground: Ground, bare: asyncpg.Connection, given: dict[str, 
             if not all(isinstance(each, str) and each.startswith(PLACEHOLDER) for each in pasted):
                 continue
             one = name.removesuffix("s") if isinstance(value, list) else name
-            table = "".join(f"_{c.lower()}" if c.isupper() else c for c in one)
-            oldest = f"select id from registry.{table} where org_id = $1 order by id limit {len(pasted)}"
+            kind, table = next((kind, row) for kind, row in KINDS.items() if to_camel_case(noun_of(row)) == one)
+            oldest = f"select id from registry.{table.__tablename__} where org_id = $1 order by id limit {len(pasted)}"
             rows = await bare.fetch(oldest, ground.actor.org_id)
-            made = [ids.encode(one[0].upper() + one[1:], row["id"]) for row in rows]
+            made = [ids.encode(kind, row["id"]) for row in rows]
             found[name] = made if isinstance(value, list) else made[0]
     return given | found
