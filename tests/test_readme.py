@@ -1,4 +1,4 @@
-"""The README tells the truth: its queries run, its commands exist, its table is that of the settings."""
+"""The README and the guides tell the truth: their queries run, their commands exist, the settings are all there."""
 
 import asyncio
 import json
@@ -21,11 +21,14 @@ from tests.tenant import Tenant
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
-QUERIES = re.findall(r"```graphql\n(.*?)```", README, re.DOTALL)
-SCRIPTS = re.findall(r"```bash\n(.*?)```", README, re.DOTALL)
+# Whoever uses the registry reads the README and these.
+GUIDES = ("registering", "finding", "promotion", "frontend", "operating", "configuration")
+TEXT = "\n".join([README, *((ROOT / f"docs/{guide}.md").read_text() for guide in GUIDES)])
+QUERIES = re.findall(r"```graphql\n(.*?)```", TEXT, re.DOTALL)
+SCRIPTS = re.findall(r"```bash\n(.*?)```", TEXT + (ROOT / "docs/events.md").read_text(), re.DOTALL)
 COMMANDS = [
     line.strip()
-    for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
+    for block in re.findall(r"```sh\n(.*?)```", TEXT, re.DOTALL)
     for line in block.replace("\\\n", " ").splitlines()
 ]
 
@@ -121,20 +124,23 @@ async def test_the_events_are_followed_by_curl(tenant: Tenant, live: str) -> Non
         env={"PATH": os.environ["PATH"], "TOKEN": tenant.client.token},
     )  # fmt: skip
     assert following.stdout is not None
-    async with in_time():
-        assert b"event: next" in await following.stdout.readline()
-        assert b'"cursor"' in await following.stdout.readline()
-        await tenant.version()
-        while b'"kind":"version.created"' not in await following.stdout.readline():
-            assert following.returncode is None
-    following.kill()
-    await following.communicate()
+    try:
+        async with in_time():
+            assert b"event: next" in await following.stdout.readline()
+            assert b'"cursor"' in await following.stdout.readline()
+            await tenant.version()
+            while b'"kind":"version.created"' not in await following.stdout.readline():
+                assert following.returncode is None
+    finally:
+        # While the stream is open, the application does not end.
+        following.kill()
+        await following.communicate()
 
 
 def test_every_make_target_exists() -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     assert (
-        set(re.findall(r"`make ([a-z]+)", README)) | set(re.findall(r"^make ([a-z]+)", README, re.MULTILINE)) <= targets
+        set(re.findall(r"`make ([a-z]+)", TEXT)) | set(re.findall(r"^make ([a-z]+)", README, re.MULTILINE)) <= targets
     )
 
 
@@ -149,7 +155,11 @@ def test_a_command_of_the_command_line_exists_with_its_options(command: str) -> 
 
 
 def test_the_table_is_that_of_the_settings() -> None:
-    assert settings_table() in README
+    assert settings_table() in (ROOT / "docs/configuration.md").read_text()
+
+
+def test_the_readme_is_short() -> None:
+    assert len(README.splitlines()) <= 250
 
 
 def test_links_lead_somewhere() -> None:

@@ -66,12 +66,12 @@ def start_owner() -> Iterator[StartOwner]:
     """Starts a process that owns both services over a folder, with a command put before it when given."""
     started: list[Owner] = []
 
-    def start(data_dir: Path, before: Sequence[str] = ()) -> Owner:
+    def start(data_dir: Path, before: Sequence[str] = (), packages: Sequence[Path] = ()) -> Owner:
         process = subprocess.Popen(
             [*before, sys.executable, str(OWNER), str(data_dir)],
             stdout=subprocess.PIPE,
             text=True,
-            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(map(str, (*packages, ROOT)))},
             # A terminal gives every command a process group, to which it sends Ctrl-C.
             process_group=0,
         )

