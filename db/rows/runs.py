@@ -56,6 +56,8 @@ class Run(Deletable, table=True):
     experiment_id: UUID | None = None
     parent_run_id: UUID | None = None
     name: str = Field(sa_type=Name)
+    description: str | None = None
+    external_url: str | None = None
     status: RunStatus = Field(default=RunStatus.RUNNING, sa_type=code(RunStatus))
     parameters: dict[str, Any] = Field(default_factory=dict, sa_type=Json)
     started_at: datetime = Field(default_factory=utc_now, sa_type=Time)

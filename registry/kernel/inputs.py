@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import Annotated, Final, NewType
+from urllib.parse import urlsplit
 from uuid import UUID
 
 from typing_extensions import Doc
@@ -33,6 +34,7 @@ MAX_METRICS = 1_000
 MAX_STEP = 2**63 - 1
 MAX_URI = 2_000
 MAX_MARKS = 30
+_PRINTABLE = re.compile(r"[!-~]+")
 _STAGE_NAMES = frozenset(stage.casefold() for stage in Stage)
 OLDEST = datetime(1970, 1, 1, tzinfo=UTC)
 CLOCK_SKEW = timedelta(minutes=5)
@@ -203,6 +205,27 @@ def text(value: str | None, path: Sequence[str], *, max_length: int = MAX_TEXT) 
     if any(unicodedata.category(c) in ("Cc", "Cs") and c not in "\n\r\t" for c in clean):
         raise InvalidValue("This holds control characters other than line breaks and tabs. Remove them.", path)
     return clean
+
+
+def web_address(value: str | None, path: Sequence[str]) -> str | None:
+    """The address of a page that people open, or None: `http` or `https`, with a host and without a password.
+
+    The server never opens it. Raises: InvalidValue.
+    """
+    if value is None:
+        return None
+    if len(value) > MAX_URI:
+        raise InvalidValue(f"This has {len(value)} characters; at most {MAX_URI} are allowed.", path)
+    try:
+        parts = urlsplit(value)
+        is_address = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_address = False
+    if not is_address or not _PRINTABLE.fullmatch(value):
+        raise InvalidValue("This is no web address. Give one such as https://ci.example.com/jobs/17.", path)
+    if parts.username is not None or parts.password is not None:
+        raise InvalidValue("An address that everybody can read holds no user or password. Remove it.", path)
+    return value
 
 
 def reason(value: str | None, path: Sequence[str] = ("reason",)) -> str | None:

@@ -55,6 +55,8 @@ async def create(
         Doc(f"What it reads, at most {MAX_INPUTS}; each becomes an edge of the lineage. See also `logRunDatasets`."),
     ] = (),
     runtime: Annotated[runtimes.Runtime | None, Doc("What it is made with, as far as it is known.")] = None,
+    description: Annotated[str | None, Doc("What it tries, in Markdown.")] = None,
+    external_url: Annotated[str | None, Doc("A web page about it, such as that of a CI job. Never opened.")] = None,
 ) -> Run:
     """A new run, in status RUNNING.
 
@@ -80,6 +82,8 @@ async def create(
         experiment_id=experiment_id,
         parent_run_id=parent_run_id,
         name=inputs.name(name),
+        description=inputs.text(description, ("description",)),
+        external_url=inputs.web_address(external_url, ("externalUrl",)),
         parameters=inputs.parameters(parameters),
         tags=inputs.tags(tags),
         heartbeat_timeout_seconds=heartbeat_timeout_seconds,
@@ -98,6 +102,8 @@ async def update(
     *,
     run_id: Annotated[inputs.RunId, Doc("Which one.")],
     name: Annotated[str | Keep, Doc("A new name.")] = KEEP,
+    description: Annotated[str | Keep | None, Doc("A new description; null removes it.")] = KEEP,
+    external_url: Annotated[str | Keep | None, Doc("Another web page about it; null removes it.")] = KEEP,
     tags: Annotated[Sequence[inputs.Tag] | Keep, Doc("All tags it is to have; others are removed.")] = KEEP,
 ) -> Run:
     """Change what people say about a run, also when it has ended. What is not given stays.
@@ -106,7 +112,10 @@ async def update(
     """
     run = await find(change, Run, run_id, "run", lock=True)
     require(actor, Action.WRITE, run)
-    return await alter(change, actor, run, inputs.description_of(name, new_tags=tags))
+    values = inputs.description_of(name, description, tags)
+    if external_url is not KEEP:
+        values["external_url"] = inputs.web_address(external_url, ("externalUrl",))
+    return await alter(change, actor, run, values)
 
 
 async def beat(change: Change, actor: Actor, *, run_id: Annotated[inputs.RunId, Doc("Which run.")]) -> Run:

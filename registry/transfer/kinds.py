@@ -135,6 +135,10 @@ def _plain_text(value: Any, path: Path) -> str:
     return read.text_of(value, path)
 
 
+def _web_address(value: Any, path: Path) -> str | None:
+    return inputs.web_address(read.text_of(value, path), path)
+
+
 def _alias(value: Any, path: Path) -> str:
     return inputs.new_alias_name(read.text_of(value, path), path)
 
@@ -222,6 +226,8 @@ KINDS: Final[tuple[Kind, ...]] = (
             to("experiment", "Experiment", "experiment_id", required=False, agrees=("project_id",)),
             to("parentRun", "Run", "parent_run_id", required=False, agrees=("project_id",)),
             NAME,
+            DESCRIPTION,
+            Field("externalUrl", _web_address, "external_url", editable=True),
             Field("status", read.choice(RunStatus), "status", editable=True),
             PARAMETERS,
             TAGS,

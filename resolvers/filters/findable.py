@@ -141,7 +141,7 @@ FINDABLE: Final[Mapping[type[Tenant], Findable]] = {
     ),
     tables.Run: Findable(
         filters={
-            **NAME,
+            **NAME, **DESCRIPTION,
             "status": Said(Code("status", RunStatus), "It has come as far as any of these."),
             **PROJECT,
             "experiment": Said(Id("experiment_id", "Experiment"), "It is part of any of these experiments."),

@@ -24,6 +24,8 @@ create table registry.run (
   created_at timestamptz not null,
   project_id uuid not null,
   name text not null collate "C",
+  description text,
+  external_url text,
   status text not null,
   parameters jsonb not null,
   started_at timestamptz not null,

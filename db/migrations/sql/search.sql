@@ -228,7 +228,7 @@ create trigger search_document after insert or update of name, framework, descri
   for each row execute function registry.search_follow('MODEL');
 create trigger search_document after insert or update of name, description, deleted_at on registry.project
   for each row execute function registry.search_follow('PROJECT');
-create trigger search_document after insert or update of name, parameters, tags, project_id, deleted_at on registry.run
+create trigger search_document after insert or update of name, description, parameters, tags, project_id, deleted_at on registry.run
   for each row execute function registry.search_follow('RUN');
 create trigger search_document after insert or update of name, deleted_at on registry.team
   for each row execute function registry.search_follow('TEAM');

@@ -35,6 +35,10 @@ class Run(LineageNode, Taggable, Deletable, Authored, ProjectResource, Measured)
 
     title = title(tables.Run, "Its name.")
     name: str = strawberry.field(description="Need not be unique.")
+    description: str | None = strawberry.field(description="What it tries, in Markdown.")
+    external_url: str | None = strawberry.field(
+        description="A web page about it, such as that of a CI job: text that this server never opens."
+    )
     status: RunStatus = strawberry.field(description="How far it has come.")
     started_at: datetime = strawberry.field(description="When it began.")
     ended_at: datetime | None = strawberry.field(description="When it ended; null while it goes on.")

@@ -53,6 +53,30 @@ async def test_runs_may_share_a_name(tenant: Tenant) -> None:
     assert (await create(tenant)).id != (await create(tenant)).id
 
 
+async def test_a_run_has_a_description_and_a_page_elsewhere_that_change_and_go(tenant: Tenant) -> None:
+    page = "https://ci.example.com/jobs/17?tab=log#end"
+    shown = "run { description externalUrl }"
+    run = await tenant.run(description="Deeper trees.", externalUrl=page)
+    same = (await tenant.client.change("updateRun", shown, run=run, name="renamed"))["run"]
+    assert same == {"description": "Deeper trees.", "externalUrl": page}
+    gone = (await tenant.client.change("updateRun", shown, run=run, description=None, externalUrl=None))["run"]
+    assert gone == {"description": None, "externalUrl": None}
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "", " https://a.example", "ci.example.com/17", "javascript:alert(1)", "data:text/html,x", "file:///etc/passwd",
+        "https://", "https://[::1", "http://a.example:99999/", "https://user:secret@a.example/", "https://a.example/\u202e",
+        "https://a.example/" + "x" * 2_000,
+    ],
+)  # fmt: skip
+async def test_what_is_no_page_is_refused(tenant: Tenant, address: str) -> None:
+    refused = await tenant.client.refusal("createRun", "run", project=tenant.project, name="run", externalUrl=address)
+    assert (refused["code"], refused["path"]) == ("INVALID_VALUE", ["externalUrl"])
+    assert "secret" not in refused["message"]
+
+
 async def test_a_parameter_stays_once_it_is_set(tenant: Tenant) -> None:
     run = await create(tenant, parameters=[parameter("depth", 3)])
     with pytest.raises(Conflict, match="'depth'") as refused:

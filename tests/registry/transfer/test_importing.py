@@ -43,6 +43,7 @@ SMALL = [
     line("DatasetProfile", datasetVersion="dv", rowCount=3, columns=[{"name": "age", "mean": 40.5, "nullCount": 1}]),
     line("Experiment", "x", project="p", name="depth"),
     line("Run", "r", project="p", experiment="x", name="search", status="FINISHED", startedAt=NOW, endedAt=NOW,
+         description="Wide.", externalUrl="https://ci.example.com/1",
          parameters={"depth": 3, "warm": True}, runtime="rt"),
     line("Run", "r1", project="p", experiment="x", parentRun="r", name="trial", status="FAILED", startedAt=NOW,
          endedAt=NOW),
